@@ -1,0 +1,134 @@
+"""Everything a recommender answers, and the one place where scores become lists."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from palate.core.arrays import FloatArray, IntArray
+from palate.core.queries import Queries
+
+NEVER = np.float32(-np.inf)
+"""The score of an item that must not be answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rankings:
+    """n ordered lists of at most k items; shorter lists are padded at their end.
+
+    Parameters
+    ----------
+    items
+        int32 (n, k), positions, -1 pads.
+    scores
+        float32 (n, k), falling along each row; -inf pads.
+    sources
+        uint32 (n, k), bit i set: the model ``names[i]`` proposed the item.
+    names
+        Names of the models behind the bits.
+    """
+
+    items: IntArray
+    scores: FloatArray
+    sources: np.ndarray[tuple[int, int], np.dtype[np.uint32]]
+    names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        for array in (self.items, self.scores, self.sources):
+            array.flags.writeable = False
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    @property
+    def k(self) -> int:
+        return int(self.items.shape[1])
+
+    def row(self, row: int) -> IntArray:
+        """The items of one list without padding."""
+        items: IntArray = self.items[row]
+        return items[items >= 0]
+
+    def proposers(self, row: int, rank: int) -> tuple[str, ...]:
+        """Names of the models that proposed the item at this rank of this row."""
+        bits = int(self.sources[row, rank])
+        return tuple(name for i, name in enumerate(self.names) if bits >> i & 1)
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Rankings]) -> Rankings:
+        """Answers to consecutive batches of the same questions, as one."""
+        return cls(
+            np.concatenate([part.items for part in parts]),
+            np.concatenate([part.scores for part in parts]),
+            np.concatenate([part.sources for part in parts]),
+            parts[0].names,
+        )
+
+
+def forbid(scores: FloatArray, queries: Queries) -> FloatArray:
+    """Set to -inf, in place, what each question rules out: seen items, excludes, all but its candidates.
+
+    Parameters
+    ----------
+    scores
+        float32 (n, n_items), written to.
+    """
+    n_items = scores.shape[1]
+    if queries.candidates is not None:
+        allowed = np.zeros(scores.shape, dtype=bool)
+        known = (queries.candidates.values >= 0) & (queries.candidates.values < n_items)
+        allowed[queries.candidates.rows[known], queries.candidates.values[known]] = True
+        scores[~allowed] = NEVER
+    if queries.mask_seen:
+        scores[queries.history.rows, queries.history.items] = NEVER
+    if queries.excludes is not None:
+        known = (queries.excludes.values >= 0) & (queries.excludes.values < n_items)
+        scores[queries.excludes.rows[known], queries.excludes.values[known]] = NEVER
+    return scores
+
+
+def select(scores: FloatArray, k: int) -> IntArray:
+    """Columns of the k highest scores of each row, best first; the lower column wins an exact tie.
+
+    Parameters
+    ----------
+    scores
+        float32 (n, m); NaN is not allowed.
+
+    Returns
+    -------
+    int32 (n, min(k, m)). Rows with fewer finite scores end in columns whose score is -inf.
+    """
+    n, m = scores.shape
+    k = min(k, m)
+    if k == m:
+        return np.argsort(-scores, axis=1, kind="stable").astype(np.int32)
+    # argpartition keeps an arbitrary one of the scores tied at the border, so the border is widened to all of them.
+    threshold = np.partition(scores, m - k, axis=1)[:, m - k, None]
+    above = scores > threshold
+    missing = k - above.sum(axis=1, keepdims=True)
+    tied = scores == threshold
+    chosen = above | (tied & (np.cumsum(tied, axis=1, dtype=np.int32) <= missing))
+    columns = np.nonzero(chosen)[1].reshape(n, k)
+    order = np.argsort(-np.take_along_axis(scores, columns, axis=1), axis=1, kind="stable")
+    return np.take_along_axis(columns, order, axis=1).astype(np.int32)
+
+
+def top_k(scores: FloatArray, queries: Queries, name: str) -> Rankings:
+    """Lists from dense scores, respecting what each question rules out.
+
+    Parameters
+    ----------
+    scores
+        float32 (n, n_items), written to; -inf marks items never to be answered.
+    name
+        The model that proposes.
+    """
+    forbid(scores, queries)
+    items = select(scores, queries.k)
+    chosen = np.take_along_axis(scores, items, axis=1)
+    items[chosen == NEVER] = -1
+    sources = (items >= 0).astype(np.uint32)
+    return Rankings(items, chosen, sources, (name,))

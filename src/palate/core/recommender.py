@@ -1,0 +1,92 @@
+"""What a recommender is: a small protocol, not a base class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Protocol, Self, TypeVar, runtime_checkable
+
+import numpy as np
+
+from palate.core.abilities import Abilities
+from palate.core.arrays import FloatArray, IntArray
+from palate.core.queries import Queries
+from palate.core.rankings import Rankings
+from palate.core.settings import Settings
+
+DatasetT_contra = TypeVar("DatasetT_contra", contravariant=True)
+
+Arrays = Mapping[str, np.ndarray[Any, np.dtype[Any]]]
+"""A fitted model's state: names and arrays, written as safetensors. Nothing else is state."""
+
+
+@runtime_checkable
+class Recommender(Protocol[DatasetT_contra]):
+    """Fit on a dataset, answer queries; nothing of the training users is needed at answer time.
+
+    Attributes
+    ----------
+    name
+        The field's name of the method, unique among models, e.g. ``"ease"``.
+    settings
+        Frozen hyper-parameters.
+    abilities
+        What the model can do; the conformance suite in ``palate.testing`` holds it to that.
+    """
+
+    name: ClassVar[str]
+    abilities: ClassVar[Abilities]
+
+    @property
+    def settings(self) -> Settings: ...
+
+    def fit(self, dataset: DatasetT_contra) -> Self:
+        """Learn from a dataset and return self. Fitting again forgets what was learnt before."""
+        ...
+
+    def recommend(self, queries: Queries) -> Rankings:
+        """Answer n queries at once."""
+        ...
+
+    def arrays(self) -> Arrays:
+        """The fitted state. ``restore`` of these gives identical answers."""
+        ...
+
+    def restore(self, arrays: Arrays) -> Self:
+        """Take a fitted state saved by ``arrays`` and return self."""
+        ...
+
+
+@runtime_checkable
+class Scorer(Recommender[DatasetT_contra], Protocol[DatasetT_contra]):
+    """A recommender that can score every item, so that its scores can be fused and explained."""
+
+    def score(self, queries: Queries) -> FloatArray:
+        """Scores of all items for every question, masks and excludes not yet applied.
+
+        Returns
+        -------
+        float32 (n, n_items), freshly allocated, the caller may write to it. Finite, or -inf where the model has nothing
+        to say about an item; 0 where a linear model has no evidence.
+        """
+        ...
+
+
+@runtime_checkable
+class ExplainsByHistory(Protocol):
+    """A linear model: an item's score is a sum over the events of the history."""
+
+    def contributions(self, queries: Queries, items: IntArray) -> FloatArray:
+        """What each event of the one question adds to the score of each item.
+
+        Parameters
+        ----------
+        queries
+            Exactly one question, with a history of h events.
+        items
+            int32 (k,).
+
+        Returns
+        -------
+        float32 (h, k); the sum over events is the item's score.
+        """
+        ...

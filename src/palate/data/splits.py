@@ -1,0 +1,105 @@
+"""What may be learnt from, and what is asked afterwards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from palate.core import DataError, Float64Array, IntArray, Queries, Ragged
+from palate.data.dataset import DAY, Dataset
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Questions with known answers, and the data that lies before them.
+
+    Parameters
+    ----------
+    dataset
+        Everything that may be learnt from.
+    queries
+        n questions; each history ends before its answer.
+    targets
+        The relevant items of each question.
+    users
+        int32 (n,), user of each question; -1 where there is none.
+    """
+
+    dataset: Dataset
+    queries: Queries
+    targets: Ragged
+    users: IntArray
+
+    def __len__(self) -> int:
+        return len(self.queries)
+
+    def take(self, rows: IntArray | slice) -> Fold:
+        """These questions over the same data."""
+        return replace(self, queries=self.queries.take(rows), targets=self.targets.take(rows), users=self.users[rows])
+
+
+def hold_out_last(dataset: Dataset, minimum: int = 2) -> Fold:
+    """Hold out each user's last event of interest, and whatever the user did from then on.
+
+    Parameters
+    ----------
+    minimum
+        Users with fewer events of interest are left whole and are not asked.
+    """
+    sequences = dataset.sequences
+    lengths = sequences.lengths
+    users = np.nonzero(lengths >= max(minimum, 1))[0].astype(np.int32)
+    last = sequences.indptr[1:][users] - 1
+    cut = dataset.user_offsets[1:].copy()
+    cut[users] = dataset.sequence_rows[last]
+    keep = np.arange(dataset.n_events) < cut[dataset.events["user"].to_numpy()]
+    before = dataset.only(keep)
+    queries = replace(before.queries(users), when=sequences.times[last])
+    return Fold(before, queries, Ragged.of(sequences.items[last, None]), users)
+
+
+def cut_at(dataset: Dataset, learn_until: float, ask_at: float, until: float = np.inf) -> Fold:
+    """One cut in global time.
+
+    Parameters
+    ----------
+    learn_until
+        Events up to and including this time (seconds) are learnt from.
+    ask_at
+        Every user with an event of interest in (``ask_at``, ``until``] is asked once; the history is all up to and
+        including ``ask_at``. Relevant is the first later event, or that day's events where times are whole days.
+
+    Raises
+    ------
+    DataError
+        Some events have no time.
+    """
+    if not dataset.has_times:
+        missing = int(np.isnan(dataset.events["time"].to_numpy()).sum())
+        raise DataError(
+            f"a split in time needs a time for every event; {missing:,} of {dataset.n_events:,} have none. "
+            "Use --protocol loo-strict, which needs only the order."
+        )
+    times = dataset.events["time"].to_numpy()
+    sequences = dataset.sequences
+    rows, after = sequences.rows, (sequences.times > ask_at) & (sequences.times <= until)
+    users = np.unique(rows[after]).astype(np.int32)
+    first = np.full(dataset.n_users, np.inf)
+    np.minimum.at(first, rows[after], sequences.times[after])
+    if dataset.whole_days:
+        relevant = after & (sequences.times < first[rows] + DAY)
+    else:
+        _, index = np.unique(rows[after], return_index=True)
+        relevant = np.zeros(len(rows), dtype=bool)
+        relevant[np.nonzero(after)[0][index]] = True
+    counts = np.bincount(rows[relevant], minlength=dataset.n_users)[users]
+    targets = Ragged(np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), sequences.items[relevant])
+    history = dataset.only(times <= ask_at).queries(users)
+    return Fold(dataset.only(times <= learn_until), replace(history, when=first[users]), targets, users)
+
+
+def time_quantile(dataset: Dataset, share: float) -> float:
+    """Time by which this share of all events had happened, in seconds."""
+    times: Float64Array = dataset.events["time"].to_numpy()
+    return float(np.quantile(times, share, method="lower"))

@@ -1,0 +1,17 @@
+"""What every test may ask for: real data in place, small worlds, a place to write."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+def shared_data(name: str) -> Path:
+    """A folder of real data, or a skip that says loudly what is missing."""
+    folder = SHARED_DATA / name
+    if not folder.is_dir():
+        pytest.skip(f"REAL DATA MISSING: {folder} is not there; this test ran nothing")
+    return folder
