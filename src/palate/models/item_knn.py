@@ -36,7 +36,7 @@ class ItemKNNSettings(Settings):
 
     similarity: Measure = "cosine"
     neighbours: int = Field(default=200, ge=1)
-    shrinkage: float = Field(default=0.0, ge=0)
+    shrinkage: float = Field(default=10.0, ge=0)
     decay: float = Field(default=0.6, gt=0, le=1)
     length_power: float = Field(default=1.0, ge=0, le=2)
     ratings: RatingSettings = RatingSettings()
@@ -48,7 +48,7 @@ class ItemKNNSettings(Settings):
             cls(),
             cls(decay=0.8),
             cls(decay=1.0),
-            cls(shrinkage=10.0),
+            cls(shrinkage=0.0),
             cls(length_power=0.0, decay=0.8),
             cls(neighbours=50),
             cls(similarity="euclidean"),
