@@ -57,10 +57,14 @@ def write(artefact: Artefact, folder: Path) -> None:
     Raises
     ------
     ArtefactError
-        Something that is no palate artefact stands at that place.
+        Something that is no palate artefact stands at that place, or a name is no plain file name.
     """
     from pyarrow import ipc
     from safetensors.numpy import save_file
+
+    for name in (*artefact.arrays, *artefact.texts, *artefact.tables):
+        if not name or Path(name).name != name or name == MANIFEST:
+            raise ArtefactError(f"{name!r} cannot name a file of an artefact; nothing was written.")
 
     folder = Path(folder)
     if folder.exists() and not (folder / MANIFEST).is_file() and (not folder.is_dir() or any(folder.iterdir())):

@@ -129,7 +129,7 @@ def _twitter(texts: pl.Series) -> pl.Series:
 
 
 def _assembled(year: pl.Series, month: pl.Series, day: pl.Series, clock: Sequence[pl.Series]) -> pl.Series:
-    """Seconds of digits as text, the clock being hour, minute, second and fraction; null where there is no such moment."""
+    """Seconds of digits as text, null where there is no such moment; the clock is hour, minute, second, fraction."""
     *parts, fraction = (part.fill_null("0") for part in (month, day, *clock))
     padded = {str(place): part.str.zfill(2) for place, part in enumerate(parts)}
     frame = pl.DataFrame({"year": year, **padded})
