@@ -162,7 +162,7 @@ def _refuse_if_nothing(table: Table, checked: Checked, quarantine: Path | None) 
         return
     if not table.read:
         raise DataError(f"{table.source} has no rows. Nothing was imported.")
-    why = reasons_in_words(rejections([table.broken, checked.rejected]))
+    why = reasons_in_words(rejections([table.broken, checked.rejected], checked.found.names))
     where = f" All of them are in {quarantine}." if quarantine is not None else ""
     raise DataError(
         f"{table.source}: none of {table.read:,} rows can be used: {why}.{where} Correct the file, or pass --columns "
@@ -179,7 +179,7 @@ def _table_report(table: Table, checked: Checked, merged: int, dropped: int) -> 
         kept=checked.frame.height - gone,
         merged=merged,
         dropped=gone,
-        rejected=rejections([table.broken, checked.rejected]),
+        rejected=rejections([table.broken, checked.rejected], checked.found.names),
         columns=dict(checked.found.names),
         unused=checked.found.unused,
     )

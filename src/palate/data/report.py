@@ -18,14 +18,18 @@ if TYPE_CHECKING:
 ENOUGH_EVENTS = 1_000
 ENOUGH_FOLLOWERS = 0.2
 
+_CONCERNS = {"bad_time": "timestamp", "before_1970": "timestamp", "future": "timestamp", "unknown_kind": "kind"}
+"""The column whose value shows what is wrong."""
+
 
 @dataclass(frozen=True)
 class Rejection:
-    """Rows rejected for one reason: how many, the first line, and up to three of them as given."""
+    """Rows rejected for one reason: how many, the first line, what stood there, and up to three rows as given."""
 
     reason: str
     count: int
     line: int
+    value: str
     examples: tuple[Mapping[str, Any], ...]
 
 
@@ -125,21 +129,29 @@ class Report:
         }
 
 
-def rejections(rejected: Iterable[Rejected | None]) -> tuple[Rejection, ...]:
-    """Rejected rows of one table by reason, most frequent first."""
-    found = [
-        Rejection(reason, count, int(examples[0]["line"]), tuple(examples))
-        for part in rejected
-        if part is not None
-        for reason, count in part.counts().items()
-        for examples in [part.examples(reason)]
-    ]
-    return tuple(sorted(found, key=lambda rejection: -rejection.count))
+def rejections(rejected: Iterable[Rejected | None], columns: Mapping[str, str]) -> tuple[Rejection, ...]:
+    """Rejected rows of one table by reason, most frequent first.
+
+    Parameters
+    ----------
+    columns
+        Canonical name -> name in the data, to show the value a reason is about.
+    """
+    found = []
+    for part in rejected:
+        for reason, count in part.counts().items() if part is not None else ():
+            examples = part.examples(reason) if part is not None else []
+            value = examples[0]["row"].get(columns.get(_CONCERNS.get(reason, ""), ""))
+            text = "" if value is None else f": {str(value)[:40]!r}"
+            found.append(Rejection(reason, count, int(examples[0]["line"]), text, tuple(examples)))
+    return tuple(sorted(found, key=lambda rejection: (-rejection.count, rejection.line)))
 
 
 def reasons_in_words(found: Iterable[Rejection], language: Language = "en") -> str:
     """Rejections in one line."""
-    return "; ".join(f"{part.count:,} {said(REASONS[part.reason], language)} (line {part.line:,})" for part in found)
+    return "; ".join(
+        f"{part.count:,} {said(REASONS[part.reason], language)} (line {part.line:,}{part.value})" for part in found
+    )
 
 
 def judge(dataset: Dataset) -> tuple[Note, ...]:
@@ -199,6 +211,7 @@ def _table_words(table: TableReport, language: Language) -> list[str]:
             count=part.count,
             reason=said(REASONS[part.reason], language),
             line=part.line,
+            value=part.value,
         )
         for part in table.rejected
     )

@@ -185,8 +185,8 @@ HEADINGS: Mapping[str, tuple[str, str]] = {
     "columns": ("  columns: {columns}", "  识别的列：{columns}"),
     "unused": ("  not used: {columns}", "  未使用的列：{columns}"),
     "reason": (
-        "  rejected {count:,}: {reason} (first at line {line:,})",
-        "  拒绝 {count:,} 行：{reason}（首见于第 {line:,} 行）",
+        "  rejected {count:,}: {reason} (first at line {line:,}{value})",
+        "  拒绝 {count:,} 行：{reason}（首见于第 {line:,} 行{value}）",
     ),
     "totals": (
         "{users:,} users, {items:,} items, {events:,} events",
