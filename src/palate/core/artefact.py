@@ -129,7 +129,8 @@ def read(folder: Path, kind: str) -> Artefact:
             raise ArtefactError(f"{file} is damaged: its SHA-256 is not the one in {MANIFEST}. Save the {kind} again.")
         if name.endswith(".safetensors"):
             with safe_open(file, framework="numpy") as tensors:
-                arrays[name.removesuffix(".safetensors")] = {key: tensors.get_tensor(key) for key in tensors.keys()}
+                keys = tensors.keys()
+                arrays[name.removesuffix(".safetensors")] = {key: tensors.get_tensor(key) for key in keys}
         elif name.endswith(".arrow"):
             with pa.memory_map(str(file)) as source:
                 tables[name.removesuffix(".arrow")] = ipc.open_file(source).read_all()
