@@ -6,12 +6,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from palate.simulation.assortment import DAY, Assortment
+from palate.core import Float64Array
+from palate.simulation.assortment import DAY
 from palate.simulation.browsing import Looks
-from palate.simulation.people import DEVICES, People, Visits
-from palate.simulation.truth import Truth
+from palate.simulation.people import DEVICES
 from palate.simulation.voices import write_reviews, write_searches
-from palate.simulation.vocabulary import Vocabulary
+from palate.simulation.world import World
 
 SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "visit": pl.Int32,
@@ -30,30 +30,21 @@ SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
 _SHOWN = 6
 
 
-def make_events(
-    words: Vocabulary,
-    goods: Assortment,
-    people: People,
-    visits: Visits,
-    looks: Looks,
-    truth: Truth,
-    end: float,
-    rng: np.random.Generator,
-) -> pl.DataFrame:
-    """All events in order of time, with canonical columns; nothing happens from ``end`` (seconds) on."""
-    checkout = np.zeros(len(visits.user))
+def make_events(world: World, looks: Looks, rng: np.random.Generator) -> pl.DataFrame:
+    """All events in order of time, with canonical columns."""
+    checkout = np.zeros(len(world.visits.user))
     np.maximum.at(checkout, looks.visit, looks.time + looks.dwell + 30.0)
     parts = [
         _rows(looks, looks.looked, "view", looks.time, dwell=looks.dwell, price=looks.price),
         _rows(looks, looks.looked & looks.carted, "cart", looks.time + np.round(0.8 * looks.dwell), price=looks.price),
-        _purchases(looks, checkout, rng, truth),
-        _opinions(words, goods, people, looks, checkout, truth, rng),
-        _returns(looks, checkout, truth, rng),
-        _searches(words, goods, people, looks, rng),
-        *_impressions(looks, truth, rng),
+        _purchases(world, looks, checkout, rng),
+        _opinions(world, looks, checkout, rng),
+        _returns(world, looks, checkout, rng),
+        _searches(world, looks, rng),
+        *_impressions(world, looks, rng),
     ]
-    frame = pl.concat(parts).filter(pl.col("timestamp") < end)
-    return _named(frame.sort("timestamp", maintain_order=True), words, goods, people, visits)
+    frame = pl.concat(parts).filter(pl.col("timestamp") < world.end)
+    return _named(world, frame.sort("timestamp", maintain_order=True))
 
 
 def _rows(
@@ -70,28 +61,21 @@ def _complete(frame: pl.DataFrame, kind: str) -> pl.DataFrame:
     return frame.select(have.get(name, pl.lit(None)).cast(dtype).alias(name) for name, dtype in SCHEMA.items())
 
 
-def _purchases(looks: Looks, checkout: NDArray[np.float64], rng: np.random.Generator, truth: Truth) -> pl.DataFrame:
-    cheap = truth.list_price[looks.item] < 30
+def _purchases(world: World, looks: Looks, checkout: Float64Array, rng: np.random.Generator) -> pl.DataFrame:
+    cheap = world.truth.list_price[looks.item] < 30
     quantity = 1 + np.where(cheap, rng.poisson(0.35, len(looks.item)), 0)
     return _rows(looks, looks.bought, "purchase", checkout[looks.visit], price=looks.price, quantity=quantity)
 
 
-def _opinions(
-    words: Vocabulary,
-    goods: Assortment,
-    people: People,
-    looks: Looks,
-    checkout: NDArray[np.float64],
-    truth: Truth,
-    rng: np.random.Generator,
-) -> pl.DataFrame:
+def _opinions(world: World, looks: Looks, checkout: Float64Array, rng: np.random.Generator) -> pl.DataFrame:
     """Stars and, mostly, a text for about a third of the purchases, some days after delivery."""
+    truth = world.truth
     rated = np.nonzero(looks.bought & (rng.random(len(looks.item)) < 0.34))[0]
     user, item, price = looks.user[rated], looks.item[rated], looks.price[rated]
     content = truth.satisfaction(user, item, price)
     stars = np.clip(np.round(1 + 4 * content + rng.normal(0, 0.45, len(rated))), 1, 5).astype(np.int32)
     dearness = np.log(price / truth.reference_price[truth.item_section[item]])
-    texts = write_reviews(words, goods, item, stars, dearness, people.chinese[user], rng)
+    texts = write_reviews(world, item, stars=stars, dearness=dearness, chinese=world.people.chinese[user], rng=rng)
     silent = rng.random(len(rated)) < 0.3
     time = checkout[looks.visit[rated]] + np.round(DAY * rng.uniform(3, 16, len(rated)))
     frame = pl.DataFrame({"user": user, "item": item, "timestamp": time, "value": stars, "text": texts})
@@ -100,17 +84,16 @@ def _opinions(
     )
 
 
-def _returns(looks: Looks, checkout: NDArray[np.float64], truth: Truth, rng: np.random.Generator) -> pl.DataFrame:
-    """Who is discontent sends things back, except what has been eaten, drunk or read."""
-    content = truth.satisfaction(looks.user, looks.item, looks.price)
+def _returns(world: World, looks: Looks, checkout: Float64Array, rng: np.random.Generator) -> pl.DataFrame:
+    """Who is discontent sends things back, except what was ordered again."""
+    content = world.truth.satisfaction(looks.user, looks.item, looks.price)
     back = looks.bought & looks.looked & (rng.random(len(content)) < 0.3 * (1 - content) ** 1.5)
     time = checkout[looks.visit] + np.round(DAY * rng.uniform(4, 14, len(content)))
-    return _rows(looks, back, "return", time, price=looks.price).with_columns(pl.lit(None, pl.Int32).alias("visit"))
+    returned = _rows(looks, back, "return", time, price=looks.price)
+    return returned.with_columns(pl.lit(None, pl.Int32).alias("visit"))
 
 
-def _searches(
-    words: Vocabulary, goods: Assortment, people: People, looks: Looks, rng: np.random.Generator
-) -> pl.DataFrame:
+def _searches(world: World, looks: Looks, rng: np.random.Generator) -> pl.DataFrame:
     """One visit in five begins with typed words."""
     first = _first_looks(looks)
     first = first[rng.random(len(first)) < 0.2]
@@ -120,16 +103,17 @@ def _searches(
             "visit": looks.visit[first],
             "user": user,
             "timestamp": looks.time[first] - np.round(rng.uniform(4, 25, len(first))),
-            "text": write_searches(words, goods, looks.item[first], people.chinese[user], rng),
+            "text": write_searches(world, looks.item[first], world.people.chinese[user], rng),
         }
     )
     return _complete(frame, "search")
 
 
-def _impressions(looks: Looks, truth: Truth, rng: np.random.Generator) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _impressions(world: World, looks: Looks, rng: np.random.Generator) -> tuple[pl.DataFrame, pl.DataFrame]:
     """A sample of the lists that were shown, with what was clicked in them."""
     first = _first_looks(looks)
     first = first[rng.random(len(first)) < 0.12]
+    truth = world.truth
     clicked = rng.integers(_SHOWN, size=len(first))
     near = (truth.item_section[looks.item[first]][:, None] == truth.item_section[None, :]) * 1.5
     near = near + rng.gumbel(size=near.shape)
@@ -170,22 +154,23 @@ def _first_looks(looks: Looks) -> NDArray[np.int64]:
     return order[first]
 
 
-def _named(frame: pl.DataFrame, words: Vocabulary, goods: Assortment, people: People, visits: Visits) -> pl.DataFrame:
+def _named(world: World, frame: pl.DataFrame) -> pl.DataFrame:
     """Ids instead of rows, and where and on what device each visit was."""
+    visits, cities = world.visits, world.words.cities
     where = pl.DataFrame(
         {
             "visit": np.arange(len(visits.user), dtype=np.int32),
             "session_id": [f"s{visit:06d}" for visit in range(len(visits.user))],
-            "place": [words.cities[city].words.en for city in visits.city],
-            "lat": [words.cities[city].lat for city in visits.city],
-            "lon": [words.cities[city].lon for city in visits.city],
+            "place": [cities[city].words.en for city in visits.city],
+            "lat": [cities[city].lat for city in visits.city],
+            "lon": [cities[city].lon for city in visits.city],
             "device": [DEVICES[device] for device in visits.device],
         }
     )
     purchase = pl.col("kind") == "purchase"
     joined = frame.join(where, on="visit", how="left", maintain_order="left").with_columns(
-        people.frame["user_id"].gather(frame["user"]).alias("user_id"),
-        goods.frame["item_id"].gather(frame["item"]).alias("item_id"),
+        world.people.frame["user_id"].gather(frame["user"]).alias("user_id"),
+        world.goods.frame["item_id"].gather(frame["item"]).alias("item_id"),
         pl.when(pl.col("price").is_not_null()).then(pl.lit("EUR")).alias("currency"),
         pl.when(purchase).then(pl.concat_str(pl.lit("b"), pl.col("session_id").str.slice(1))).alias("basket_id"),
         pl.int_range(pl.len()).cast(pl.String).str.zfill(7).alias("number"),

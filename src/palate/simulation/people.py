@@ -138,7 +138,7 @@ def _section_taste(words: Vocabulary, lifestyle: FloatArray, rng: np.random.Gene
 
 
 def make_visits(
-    words: Vocabulary, people: People, start: float, days: int, mean: float, rng: np.random.Generator
+    words: Vocabulary, people: People, *, start: float, days: int, mean: float, rng: np.random.Generator
 ) -> Visits:
     """Visits of all users: few come often, evenings and weekends are busy, sale days are busiest.
 

@@ -11,13 +11,14 @@ import numpy as np
 import polars as pl
 from pydantic import Field
 
-from palate.core import FloatArray, Settings, artefact
+from palate.core import BoolArray, FloatArray, Settings, artefact
 from palate.simulation.assortment import DAY, Assortment, make_assortment
-from palate.simulation.browsing import Looks, make_shelves, play
+from palate.simulation.browsing import make_shelves, play
 from palate.simulation.events import make_events
 from palate.simulation.people import People, make_people, make_visits
 from palate.simulation.truth import SHAPES, Truth
 from palate.simulation.vocabulary import Vocabulary, vocabulary
+from palate.simulation.world import World
 
 TRUTH_FOLDER = "truth"
 _KIND = "truth"
@@ -45,7 +46,7 @@ class ShopSettings(Settings):
     """
 
     users: int = Field(1500, ge=1, le=1_000_000)
-    items: int = Field(800, ge=60, le=6_000)
+    items: int = Field(800, ge=60, le=2_000)
     days: int = Field(426, ge=30, le=3_650)
     start: float = Field(1_756_684_800.0, ge=0.0)
     visits: float = Field(8.5, gt=1.0, le=60.0)
@@ -83,15 +84,13 @@ def make_shop(settings: ShopSettings | None = None, seed: int = 0) -> Shop:
         np.random.default_rng(stream) for stream in np.random.SeedSequence(seed).spawn(6)
     )
     start, days = settings.start, settings.days
-    goods = make_assortment(words, settings.items, start, days, settings.new_items, goods_rng)
+    goods = make_assortment(words, settings.items, start=start, days=days, new_share=settings.new_items, rng=goods_rng)
     people = make_people(words, settings.users, start, days, people_rng)
-    visits = make_visits(words, people, start, days, settings.visits, visits_rng)
+    visits = make_visits(words, people, start=start, days=days, mean=settings.visits, rng=visits_rng)
     truth = _truth(words, goods, people, settings, truth_rng)
-    topic = np.array(
-        [words.sections[s].flavours[f].topic for s, f in zip(goods.section, goods.flavour, strict=True)], dtype=np.int32
-    )
-    looks: Looks = play(visits, truth, make_shelves(words, truth, topic, truth_rng), play_rng)
-    events = make_events(words, goods, people, visits, looks, truth, start + days * DAY, events_rng)
+    world = World(words, goods, people, visits, truth, start + days * DAY)
+    looks = play(visits, truth, make_shelves(words, goods.section), play_rng)
+    events = make_events(world, looks, events_rng)
     return Shop(events, goods.frame, people.frame, truth)
 
 
@@ -145,17 +144,27 @@ def _truth(
         item_look=goods.hidden,
         price_sensitivity=people.price_sensitivity,
         item_section=goods.section,
+        item_topic=goods.topic,
         item_topics=goods.topics,
+        exposure=rng.normal(0, 1.0, len(goods.price)).astype(np.float32),
         quality=goods.quality,
         list_price=goods.price,
         created=goods.created,
         complements=goods.complements,
         reference_price=usual,
+        section_topics=_section_topics(words),
         season_shape=np.array([SHAPES.index(section.season[0]) for section in words.sections], dtype=np.int32),
         season_strength=np.array([section.season[1] for section in words.sections], dtype=np.float32),
         discount=_discounts(len(goods.price), settings, rng),
         bias=np.array([settings.purchase_bias]),
     )
+
+
+def _section_topics(words: Vocabulary) -> BoolArray:
+    speaks = np.zeros((len(words.sections), len(words.topics)), dtype=bool)
+    for position, section in enumerate(words.sections):
+        speaks[position, [flavour.topic for flavour in section.flavours]] = True
+    return speaks
 
 
 def _discounts(n_items: int, settings: ShopSettings, rng: np.random.Generator) -> FloatArray:

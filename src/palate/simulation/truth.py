@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from palate.core import Float64Array, FloatArray, IntArray
+from palate.core import BoolArray, Float64Array, FloatArray, IntArray
 from palate.simulation.assortment import DAY
 
 SHAPES = ("flat", "spring", "summer", "autumn", "winter", "gift", "newyear")
 """Names of the seasonal shapes, in the order of the positions that arrays carry."""
+
+MOOD = 1.6
+"""How much more an item attracts when its topic is the one a visitor looks for, in logits."""
 
 _PEAK_DAY = {"spring": 115.0, "summer": 190.0, "autumn": 285.0, "winter": 10.0}
 _BUMPS = {"gift": (346.0, 14.0, 2.0), "newyear": (9.0, 14.0, 1.6)}
@@ -41,12 +44,17 @@ class Truth:
         float32 (n_users, H), (n_items, H): taste in looks that no text mentions.
     price_sensitivity
         float32 (n_users,), fall of the purchase logit per unit of log price over the section's usual price.
-    item_section, item_topics, quality, list_price, created
-        Facts of items: (n_items,), (n_items, T), (n_items,), EUR, seconds.
+    item_section, item_topic, item_topics, quality, list_price, created
+        Facts of items: section (n_items,), topic of its flavour (n_items,), how much it speaks to each topic
+        (n_items, T), quality (n_items,), EUR (n_items,), seconds (n_items,).
+    exposure
+        float32 (n_items,), how prominently each item is shown, in logits.
     complements
         int32 (n_items, 4), items that complete an item, -1 pads.
     reference_price
         float32 (S,), usual price of a section, EUR.
+    section_topics
+        bool (S, T), whether some flavour of the section speaks to the topic.
     season_shape, season_strength
         int32 (S,) position in ``SHAPES``; float32 (S,) strength in logs.
     discount
@@ -62,12 +70,15 @@ class Truth:
     item_look: FloatArray
     price_sensitivity: FloatArray
     item_section: IntArray
+    item_topic: IntArray
     item_topics: FloatArray
+    exposure: FloatArray
     quality: FloatArray
     list_price: FloatArray
     created: Float64Array
     complements: IntArray
     reference_price: FloatArray
+    section_topics: BoolArray
     season_shape: IntArray
     season_strength: FloatArray
     discount: FloatArray
@@ -131,6 +142,52 @@ class Truth:
         content = 0.3 + 0.9 * self.match(user, item) + 0.9 * self.quality[item]
         return logistic(content - 0.4 * self.price_sensitivity[user] * dearness)
 
+    def wish_logits(self, users: ArrayLike, when: ArrayLike) -> Numbers:
+        """How much users (n,) want each section at these moments (n,), in logits; (n, S)."""
+        taste = self.section_taste[np.asarray(users)].astype(np.float64)
+        moments = np.asarray(when, dtype=np.float64)[:, None]
+        return 1.15 * taste + np.log(self.seasonality(np.arange(taste.shape[1])[None, :], moments))
+
+    def mood_logits(self, users: ArrayLike, sections: ArrayLike) -> Numbers:
+        """Which topic users (n,) look for in sections (n,), in logits; (n, T), -inf where no flavour has it."""
+        lean = np.log(self.lifestyle[np.asarray(users)].astype(np.float64) + 1e-3) / 0.7
+        return np.where(self.section_topics[np.asarray(sections)], lean, -np.inf)
+
+    def shelf_logits(self, users: ArrayLike, items: ArrayLike, when: ArrayLike) -> Numbers:
+        """How much items attract users who stand before their shelf, mood aside, in logits; -inf before they exist."""
+        item, moments = np.asarray(items), np.asarray(when, dtype=np.float64)
+        logits = 0.9 * self.utility(users, item, moments) + self.exposure[item]
+        return np.where(self.created[item] <= moments, logits, -np.inf)
+
+    def look_probability(self, users: ArrayLike, when: ArrayLike) -> Numbers:
+        """Probability that the first look of a visit goes to each item, for users with no errand left open.
+
+        Parameters
+        ----------
+        users, when
+            (n,); seconds since 1970 UTC.
+
+        Returns
+        -------
+        float64 (n, n_items); rows sum to 1 where every section has an item.
+        """
+        user, moments = np.asarray(users), np.asarray(when, dtype=np.float64)
+        wish = _softmax(self.wish_logits(user, moments))
+        shelf = self.shelf_logits(user[:, None], np.arange(len(self.item_section))[None, :], moments[:, None])
+        result = np.zeros(shelf.shape)
+        lift = np.exp(MOOD) - 1.0
+        for section in range(wish.shape[1]):
+            inside = np.nonzero(self.item_section == section)[0]
+            if not len(inside):
+                continue
+            pull = np.exp(shelf[:, inside])
+            mood = _softmax(self.mood_logits(user, np.full(len(user), section)))
+            topic = self.item_topic[inside]
+            by_topic = pull @ (topic[:, None] == np.arange(mood.shape[1])[None, :])
+            share = mood / np.maximum(pull.sum(axis=1, keepdims=True) + lift * by_topic, 1e-300)
+            result[:, inside] = wish[:, [section]] * pull * (share.sum(axis=1, keepdims=True) + lift * share[:, topic])
+        return result
+
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The whole truth as named arrays."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
@@ -161,3 +218,8 @@ def seasonal_shape(shapes: NDArray[np.integer], when: Numbers) -> Numbers:
 def logistic(x: ArrayLike) -> Numbers:
     """1 / (1 + exp(-x)), without overflow."""
     return np.asarray(0.5 * (1.0 + np.tanh(0.5 * np.asarray(x, dtype=np.float64))))
+
+
+def _softmax(logits: Numbers) -> Numbers:
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))

@@ -19,7 +19,7 @@ class Words(NamedTuple):
     @classmethod
     def of(cls, text: str) -> Words:
         """From ``"English|中文"``."""
-        english, chinese = text.split("|")
+        english, chinese = text.split("|")[:2]
         return cls(english, chinese)
 
     def say(self, language: str) -> str:
@@ -44,10 +44,19 @@ class Brand:
 
 @dataclass(frozen=True, slots=True)
 class Flavour:
-    """A property of an item and the topic (position) it speaks to."""
+    """A property of an item, the topic (position) it speaks to and the nouns (positions) it goes with."""
 
     topic: int
     words: Words
+    suits: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A size or colour and the nouns (positions) it goes with."""
+
+    words: Words
+    suits: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +95,7 @@ class Section:
     use: Words
     nouns: tuple[Words, ...]
     flavours: tuple[Flavour, ...]
-    variants: tuple[Words, ...]
+    variants: tuple[Variant, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,10 +166,11 @@ def _section(
     section_at: Mapping[str, int],
 ) -> Section:
     shape, strength = entry.get("season", department["season"]).split(":")
+    nouns = tuple(Words.of(text) for text in entry["nouns"])
     flavours = []
     for text in entry["flavours"]:
         topic, words = text.split(":", 1)
-        flavours.append(Flavour(topic_at[topic], Words.of(words)))
+        flavours.append(Flavour(topic_at[topic], Words.of(words), _suits(words, len(nouns))))
     return Section(
         key=entry["key"],
         department=position,
@@ -174,7 +184,13 @@ def _section(
         species=entry.get("species", ""),
         is_book=entry.get("pattern") == "book",
         use=Words.of(entry["use"]),
-        nouns=tuple(Words.of(text) for text in entry["nouns"]),
+        nouns=nouns,
         flavours=tuple(flavours),
-        variants=tuple(Words.of(text) for text in entry["variants"]),
+        variants=tuple(Variant(Words.of(text), _suits(text, len(nouns))) for text in entry["variants"]),
     )
+
+
+def _suits(text: str, n_nouns: int) -> tuple[int, ...]:
+    """Nouns named by the digits in ``"English|中文|digits"``; all where there are none."""
+    parts = text.split("|")
+    return tuple(int(digit) for digit in parts[2]) if len(parts) > 2 else tuple(range(n_nouns))
