@@ -92,9 +92,12 @@ class _Bought:
 
 
 class _Memory:
-    """What every user bought last, overall and by section (for what runs out)."""
+    """What every user bought last, overall and by section (for what runs out), and has for good."""
 
-    def __init__(self, n_users: int, n_sections: int) -> None:
+    def __init__(self, truth: Truth, repeat: Float64Array) -> None:
+        n_users, n_sections = truth.section_taste.shape
+        self.lasting = (repeat == 0)[truth.item_section]
+        self.has = np.zeros((n_users, len(truth.item_section)), dtype=bool)
         self.item = np.full(n_users, -1, dtype=np.int32)
         self.time = np.full(n_users, -np.inf)
         self.section_item = np.full((n_users, n_sections), -1, dtype=np.int32)
@@ -106,6 +109,11 @@ class _Memory:
         self.section_item[bought.user[content], sections[content]] = bought.item[content]
         self.section_time[bought.user, sections] = bought.time
         self.item[bought.user], self.time[bought.user] = bought.item, bought.time
+
+    def keep(self, looks: Looks) -> None:
+        """Things that do not run out are rarely looked at again by those who have them."""
+        kept = looks.bought & self.lasting[looks.item]
+        self.has[looks.user[kept], looks.item[kept]] = True
 
 
 def make_shelves(words: Vocabulary, item_section: IntArray) -> Shelves:
@@ -120,7 +128,7 @@ def make_shelves(words: Vocabulary, item_section: IntArray) -> Shelves:
 
 def play(visits: Visits, truth: Truth, shelves: Shelves, rng: np.random.Generator) -> Looks:
     """Play all visits; what was bought before changes what is wanted next."""
-    memory = _Memory(*truth.section_taste.shape)
+    memory = _Memory(truth, shelves.repeat)
     log: list[Looks] = []
     for number in range(int(visits.turn.max()) + 1):
         rows = np.nonzero(visits.turn == number)[0].astype(np.int32)
@@ -138,7 +146,9 @@ def play(visits: Visits, truth: Truth, shelves: Shelves, rng: np.random.Generato
         again &= 0.75 * need[np.arange(len(rows)), section] > rng.random(len(rows))
         log.append(_reorder(turn.where(again), usual[again], truth))
         memory.note(_Bought(user[again], usual[again], time[again]), truth)
-        looks, bought = _browse(turn.where(~again), truth, shelves, rng)
+        looks, bought = _browse(turn.where(~again), memory.has, truth, shelves, rng)
+        for part in looks:
+            memory.keep(part)
         log.extend(looks)
         memory.note(bought, truth)
     return _joined(log)
@@ -166,13 +176,15 @@ def _reorder(turn: _Turn, items: IntArray, truth: Truth) -> Looks:
     return Looks(turn.visit, turn.user, items, turn.clock, dwell, price, yes, ~yes, ~yes)
 
 
-def _browse(turn: _Turn, truth: Truth, shelves: Shelves, rng: np.random.Generator) -> tuple[list[Looks], _Bought]:
+def _browse(
+    turn: _Turn, has: BoolArray, truth: Truth, shelves: Shelves, rng: np.random.Generator
+) -> tuple[list[Looks], _Bought]:
     """Look at a few items of one section, glance at another, buy some; then perhaps look at what goes with them."""
-    items, there = _ranked(turn, truth, shelves, rng)
+    items, there = _ranked(turn, has, truth, shelves, rng)
     glance = truth.wish_logits(turn.user, turn.clock) * 0.8
     side = np.argmax(glance + rng.gumbel(size=glance.shape), axis=1)
     elsewhere = _Turn(turn.visit, turn.user, turn.clock, side, np.full_like(turn.anchor, -1))
-    others, others_there = _ranked(elsewhere, truth, shelves, rng)
+    others, others_there = _ranked(elsewhere, has, truth, shelves, rng)
     wander = rng.random(items.shape) < _WANDER
     wander[:, 0] = False
     items, there = np.where(wander, others, items), np.where(wander, others_there, there)
@@ -181,15 +193,17 @@ def _browse(turn: _Turn, truth: Truth, shelves: Shelves, rng: np.random.Generato
     looks, clock, first = _look(turn, items, shown, truth, rng)
     extra = truth.complements[first][:, :EXTRA_VIEWS]
     wanted = ((first >= 0) & (rng.random(len(first)) < _ADDS))[:, None] & (extra >= 0)
-    wanted &= truth.created[extra] <= turn.clock[:, None]
+    wanted &= (truth.created[extra] <= turn.clock[:, None]) & ~has[turn.user[:, None], extra]
     later = _Turn(turn.visit, turn.user, clock, turn.section, turn.anchor)
     more, end, second = _look(later, extra, wanted, truth, rng)
     newest = np.where(second >= 0, second, first)
-    has = newest >= 0
-    return [looks, more], _Bought(turn.user[has], newest[has], end[has])
+    some = newest >= 0
+    return [looks, more], _Bought(turn.user[some], newest[some], end[some])
 
 
-def _ranked(turn: _Turn, truth: Truth, shelves: Shelves, rng: np.random.Generator) -> tuple[IntArray, BoolArray]:
+def _ranked(
+    turn: _Turn, has: BoolArray, truth: Truth, shelves: Shelves, rng: np.random.Generator
+) -> tuple[IntArray, BoolArray]:
     """Items of the wished section in the order they catch the eye, (n, MOST_VIEWS), and whether they are there."""
     shelf = shelves.members[turn.section]
     lean = truth.mood_logits(turn.user, turn.section)
@@ -198,6 +212,7 @@ def _ranked(turn: _Turn, truth: Truth, shelves: Shelves, rng: np.random.Generato
     score += MOOD * (truth.item_topic[shelf] == mood[:, None])
     partners = truth.complements[turn.anchor]
     score += 3.0 * ((shelf[:, :, None] == partners[:, None, :]).any(axis=2) & (turn.anchor >= 0)[:, None])
+    score -= 4.0 * has[turn.user[:, None], shelf]
     score = np.where(shelf < 0, -np.inf, score + rng.gumbel(size=score.shape))
     order = np.argsort(-score, axis=1)[:, :MOST_VIEWS]
     return np.take_along_axis(shelf, order, axis=1), np.isfinite(np.take_along_axis(score, order, axis=1))

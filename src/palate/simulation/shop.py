@@ -45,14 +45,14 @@ class ShopSettings(Settings):
         Share of items that are marked down in any week.
     """
 
-    users: int = Field(1500, ge=1, le=1_000_000)
-    items: int = Field(800, ge=60, le=2_000)
-    days: int = Field(426, ge=30, le=3_650)
-    start: float = Field(1_756_684_800.0, ge=0.0)
-    visits: float = Field(8.5, gt=1.0, le=60.0)
-    new_items: float = Field(0.22, ge=0.0, le=0.9)
+    users: int = Field(default=1500, ge=1, le=100_000)
+    items: int = Field(default=800, ge=60, le=2_000)
+    days: int = Field(default=426, ge=30, le=3_650)
+    start: float = Field(default=1_756_684_800.0, ge=0.0)
+    visits: float = Field(default=8.5, gt=1.0, le=60.0)
+    new_items: float = Field(default=0.22, ge=0.0, le=0.9)
     purchase_bias: float = -3.9
-    discounted: float = Field(0.2, ge=0.0, le=1.0)
+    discounted: float = Field(default=0.2, ge=0.0, le=1.0)
 
 
 @dataclass(frozen=True, slots=True)
