@@ -174,8 +174,7 @@ def permutation_test(
         sums = differences.sum(axis=0) - 2.0 * (bits.astype(np.float64) @ differences)
         # A tolerance: equal sums must not differ by the order they were added in.
         extreme += (np.abs(sums) >= observed - 1e-9 * np.maximum(observed, 1.0)).sum(axis=0)
-    result: Float64Array = (1.0 + extreme) / (1.0 + permutations)
-    return result
+    return np.asarray((1.0 + extreme) / (1.0 + permutations), dtype=np.float64)
 
 
 def t_test(first: ArrayLike, second: ArrayLike) -> Float64Array:
