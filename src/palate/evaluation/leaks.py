@@ -1,9 +1,8 @@
 """Does anything know what it cannot know? Audits that a peeking model, feature or split fails.
 
-Two worlds are made that differ only in what nobody may know: in the second one the held-out answers are dealt to other
-users. Whoever answers the same questions differently in the two worlds has looked. A third world renames every id:
-whoever does better or worse there has read ids, which in several benchmark files follow first appearance and give the
-future away.
+Two worlds are made that differ only in what nobody may know: in the second one the held-out answers are drawn anew.
+Whoever answers the same questions differently in the two worlds has looked. A third world renames every id: whoever does
+better or worse there has read ids, which in several benchmark files follow first appearance and give the future away.
 """
 
 from __future__ import annotations
@@ -100,11 +99,15 @@ def check(trial: Trial) -> tuple[str, ...]:
 
 
 def alter_future(dataset: Dataset, trial: Trial, seed: int = 0) -> Dataset:
-    """The same data with the items of all held-out events dealt anew among those events."""
+    """The same data with other items in all held-out events.
+
+    They are drawn from the whole catalogue, not dealt anew among the events: dealing would keep every item's count, and
+    a popularity that counts the answers would look honest.
+    """
     items = dataset.events["item"].to_numpy().copy()
     interest = dataset.sequence_rows
     rows = interest[trial.held_out[interest]]
-    items[rows] = items[np.random.default_rng(seed).permutation(rows)]
+    items[rows] = np.random.default_rng(seed).integers(0, dataset.n_items, len(rows))
     return replace(dataset, events=dataset.events.with_columns(pl.Series("item", items)))
 
 
