@@ -29,28 +29,27 @@ def comparisons(
     others = [name for name in tables if name != entry]
     if entry not in tables or not others:
         return []
-    records: list[dict[str, Any]] = []
-    for measure in MEASURES:
-        theirs = np.column_stack([tables[name][measure] for name in others])
-        ours = np.repeat(tables[entry][measure][:, None], len(others), axis=1)
-        results = compare(ours, theirs, users, seed=seed)
-        corrected = holm([result.p for result in results])
-        for name, result, p in zip(others, results, corrected, strict=True):
-            records.append(
-                {
-                    "model": entry,
-                    "baseline": name,
-                    "best_single": name == best_single,
-                    "measure": measure,
-                    "difference": result.difference.estimate,
-                    "ci95": [result.difference.low, result.difference.high],
-                    "relative": result.relative.estimate,
-                    "relative_ci95": [result.relative.low, result.relative.high],
-                    "p": result.p,
-                    "p_holm": float(p),
-                }
-            )
-    return records
+    pairs = [(measure, name) for measure in MEASURES for name in others]
+    ours = np.column_stack([tables[entry][measure] for measure, _ in pairs])
+    theirs = np.column_stack([tables[name][measure] for measure, name in pairs])
+    results = compare(ours, theirs, users, seed=seed)
+    p_values = np.array([result.p for result in results]).reshape(len(MEASURES), -1)
+    corrected = np.apply_along_axis(holm, 1, p_values)
+    return [
+        {
+            "model": entry,
+            "baseline": name,
+            "best_single": name == best_single,
+            "measure": measure,
+            "difference": result.difference.estimate,
+            "ci95": [result.difference.low, result.difference.high],
+            "relative": result.relative.estimate,
+            "relative_ci95": [result.relative.low, result.relative.high],
+            "p": result.p,
+            "p_holm": float(p),
+        }
+        for (measure, name), result, p in zip(pairs, results, corrected.ravel(), strict=True)
+    ]
 
 
 def headline(records: Sequence[Mapping[str, Any]], measure: str = "ndcg@10") -> Mapping[str, Any] | None:

@@ -1,8 +1,9 @@
 """Does anything know what it cannot know? Audits that a peeking model, feature or split fails.
 
 Two worlds are made that differ only in what nobody may know: in the second one the held-out answers are drawn anew.
-Whoever answers the same questions differently in the two worlds has looked. A third world renames every id: whoever does
-better or worse there has read ids, which in several benchmark files follow first appearance and give the future away.
+Whoever answers the same questions differently in the two worlds has looked. A third world renames every id: whoever
+does better or worse there has read ids, which in several benchmark files follow first appearance and give the future
+away.
 """
 
 from __future__ import annotations

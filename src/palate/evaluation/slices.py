@@ -14,6 +14,9 @@ from palate.measure import resampled_means
 from palate.measure.intervals import bounds
 
 MEASURES = ("recall@10", "ndcg@10", "mrr")
+SAMPLES = 400
+"""Bootstrap replicates: fewer than for the main table, since there are many slices."""
+
 _HISTORY = (0, 1, 5, 10, 20, 50)
 _POPULARITY = (0, 1, 5, 20, 100, 500)
 
@@ -48,7 +51,7 @@ def _figures(
     label: str, rows: BoolArray, yardstick: Yardstick, tables: Mapping[str, Columns], seed: int
 ) -> dict[str, Any]:
     values = np.column_stack([columns[measure][rows] for columns in tables.values() for measure in MEASURES])
-    low, high = bounds(resampled_means(values, yardstick.users[rows], seed=seed))
+    low, high = bounds(resampled_means(values, yardstick.users[rows], samples=SAMPLES, seed=seed))
     mean = values.mean(axis=0)
     models: dict[str, Any] = {}
     for place, name in enumerate(tables):

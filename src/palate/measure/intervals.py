@@ -76,8 +76,8 @@ def resampled_means(
     step = max(1, _CELLS // max(n, 1))
     for start in range(0, samples, step):
         size = min(step, samples - start)
-        drawn = rng.integers(0, n, size=(size, n))
-        drawn += np.arange(size)[:, None] * n
+        drawn = rng.integers(0, n, size=(size, n), dtype=np.int32)
+        drawn += np.arange(size, dtype=np.int32)[:, None] * np.int32(n)
         weights = np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n)
         replicates[start : start + size] = weights.astype(np.float64) @ stacked
     return replicates[:, :-1] / replicates[:, -1:]

@@ -125,7 +125,7 @@ def full_ranks(scores: np.ndarray[tuple[int, int], np.dtype[np.float32]], target
     rows, columns, values = rows[first], columns[first], values[first, None]
     part = scores if len(rows) == len(scores) else scores[rows]
     ahead = np.count_nonzero(part > values, axis=1)
-    tied_rows, tied_columns = np.nonzero(part == values)
+    tied_rows, tied_columns = np.divmod(np.flatnonzero(part == values), max(scores.shape[1], 1))
     ahead += np.bincount(tied_rows[tied_columns < columns[tied_rows]], minlength=len(rows))
     ranks[rows] = ahead + 1
     return ranks
