@@ -12,7 +12,7 @@ import pytest
 from palate.core import PalateError, Queries, Rankings, UsageError, top_k
 from palate.evaluation import Evaluation, evaluate, plan
 from palate.evaluation.answers import by_lists, by_scores
-from palate.evaluation.contenders import gather
+from palate.evaluation.contenders import COLLABORATIVE, events_alone, gather
 from palate.evaluation.tuning import grid_of, sample, tune, validated
 from palate.models.ease import EASE, EASESettings
 from palate.models.popularity import Popularity
@@ -154,6 +154,14 @@ def test_tuning_gives_every_model_the_same_budget(protocol: str) -> None:
     expected = EASE(ease.settings).fit(trial.learnt)
     probe = trial.test.queries.take(slice(0, 3))
     np.testing.assert_array_equal(ease.score(probe), expected.score(probe))
+
+
+@pytest.mark.parametrize("name", list(COLLABORATIVE))
+def test_collaborative_models_can_be_named_alone(name: str) -> None:
+    model = COLLABORATIVE[name]()
+    assert model.name == name
+    assert events_alone(model)
+    assert COLLABORATIVE[name](model.settings).settings == model.settings
 
 
 def test_tuning_starts_from_the_given_settings_and_never_does_worse() -> None:

@@ -8,11 +8,20 @@ from pathlib import Path
 
 import numpy as np
 
-from palate.core import FloatArray, Scorer
+from palate.core import FloatArray
 from palate.data import Dataset
 from palate.evaluation.answers import Answers, by_lists, by_scores
 from palate.evaluation.comparison import comparisons
-from palate.evaluation.contenders import ENTRY, Contenders, FitEngine, FittedEngine, Progress, events_alone, gather
+from palate.evaluation.contenders import (
+    COLLABORATIVE,
+    ENTRY,
+    Contenders,
+    FitEngine,
+    FittedEngine,
+    Progress,
+    events_alone,
+    gather,
+)
 from palate.evaluation.metrics import Columns, Yardstick, figures, of_the_run, per_question
 from palate.evaluation.protocols import Trial, plan
 from palate.evaluation.result import Evaluation, peak_rss_mb
@@ -77,7 +86,7 @@ def evaluate(
         seed=seed,
         tuned=tune,
         fit_engine=fit or _engine_fit(),
-        classes=_model_classes(),
+        classes=COLLABORATIVE,
         progress=progress,
     )
     wanted_engine = models is None or ENTRY in models
@@ -156,9 +165,12 @@ def _best_single(contenders: Contenders, tables: Mapping[str, Columns]) -> tuple
 
 
 def _vectors(engine: FittedEngine | None) -> FloatArray | None:
-    """What items mean, float32 (n_items, d), where the engine has read their texts."""
-    vectors: FloatArray | None = getattr(engine, "item_vectors", None)
-    return vectors
+    """What items mean, float32 (n_items, d), where a source of the engine has read their texts."""
+    for source in engine.sources.values() if engine is not None else ():
+        vectors: FloatArray | None = getattr(source, "item_vectors", None)
+        if source.abilities.uses_text and vectors is not None:
+            return vectors
+    return None
 
 
 def _engine_fit() -> FitEngine:
@@ -166,11 +178,3 @@ def _engine_fit() -> FitEngine:
 
     fit: FitEngine = Engine.fit
     return fit
-
-
-def _model_classes() -> Mapping[str, Callable[..., Scorer[Dataset]]]:
-    """Classes of models that need events alone, by name."""
-    from palate import models
-
-    classes: Mapping[str, Callable[..., Scorer[Dataset]]] = getattr(models, "COLLABORATIVE", {})
-    return classes
