@@ -105,6 +105,12 @@ def test_one_time_for_everything_cannot_be_cut() -> None:
         plan(dataset, "temporal")
 
 
+def test_times_beyond_every_calendar_can_be_cut() -> None:
+    rows = [(f"u{n}", f"i{n % 3}", 1e18 + n * 1e15) for n in range(20)]
+    dataset = Dataset.assemble(pl.DataFrame(rows, schema=["user_id", "item_id", "timestamp"], orient="row"))
+    assert "1.015e+18 s" in plan(dataset, "temporal").notes[0]
+
+
 def test_usage_is_checked(tmp_path: Path) -> None:
     dataset = world(20)
     with pytest.raises(UsageError, match="unknown protocol 'loo'; choose one of loo-strict"):

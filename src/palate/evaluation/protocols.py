@@ -15,11 +15,11 @@ Figures of two protocols never stand in one table: a refit alone is worth more t
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
-import polars as pl
 
 from palate.core import BoolArray, Queries, UsageError
 from palate.data import Dataset, Fold, cut_at, hold_out_last, time_quantile
@@ -200,5 +200,7 @@ def _unnumbered(dataset: Dataset) -> Dataset:
 
 
 def _day(time: float) -> str:
-    moment = pl.Series([int(time * 1000)]).cast(pl.Datetime("ms"))
-    return str(moment.dt.strftime("%Y-%m-%d %H:%M")[0])
+    try:
+        return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%d %H:%M")
+    except (OverflowError, OSError, ValueError):  # a time that no calendar has is still a time to cut at
+        return f"{time:g} s"
