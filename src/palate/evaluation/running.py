@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from palate.core import FloatArray
 from palate.data import Dataset
 from palate.evaluation.answers import Answers, by_lists, by_scores
+from palate.evaluation.cold import hold_out_items
 from palate.evaluation.comparison import comparisons
 from palate.evaluation.contenders import (
     COLLABORATIVE,
@@ -38,6 +40,7 @@ def evaluate(
     seed: int = 0,
     cases: str | Path | None = None,
     tune: bool = False,
+    cold_items: float = 0.0,
     progress: Progress | None = None,
     fit: FitEngine | None = None,
 ) -> Evaluation:
@@ -61,6 +64,8 @@ def evaluate(
         The file of questions of the protocol ``cases``.
     tune
         Search settings for every single model on validation first, the same budget for each.
+    cold_items
+        Share of the items to hold out of every fit; only these are then asked for. 0: none.
     progress
         Called with what is being done and the share of it that is done.
     fit
@@ -79,13 +84,15 @@ def evaluate(
     dataset = data if isinstance(data, Dataset) else Dataset.load(data)
     loaded = time.perf_counter()
     trial = plan(dataset, protocol, seen=seen, cases=None if cases is None else Path(cases))
+    if cold_items:
+        trial = hold_out_items(trial, cold_items, seed)
     contenders = gather(
         trial,
         models,
         preset=preset,
         seed=seed,
         tuned=tune,
-        fit_engine=fit or _engine_fit(),
+        fit_engine=fit or _fit_engine,
         classes=COLLABORATIVE,
         progress=progress,
     )
@@ -173,8 +180,9 @@ def _vectors(engine: FittedEngine | None) -> FloatArray | None:
     return None
 
 
-def _engine_fit() -> FitEngine:
+def _fit_engine(dataset: Dataset, **settings: Any) -> FittedEngine:
+    """``palate.Engine.fit``, imported when an engine is asked for."""
     from palate.engine import Engine
 
-    fit: FitEngine = Engine.fit
-    return fit
+    engine: FittedEngine = Engine.fit(dataset, **settings)
+    return engine
