@@ -92,6 +92,9 @@ def install(app: FastAPI) -> None:
         assert isinstance(error, HTTPException)  # noqa: S101 - what this handler is registered for
         if error.status_code == 404:
             return problem(404, f"There is nothing at {request.url.path}. See /openapi.json.", name="not-found")
+        if error.status_code == 405:
+            allowed = (error.headers or {}).get("Allow", "another method")
+            return problem(405, f"{request.url.path} answers {allowed}, not {request.method}.", headers=error.headers)
         return problem(error.status_code, str(error.detail), headers=error.headers)
 
     async def ours(_: Request, error: Exception) -> Response:
@@ -112,6 +115,8 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 def _path(location: Sequence[object]) -> str:
     parts = [str(part) for part in location]
+    if parts[0] == "body" and len(location) == 2 and isinstance(location[1], int):
+        return f"body, character {location[1]}"  # JSON that could not be read
     return ".".join(parts[1:] if len(parts) > 1 and parts[0] in ("body", "query", "path") else parts)
 
 

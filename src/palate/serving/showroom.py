@@ -16,11 +16,8 @@ from palate.serving.live import Live
 from palate.serving.problems import documented
 from palate.serving.settings import ServingSettings
 
-_FILES = {
-    "/": ("index.html", "text/html; charset=utf-8"),
-    "/style.css": ("style.css", "text/css; charset=utf-8"),
-    "/app.js": ("app.js", "text/javascript; charset=utf-8"),
-}
+_MEDIA_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
+_FILES = ("index.html", "style.css", "app.js", "tiles.js", "why.js", "words.js")
 _SHOWN = ("title", "category", "brand", "price", "currency")
 _RECENT = 6
 
@@ -76,7 +73,9 @@ def router(live: Live, settings: ServingSettings) -> APIRouter:
     routes = APIRouter(tags=["page"])
     showroom = Showroom(live, settings)
     folder = files("palate.serving") / "page"
-    for path, (name, media_type) in _FILES.items():
+    for name in _FILES:
+        media_type = _MEDIA_TYPES[name[name.index(".") :]] + "; charset=utf-8"
+        path = "/" if name == "index.html" else f"/{name}"
         _serve_file(routes, path, (folder / name).read_bytes(), media_type)
 
     @routes.get("/v1/sample-users", responses=documented(401), summary="People the page offers to choose from.")
