@@ -108,7 +108,9 @@ def test_many_threads_get_one_key_a_person(vault: Vault) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(vault.open(person, payload) for person, payload in sealed) == sorted(b"0123"[i : i + 1] for i in range(4) for _ in range(10))
+    assert sorted(vault.open(person, payload) for person, payload in sealed) == sorted(
+        b"0123"[i : i + 1] for i in range(4) for _ in range(10)
+    )
 
 
 def test_the_fingerprint_tells_vaults_apart(tmp_path: Path, vault: Vault) -> None:

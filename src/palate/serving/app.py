@@ -65,7 +65,10 @@ def create_app(
         return json_response({"status": "ok"})
 
     @app.get(
-        "/health/ready", tags=["health"], responses={200: {"model": Health}, **documented(503)}, summary="May it be asked?"
+        "/health/ready",
+        tags=["health"],
+        responses={200: {"model": Health}, **documented(503)},
+        summary="May it be asked?",
     )
     async def ready() -> Response:
         if log.failure is not None:

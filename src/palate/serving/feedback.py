@@ -36,7 +36,9 @@ def router(live: Live, metrics: Metrics) -> APIRouter:
             ]
             unknown = all((fate.reason or "").startswith("unknown item") for fate in fates)
             detail = f"{mistakes[0]['at']}: {mistakes[0]['problem']}. Nothing was taken."
-            return problem(404 if unknown else 422, detail, name="unknown-id" if unknown else "rejected", errors=mistakes)
+            return problem(
+                404 if unknown else 422, detail, name="unknown-id" if unknown else "rejected", errors=mistakes
+            )
         return json_response(
             {
                 "accepted": counts["accepted"],

@@ -223,4 +223,3 @@ def _event_of(row: Row, trained: dict[str, str]) -> dict[str, Any]:
 
 def _user_of(row: Row, trained: dict[str, str]) -> dict[str, Any]:
     return {**(row.personal or {}), "user_id": trained.get(row.subject, row.subject)}
-

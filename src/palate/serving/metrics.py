@@ -15,11 +15,13 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._requests = Counter(
-            "palate_requests", "Requests answered.", ("route", "status"), registry=self.registry
-        )
+        self._requests = Counter("palate_requests", "Requests answered.", ("route", "status"), registry=self.registry)
         self._seconds = Histogram(
-            "palate_request_seconds", "Seconds to answer a request.", ("route",), buckets=_BUCKETS, registry=self.registry
+            "palate_request_seconds",
+            "Seconds to answer a request.",
+            ("route",),
+            buckets=_BUCKETS,
+            registry=self.registry,
         )
         self._rows = Counter(
             "palate_rows", "Rows of events, items and users taken in.", ("sort", "status"), registry=self.registry

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+
 class Why(BaseModel):
     """One reason, as a sentence in the asked language."""
 
@@ -13,6 +14,7 @@ class Why(BaseModel):
     text: str
     weight: float
     item: str | None = None
+
 
 class Item(BaseModel):
     """A recommended item."""
@@ -22,6 +24,7 @@ class Item(BaseModel):
     source: list[str] = Field(description="The models that proposed it.")
     reasons: list[Why]
     properties: dict[str, Any]
+
 
 class Recommendations(BaseModel):
     """An answer. ``degraded`` says that a fallback gave it; events that react to it carry its id."""
@@ -56,12 +59,14 @@ class Recommendations(BaseModel):
     took_ms: float
     items: list[Item]
 
+
 class RowVerdict(BaseModel):
     """What became of one row."""
 
     id: str
     status: Literal["accepted", "duplicate", "rejected"]
     reason: str | None = None
+
 
 class Verdicts(BaseModel):
     """What became of a batch; ``results`` are in the order of the request."""
@@ -70,6 +75,7 @@ class Verdicts(BaseModel):
     duplicate: int
     rejected: int
     results: list[RowVerdict]
+
 
 class Explained(BaseModel):
     """Why an item is scored as it is: base and contributions add up to the score."""
@@ -82,17 +88,20 @@ class Explained(BaseModel):
     words: list[dict[str, Any]]
     features: list[dict[str, Any]]
 
+
 class Health(BaseModel):
     """``ok``, or what is wrong in words."""
 
     status: str
     problem: str | None = None
 
+
 class Mistake(BaseModel):
     """One thing that is wrong with a request, and where."""
 
     at: str = Field(description="Path into the body or the query, such as events.3.item_id.")
     problem: str
+
 
 class Problem(BaseModel):
     """An error as RFC 9457 describes it."""

@@ -75,8 +75,8 @@ def running(
 ) -> Iterator[str]:
     """The same server in a thread, for as long as a ``with`` block; gives its URL. For notebooks and tests."""
     with prepared(engine, host, log=log, vault=vault, settings=settings) as app:
-        loop = asyncio.new_event_loop()
         chosen = free_port(host, port)
+        loop = asyncio.new_event_loop()
         server = loop.run_until_complete(_server(app, host, chosen))
         thread = threading.Thread(target=_run, args=(loop, server), name="palate-server", daemon=True)
         thread.start()
