@@ -1,4 +1,4 @@
-"""The server over real HTTP: answers, feedback, refusals. Granian, SQLite, the network stack; only the engine is small."""
+"""The server over real HTTP: answers, feedback, refusals. All is real; only the engine is a small one."""
 
 from __future__ import annotations
 

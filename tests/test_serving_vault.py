@@ -100,8 +100,7 @@ def test_many_threads_get_one_key_a_person(vault: Vault) -> None:
     sealed: list[tuple[str, bytes]] = []
 
     def work(number: int) -> None:
-        for person in range(10):
-            sealed.append((f"p_{person}", vault.seal(f"p_{person}", b"%d" % number)))
+        sealed.extend((f"p_{person}", vault.seal(f"p_{person}", b"%d" % number)) for person in range(10))
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
     for thread in threads:

@@ -16,7 +16,7 @@ from concurrent.futures import Future
 from contextlib import closing, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Annotated, Any, NamedTuple, Self
 
 import orjson
 from pydantic import Field
@@ -49,12 +49,12 @@ class EventLogSettings(Settings):
         Commits between two looks at retention.
     """
 
-    queue_rows: int = Field(50_000, ge=1)
-    batch_rows: int = Field(5_000, ge=1)
-    linger_seconds: float = Field(0.2, ge=0)
-    max_rows: int = Field(20_000_000, ge=1)
-    max_age_days: float | None = Field(None, gt=0)
-    prune_every: int = Field(256, ge=1)
+    queue_rows: Annotated[int, Field(ge=1)] = 50_000
+    batch_rows: Annotated[int, Field(ge=1)] = 5_000
+    linger_seconds: Annotated[float, Field(ge=0)] = 0.5
+    max_rows: Annotated[int, Field(ge=1)] = 20_000_000
+    max_age_days: Annotated[float | None, Field(gt=0)] = None
+    prune_every: Annotated[int, Field(ge=1)] = 256
 
 
 class LogFullError(PalateError):

@@ -1,7 +1,7 @@
 """The key vault: one master key for pseudonyms, one data key for each person who left something personal.
 
-Everything else palate stores can be copied, backed up and analysed: it names people by pseudonym and carries their words
-sealed. The vault is the one file that must be guarded, and the one file where forgetting happens: without their
+Everything else palate stores can be copied, backed up and analysed: it names people by pseudonym and carries their
+words sealed. The vault is the one file that must be guarded, and the one file where forgetting happens: without their
 data key, a person's sealed payloads are noise wherever copies of them lie.
 """
 

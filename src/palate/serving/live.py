@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import math
-import os
+import random
+import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +27,15 @@ from palate.serving.schemas import EventRow, ItemRow, UserRow, given
 _FUTURE_SECONDS = 86_400.0
 _REMEMBERED_DESCRIPTIONS = 200_000
 _PERSONAL = frozenset({"text", "place", "lat", "lon", "device", "session_id", "basket_id"})
+
+
+# Ids must be unique, not secret; asking the system for randomness each time would cost the hot path a system call.
+_numbers = random.Random(secrets.randbits(256))  # noqa: S311
+
+
+def _fresh(letter: str) -> str:
+    """An id nobody has used: a letter and 128 random bits."""
+    return f"{letter}_{_numbers.getrandbits(128):032x}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +92,7 @@ class Live:
         updates: list[dict[str, Any]] = []
         places: list[int] = []
         for place, row in enumerate(rows):
-            name = row.event_id or "e_" + os.urandom(16).hex()
+            name = row.event_id or _fresh("e")
             reason = None
             if row.item_id is not None and row.item_id not in items:
                 reason = f"unknown item {row.item_id!r}; send it to /v1/items first"
@@ -138,7 +148,7 @@ class Live:
         personal
             What the question told of the asker; kept only where there is a key to seal it under, that is, a user.
         """
-        name = "r_" + os.urandom(16).hex()
+        name = _fresh("r")
         catalogue = self.engine.catalogue
         shown = [item.item for item in answer.items]
         prices = catalogue.prices[catalogue.ids.positions(shown)].tolist()
@@ -180,7 +190,7 @@ class Live:
             self._described.move_to_end(key)
             if len(self._described) > _REMEMBERED_DESCRIPTIONS:
                 self._described.popitem(last=False)
-            fresh = f"{sort[0]}_" + os.urandom(16).hex()
+            fresh = _fresh(sort[0])
             if sort == "item":
                 entries.append(Entry(sort, fresh, "", values))
             else:

@@ -1,4 +1,4 @@
-"""What a request may say. Every text and list has a bound, unknown fields are refused, nothing is guessed from a string."""
+"""What a request may say: every text and list has a bound, unknown fields are refused, nothing is guessed."""
 
 from __future__ import annotations
 

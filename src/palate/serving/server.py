@@ -103,16 +103,20 @@ def prepared(
     settings = settings or ServingSettings()
     if not settings.allowed_hosts and host in ("127.0.0.1", "localhost", "::1"):
         settings = settings.model_copy(update={"allowed_hosts": LOOPBACK})
-    if isinstance(engine, str | Path):
-        from palate.engine import Engine
-
-        engine = Engine.load(Path(engine))
+    served = loaded(Path(engine)) if isinstance(engine, str | Path) else engine
     keys = Vault(vault)
     try:
         with EventLog(log if log is not None else data_home() / "events.sqlite", keys) as events:
-            yield create_app(engine, events, settings)
+            yield create_app(served, events, settings)
     finally:
         keys.close()
+
+
+def loaded(folder: Path) -> ServedEngine:
+    """The engine saved in a folder."""
+    from palate.engine import Engine
+
+    return Engine.load(folder)
 
 
 def url(host: str, port: int) -> str:

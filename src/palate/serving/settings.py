@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from typing import Annotated
 
 from pydantic import Field, field_validator
 
@@ -21,8 +22,8 @@ class ServingSettings(Settings):
         SHA-256 (hexadecimal) of the keys that open ``/v1`` and ``/metrics``; empty: no key is asked for. The keys
         themselves are written nowhere; ``new_api_key`` makes one.
     allowed_hosts
-        Names a request's Host header may carry; empty: any. A server bound to this machine alone lets only this machine's
-        names in, so that a page from elsewhere cannot reach it by renaming its own address (DNS rebinding).
+        Names a request's Host header may carry; empty: any. A server bound to this machine alone lets only this
+        machine's names in, so that a page from elsewhere cannot reach it by renaming its own address (DNS rebinding).
     page
         Serve the page at ``/`` and what it needs.
     sample_users
@@ -33,13 +34,13 @@ class ServingSettings(Settings):
         Rows handed to the engine at once when the log is replayed at start.
     """
 
-    max_body_bytes: int = Field(1 << 20, ge=1_024)
+    max_body_bytes: Annotated[int, Field(ge=1_024)] = 1 << 20
     api_key_hashes: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
     page: bool = True
-    sample_users: int = Field(12, ge=0, le=100)
+    sample_users: Annotated[int, Field(ge=0, le=100)] = 12
     log_answers: bool = True
-    replay_rows: int = Field(20_000, ge=1)
+    replay_rows: Annotated[int, Field(ge=1)] = 20_000
 
     @field_validator("api_key_hashes")
     @classmethod
