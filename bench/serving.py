@@ -2,8 +2,8 @@
 
     python bench/serving.py ENGINE_FOLDER [--seconds 10] [--connections 16]
 
-needs ``wrk`` (https://github.com/wg/wrk). Starts the real server in a process of its own on a free port, asks for random
-users of the engine's own data, and prints one JSON object.
+needs ``wrk`` (https://github.com/wg/wrk). Starts the real server in a process of its own on a free port, asks for
+random users of the engine's own data, and prints one JSON object.
 """
 
 from __future__ import annotations

@@ -13,6 +13,9 @@ function newVisitor() {
   return `visitor-${crypto.getRandomValues(new Uint32Array(2)).join("")}`;
 }
 
+/** What to call a person: a bare number needs a word before it. */
+const called = ({ user_id: id }) => (/^\d+$/.test(id) ? say("user", id) : id);
+
 const userId = () => state.person?.user_id ?? state.visitor;
 const trail = () => {
   if (!state.trails.has(userId())) state.trails.set(userId(), [...(state.person?.recent ?? [])]);
@@ -63,7 +66,7 @@ async function refresh() {
 function showAnswer() {
   const { answer } = state;
   if (!answer) return;
-  const title = state.wish ? say("listForWish", state.wish) : state.person ? say("listFor", state.person.user_id) : say("listForMe");
+  const title = state.wish ? say("listForWish", state.wish) : state.person ? say("listFor", called(state.person)) : say("listForMe");
   $("answers-title").textContent = title;
   const meta = $("meta");
   meta.replaceChildren(make("span", "", say("meta", answer.items.length, answer.took_ms.toFixed(1))));
@@ -160,7 +163,7 @@ function showPeople() {
     button.type = "button";
     button.dataset.user = person?.user_id ?? "";
     button.setAttribute("aria-pressed", String((state.person?.user_id ?? null) === (person?.user_id ?? null)));
-    button.append(tile(name, { title: name, category: name }, "tile face"), make("span", "name", name));
+    button.append(tile(name, { category: name }, "tile face", person ? person.user_id.slice(-2) : "☺"), make("span", "name", name));
     if (note) button.append(make("span", "note", note));
     button.addEventListener("click", () => guarded(() => become(person)));
     node.append(button);
@@ -168,7 +171,7 @@ function showPeople() {
   };
   $("people").replaceChildren(
     chip(null, say("me"), ""),
-    ...state.people.map((person) => chip(person, person.user_id, say("events", number(person.events)))),
+    ...state.people.map((person) => chip(person, called(person), say("events", number(person.events)))),
   );
 }
 

@@ -32,8 +32,10 @@ export function family(category) {
   return steps[Math.min(1, steps.length - 1)] ?? "";
 }
 
-/** A tile: colour by category, drawing by item, the category's first character as its sign. */
-export function tile(id, properties, className = "tile") {
+const firstOf = (text) => [...text][0].toUpperCase();
+
+/** A tile: colour by category, drawing by item, and as its sign the first character of the category unless given. */
+export function tile(id, properties, className = "tile", sign = "") {
   const box = make("span", className);
   const kind = family(properties.category) || properties.brand || id;
   const seed = hash(id);
@@ -61,6 +63,6 @@ export function tile(id, properties, className = "tile") {
     }
   }
   drawing.prepend(shape("circle", { cx: at(1, 100), cy: at(11, 60), r: 26 + at(17, 18), class: "glow" }));
-  box.append(drawing, make("span", "sign", [...(leaf(properties.category) || properties.title || id)][0].toUpperCase()));
+  box.append(drawing, make("span", "sign", sign || firstOf(leaf(properties.category) || properties.title || id)));
   return box;
 }
