@@ -6,12 +6,12 @@ import sys
 import traceback
 from typing import Annotated, Any
 
-import click
 import typer
 from typer.core import TyperGroup
+from typer.exceptions import TyperException
 
 from palate import __version__
-from palate.cli import ask, demo, folder, learn, operate
+from palate.cli import ask, demo, folder, learn, logs, operate
 
 FAILED = 1
 USAGE = 2
@@ -20,10 +20,10 @@ USAGE = 2
 class Verbs(TyperGroup):
     """A group whose verbs may raise: palate's errors are printed as one message, without a stack trace."""
 
-    def invoke(self, ctx: click.Context) -> Any:
+    def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
-        except (click.ClickException, click.exceptions.Exit, click.Abort, KeyboardInterrupt):
+        except (TyperException, typer.Exit, typer.Abort):
             raise
         except BrokenPipeError:
             raise typer.Exit(0) from None  # the reader, `head` for one, has seen enough
@@ -78,5 +78,5 @@ def palate(
     """From a folder of events and a catalogue to measured, explained, served recommendations."""
 
 
-for verbs in (demo, folder, learn, ask, operate):
+for verbs in (demo, folder, learn, ask, operate, logs):
     verbs.register(app)

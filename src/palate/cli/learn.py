@@ -51,14 +51,13 @@ def train(
 ) -> None:
     """Train an engine on a folder of data and save it."""
     from palate.cli.settings import settings_for
-    from palate.cli.show import sentences
     from palate.engine import Engine
 
     chosen = options.language(language)
     settings = settings_for(folder, config)
     dataset = load(folder, settings.data, options.pairs(columns))
     if dataset.report is not None:
-        console.aside(sentences(dataset.report.words(chosen)))
+        console.aside(dataset.report.words(chosen))
     with console.progress() as progress:
         engine = Engine.fit(
             dataset,

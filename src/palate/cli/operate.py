@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -33,7 +34,8 @@ def serve(
     host: Annotated[
         str | None, typer.Option("--host", help="Address to listen on; 127.0.0.1 where not given: only this machine.")
     ] = None,
-    port: Annotated[int | None, typer.Option("--port", "-p", min=0, max=65_535, help="8080 where not given.")] = None,
+    port: Annotated[int | None, typer.Option("--port", "-p", min=0, max=65_535, help="8420 where not given.")] = None,
+    log: Annotated[Path | None, typer.Option("--log", metavar="FILE", help="The event log's SQLite file.")] = None,
     config: options.Config = None,
 ) -> None:
     """Serve a trained engine: the page at /, the API at /v1, its description at /docs. Ends on Ctrl-C."""
@@ -41,10 +43,15 @@ def serve(
     from palate.serving.server import serve as run
 
     settings = settings_for(engine_folder, config).serving
-    chosen_host = host or settings.host
-    chosen_port = settings.port if port is None else port
-    console.aside(f"http://{chosen_host}:{chosen_port}  (Ctrl-C ends)")
-    run(engine_folder, host=chosen_host, port=chosen_port)
+    run(
+        engine_folder,
+        host=host or settings.host,
+        port=settings.port if port is None else port,
+        log=log or settings.log or None,
+        vault=settings.vault or None,
+        settings=settings,
+        ready=lambda url: console.say(f"{url}  (Ctrl-C ends)"),
+    )
 
 
 def doctor(language: options.Language = None, as_json: options.Json = False) -> None:

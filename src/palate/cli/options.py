@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import typer
+
+Spoken: TypeAlias = Literal["en", "zh"]
 
 DataFolder: TypeAlias = Annotated[
     Path, typer.Argument(metavar="FOLDER", help="Folder with events.*, and items.* and users.* where there are any.")
@@ -41,7 +43,7 @@ History: TypeAlias = Annotated[
 Text: TypeAlias = Annotated[str, typer.Option("--text", "-t", help="A wish in words.")]
 
 
-def language(given: str | None) -> str:
+def language(given: str | None) -> Spoken:
     """The language asked for, or the terminal's.
 
     Raises
@@ -54,9 +56,9 @@ def language(given: str | None) -> str:
 
     if given is None:
         return language_here()
-    if given not in ("en", "zh"):
-        raise UsageError(f"--language {given}: palate speaks en and zh.")
-    return given
+    if given == "en" or given == "zh":
+        return given
+    raise UsageError(f"--language {given}: palate speaks en and zh.")
 
 
 def pairs(given: list[str] | None) -> dict[str, str]:

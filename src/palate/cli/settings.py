@@ -9,6 +9,7 @@ from pydantic import Field
 
 from palate.core import Kind, Settings
 from palate.core.configuration import read_settings
+from palate.serving.settings import ServingSettings
 
 FILE = "palate.toml"
 
@@ -59,11 +60,19 @@ class EvaluationSettings(Settings):
     seen: str = "auto"
 
 
-class ServeSettings(Settings):
-    """Where the server listens: this machine only, unless told otherwise."""
+class ServeSettings(ServingSettings):
+    """Where the server listens: this machine only, unless told otherwise; and how it behaves at its door.
+
+    Parameters
+    ----------
+    log, vault
+        Files of the event log and of the key vault; "" for a place in the user's own data folder.
+    """
 
     host: str = "127.0.0.1"
-    port: int = Field(8080, ge=0, le=65_535)
+    port: int = Field(8420, ge=0, le=65_535)
+    log: str = ""
+    vault: str = ""
 
 
 class PalateSettings(Settings):

@@ -40,11 +40,6 @@ _WORDS = {
 }
 
 
-def sentences(words: str | Iterable[str]) -> str:
-    """Words of a report as one text."""
-    return words if isinstance(words, str) else "\n".join(words)
-
-
 def title_of(catalogue: Catalogue, item: str, language: str) -> str:
     """An item's title, in the asked language where the catalogue has one; else its id."""
     properties = catalogue.properties(catalogue.ids.position(item))
