@@ -82,7 +82,8 @@ def forbid(scores: FloatArray, queries: Queries) -> FloatArray:
         allowed[queries.candidates.rows[known], queries.candidates.values[known]] = True
         scores[~allowed] = NEVER
     if queries.mask_seen:
-        scores[queries.history.rows, queries.history.items] = NEVER
+        seen = queries.history.items < n_items
+        scores[queries.history.rows[seen], queries.history.items[seen]] = NEVER
     if queries.excludes is not None:
         known = (queries.excludes.values >= 0) & (queries.excludes.values < n_items)
         scores[queries.excludes.rows[known], queries.excludes.values[known]] = NEVER
@@ -105,12 +106,16 @@ def select(scores: FloatArray, k: int) -> IntArray:
     k = min(k, m)
     if k == m:
         return np.argsort(-scores, axis=1, kind="stable").astype(np.int32)
-    # argpartition keeps an arbitrary one of the scores tied at the border, so the border is widened to all of them.
-    threshold = np.partition(scores, m - k, axis=1)[:, m - k, None]
-    above = scores > threshold
-    missing = k - above.sum(axis=1, keepdims=True)
-    tied = scores == threshold
-    chosen = above | (tied & (np.cumsum(tied, axis=1, dtype=np.int32) <= missing))
+    # Negated, because a partition near the far end of many equal scores (a sparse model's zeros) is 15 times slower.
+    threshold = -np.partition(-scores, k - 1, axis=1)[:, k - 1, None]
+    chosen = scores >= threshold
+    # A partition keeps an arbitrary one of the scores tied at the border, so rows with a surplus are settled in order.
+    crowded = np.nonzero(chosen.sum(axis=1) > k)[0]
+    if len(crowded):
+        above = scores[crowded] > threshold[crowded]
+        tied = scores[crowded] == threshold[crowded]
+        missing = k - above.sum(axis=1, keepdims=True)
+        chosen[crowded] = above | (tied & (np.cumsum(tied, axis=1, dtype=np.int32) <= missing))
     columns = np.nonzero(chosen)[1].reshape(n, k)
     order = np.argsort(-np.take_along_axis(scores, columns, axis=1), axis=1, kind="stable")
     return np.take_along_axis(columns, order, axis=1).astype(np.int32)
