@@ -1,4 +1,4 @@
-"""Verbs that fit: ``train`` writes an engine, ``evaluate`` measures one the way MEASURE says: fit, then ask once."""
+"""Verbs that fit: ``train`` writes an engine, ``evaluate`` fits under a protocol and measures."""
 
 from __future__ import annotations
 
@@ -99,6 +99,7 @@ def evaluate(
     name: Annotated[str | None, typer.Option("--name", help="What to call the data in the report.")] = None,
     columns: options.Columns = None,
     config: options.Config = None,
+    language: options.Language = None,
 ) -> None:
     """Fit on a folder and measure: every model, the fused engine, 95 % intervals, paired comparison.
 
@@ -111,6 +112,7 @@ def evaluate(
     from palate.cli.show import show_evaluation
     from palate.evaluation import evaluate as measure
 
+    chosen = options.language(language)
     settings = settings_for(folder, config)
     start = perf_counter()
     dataset = load(folder, settings.data, options.pairs(columns))
@@ -129,11 +131,13 @@ def evaluate(
             tune=tune,
             progress=progress,
         )
+    seconds = dict(evaluation.seconds)
+    seconds.update(load=loading, total=loading + seconds.get("total", 0.0))
+    evaluation = replace(evaluation, seconds=seconds)
     result = evaluation.as_json()
-    result["seconds"]["load"] = round(loading, 3)
     if html is not None:
-        evaluation.write_html(html)
+        evaluation.write_html(html, chosen)
     if json_file is not None:
         console.write_json(result, json_file)
     if json_file != console.STDOUT:
-        show_evaluation(result)
+        show_evaluation(result, chosen)

@@ -38,7 +38,7 @@ def serve(
     log: Annotated[Path | None, typer.Option("--log", metavar="FILE", help="The event log's SQLite file.")] = None,
     config: options.Config = None,
 ) -> None:
-    """Serve a trained engine: the page at /, the API at /v1, its description at /docs. Ends on Ctrl-C."""
+    """Serve a trained engine: the page at /, the API at /v1, its description at /openapi.json. Ends on Ctrl-C."""
     from palate.cli.settings import settings_for
     from palate.serving.server import serve as run
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from palate.data import Catalogue
     from palate.engine import Answer, Explanation
 
-METRICS = ("recall@10", "ndcg@10", "hit@1", "mrr", "coverage@10")
+METRICS = ("recall@10", "ndcg@10", "mrr", "coverage@10")
 """What the terminal shows; the JSON and the report hold all."""
 
 _WORDS = {
@@ -25,6 +25,14 @@ _WORDS = {
         "words": "words",
         "features": "features",
         "degraded": "degraded: answered by",
+        "model": "model",
+        "questions": "questions",
+        "users": "users",
+        "items": "items",
+        "events": "events",
+        "memory": "peak memory",
+        "headline": "palate against {baseline}, the best single collaborative model: "
+        "NDCG@10 {relative:+.1%}, 95 % interval [{low:+.1%}, {high:+.1%}], p = {p:.2g}",
     },
     "zh": {
         "item": "商品",
@@ -36,6 +44,14 @@ _WORDS = {
         "words": "词语",
         "features": "特征",
         "degraded": "降级：由以下来源作答",
+        "model": "模型",
+        "questions": "个问题",
+        "users": "位用户",
+        "items": "件商品",
+        "events": "条事件",
+        "memory": "内存峰值",
+        "headline": "palate 相对最好的单个协同过滤模型 {baseline}：NDCG@10 {relative:+.1%}，"
+        "95% 置信区间 [{low:+.1%}, {high:+.1%}]，p = {p:.2g}",
     },
 }
 
@@ -78,27 +94,43 @@ def show_explanation(explanation: Explanation, language: str = "en") -> None:
         )
 
 
-def show_evaluation(result: Mapping[str, Any]) -> None:
-    """One table a protocol, the best first; the interval beside each figure."""
+def show_evaluation(result: Mapping[str, Any], language: str = "en") -> None:
+    """A table with the interval beside each figure, the best model first, and the paired comparison under it."""
+    words = _WORDS[language]
     models: Mapping[str, Mapping[str, Any]] = result["models"]
-    metrics = [metric for metric in METRICS if any(metric in scores for scores in models.values())]
-    order = sorted(models, key=lambda name: -float(models[name].get("ndcg@10", 0.0)))
+    order = sorted(models, key=lambda name: -float(models[name]["ndcg@10"] or 0.0))
     data = result["dataset"]
     title = (
-        f"{result['protocol']} · preset {result['preset']} · seed {result['seed']} · {result['queries']:,} questions · "
-        f"{data['users']:,} users, {data['items']:,} items, {data['events']:,} events"
+        f"{result['data']} · {result['protocol']} · preset {result['preset']} · seed {result['seed']} · "
+        f"{result['queries']:,} {words['questions']} · {data['users']:,} {words['users']}, "
+        f"{data['items']:,} {words['items']}, {data['events']:,} {words['events']}"
     )
-    rows = [[name, *(_figure(models[name], metric) for metric in metrics)] for name in order]
-    console.table(title, ["model", *metrics], rows)
-    for line in result.get("notes", ()):
+    rows = [[name, *(_figure(models[name], metric) for metric in METRICS)] for name in order]
+    console.table(title, [words["model"], *METRICS], rows)
+    if headline := _headline(result["comparisons"]):
+        low, high = headline["relative_ci95"]
+        console.say(
+            words["headline"].format(
+                baseline=headline["baseline"], relative=headline["relative"], low=low, high=high, p=headline["p_holm"]
+            )
+        )
+    for line in result["notes"]:
         console.say(line)
     seconds = ", ".join(f"{name} {value:.1f} s" for name, value in result["seconds"].items())
-    console.say(f"{seconds}; peak memory {result['peak_rss_mb']:,.0f} MB")
+    console.say(f"{seconds}; {words['memory']} {result['peak_rss_mb']:,.0f} MB")
+
+
+def _headline(comparisons: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """The comparison with the best single collaborative model by N@10, where its figures are finite."""
+    for record in comparisons:
+        if record["best_single"] and record["measure"] == "ndcg@10":
+            return record if None not in (record["relative"], *record["relative_ci95"]) else None
+    return None
 
 
 def _figure(scores: Mapping[str, Any], metric: str) -> str:
-    if metric not in scores:
-        return ""
+    if scores.get(metric) is None:
+        return "—"
     interval = scores.get("ci95", {}).get(metric)
     between = f" [{interval[0]:.4f}, {interval[1]:.4f}]" if interval else ""
     return f"{scores[metric]:.4f}{between}"
