@@ -17,6 +17,7 @@ from palate.core import Abilities, DataError, FloatArray, IntArray, Queries, Ran
 from palate.core.recommender import Arrays
 from palate.data import Dataset
 from palate.models.linear import ItemWeights, need, recommend_in_batches, row_blocks, scattered, strongest
+from palate.models.similarity import row_scaled
 
 _CELLS = 8_000_000
 """Cells of the dense matrix handled at once outside LAPACK: 32 MB."""
@@ -81,7 +82,7 @@ class EASE:
         """
         matrix = dataset.matrix()
         used = self._chosen(dataset)
-        weights = _solve(_scaled(matrix[:, used], self.settings.length_power), self.settings)
+        weights = _solve(row_scaled(matrix[:, used], self.settings.length_power), self.settings)
         self._state = ItemWeights(scattered(weights, used, dataset.n_items), self.settings.decay)
         return self
 
@@ -117,15 +118,6 @@ class EASE:
             )
             return kept
         return used
-
-
-def _scaled(matrix: sparse.csr_matrix, length_power: float) -> sparse.csr_matrix:
-    """Rows scaled so that long histories do not drown the others (each user's part of the Gram matrix, exactly)."""
-    if length_power == 0.0:
-        return matrix
-    lengths = np.asarray(matrix.sum(axis=1)).ravel()
-    scale = np.where(lengths > 0, np.maximum(lengths, np.finfo(np.float32).tiny) ** (-length_power / 2), 0.0)
-    return sparse.csr_matrix(sparse.diags(scale.astype(np.float32)) @ matrix, dtype=np.float32)
 
 
 def _solve(matrix: sparse.csr_matrix, settings: EASESettings) -> sparse.csr_matrix:

@@ -1,0 +1,110 @@
+"""Item neighbours: what was liked by the same people is alike (Sarwar et al., 2001; Deshpande & Karypis, 2004)."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Self
+
+from pydantic import Field
+
+from palate.core import Abilities, FloatArray, IntArray, Queries, Rankings, Settings
+from palate.core.recommender import Arrays
+from palate.data import Dataset
+from palate.models.linear import ItemWeights, need, recommend_in_batches
+from palate.models.ratings import Ratings, RatingSettings, predict_from_items
+from palate.models.similarity import Measure, neighbours_of
+
+
+class ItemKNNSettings(Settings):
+    """Hyper-parameters of item neighbours.
+
+    Parameters
+    ----------
+    similarity
+        ``cosine``, ``euclidean`` (1 / (1 + distance)) or ``pearson`` (correlation), between the items' columns of the
+        user-by-item matrix.
+    neighbours
+        Most similar items kept for each item.
+    shrinkage
+        Similarity from n common users counts n / (n + shrinkage): few witnesses, little trust.
+    decay
+        What an event of the history asked about is worth relative to the next one.
+    length_power
+        A training user with weight sum s counts s**-length_power: people who take everything say little.
+    ratings
+        How ``predict_ratings`` works.
+    """
+
+    similarity: Measure = "cosine"
+    neighbours: int = Field(default=200, ge=1)
+    shrinkage: float = Field(default=10.0, ge=0)
+    decay: float = Field(default=0.6, gt=0, le=1)
+    length_power: float = Field(default=1.0, ge=0, le=2)
+    ratings: RatingSettings = RatingSettings()
+
+    @classmethod
+    def grid(cls) -> tuple[Self, ...]:
+        """What a tuner may try."""
+        return (
+            cls(),
+            cls(decay=0.8),
+            cls(decay=1.0),
+            cls(shrinkage=0.0),
+            cls(length_power=0.0, decay=0.8),
+            cls(neighbours=50),
+            cls(similarity="euclidean"),
+            cls(similarity="pearson"),
+        )
+
+
+class ItemKNN:
+    """An item's score is the sum of its similarities to the items of the history."""
+
+    name: ClassVar[str] = "item_knn"
+    abilities: ClassVar[Abilities] = Abilities()
+
+    def __init__(self, settings: ItemKNNSettings | None = None) -> None:
+        self.settings = settings or ItemKNNSettings()
+        self._state: ItemWeights | None = None
+
+    @property
+    def n_items(self) -> int:
+        return need(self._state, self.name).n_items
+
+    def fit(self, dataset: Dataset) -> Self:
+        """Find each item's neighbours."""
+        settings = self.settings
+        columns = dataset.matrix()
+        similar = neighbours_of(
+            columns,
+            measure=settings.similarity,
+            neighbours=settings.neighbours,
+            shrinkage=settings.shrinkage,
+            length_power=settings.length_power,
+        )
+        self._state = ItemWeights(similar, settings.decay)
+        return self
+
+    def score(self, queries: Queries) -> FloatArray:
+        """Summed similarity to the history; float32 (n, n_items), 0 where no item of it is a neighbour."""
+        return need(self._state, self.name).score(queries.history)
+
+    def recommend(self, queries: Queries) -> Rankings:
+        return recommend_in_batches(self, queries)
+
+    def contributions(self, queries: Queries, items: IntArray) -> FloatArray:
+        """What each event adds to each item's score; float32 (h, k)."""
+        return need(self._state, self.name).contributions(queries, items)
+
+    def predict_ratings(self, ratings: Ratings, users: IntArray, items: IntArray) -> FloatArray:
+        """Ratings these users would give these items; float32 (m,). See ``palate.models.ratings``.
+
+        Needs no ``fit``: it learns from the ratings given, with the asked pairs' own ratings set aside.
+        """
+        return predict_from_items(ratings, users, items, self.settings.ratings)
+
+    def arrays(self) -> Arrays:
+        return need(self._state, self.name).arrays()
+
+    def restore(self, arrays: Arrays) -> Self:
+        self._state = ItemWeights.from_arrays(arrays, self.settings.decay)
+        return self
