@@ -57,10 +57,14 @@ def write(artefact: Artefact, folder: Path) -> None:
     Raises
     ------
     ArtefactError
-        Something that is no palate artefact stands at that place.
+        Something that is no palate artefact stands at that place, or a name is no plain file name.
     """
     from pyarrow import ipc
     from safetensors.numpy import save_file
+
+    for name in (*artefact.arrays, *artefact.texts, *artefact.tables):
+        if not name or Path(name).name != name or name == MANIFEST:
+            raise ArtefactError(f"{name!r} cannot name a file of an artefact; nothing was written.")
 
     folder = Path(folder)
     if folder.exists() and not (folder / MANIFEST).is_file() and (not folder.is_dir() or any(folder.iterdir())):
@@ -125,7 +129,8 @@ def read(folder: Path, kind: str) -> Artefact:
             raise ArtefactError(f"{file} is damaged: its SHA-256 is not the one in {MANIFEST}. Save the {kind} again.")
         if name.endswith(".safetensors"):
             with safe_open(file, framework="numpy") as tensors:
-                arrays[name.removesuffix(".safetensors")] = {key: tensors.get_tensor(key) for key in tensors.keys()}
+                keys = tensors.keys()
+                arrays[name.removesuffix(".safetensors")] = {key: tensors.get_tensor(key) for key in keys}
         elif name.endswith(".arrow"):
             with pa.memory_map(str(file)) as source:
                 tables[name.removesuffix(".arrow")] = ipc.open_file(source).read_all()

@@ -138,8 +138,10 @@ class Dataset:
         """From frames with canonical columns that are already validated and clean (what ``reading`` ends in).
 
         Events need ``user_id`` and, per event, ``timestamp`` (float64 seconds) or ``position``. Order within a user is
-        the position where every event has one, else the time, else the row in the frame. Whole-day times say nothing
-        of the order within a day, and files often give it away (catalogue order): there, ties go by item hash.
+        the time where every event has one, ties by position; the position where only that is complete (some data
+        counts positions from the start of each session, so it cannot come first); else the row in the frame. Whole-day
+        times say nothing of the order within a day, and files often give it away (catalogue order): there, ties
+        without a position go by item hash.
         """
         kinds = kinds or Kinds()
         if not events.height:
@@ -274,12 +276,14 @@ def _codes(series: pl.Series, ids: Ids) -> pl.Series:
 
 
 def _order(coded: pl.DataFrame) -> list[str]:
-    if "position" in coded.columns and coded["position"].null_count() == 0:
+    times = coded["time"].to_numpy()
+    positioned = "position" in coded.columns and coded["position"].null_count() == 0
+    if positioned and np.isnan(times).any():
         return ["user", "position"]
     columns = ["user", "time"]
     if "position" in coded.columns:
         columns.append("position")
-    if _whole_days(coded["time"].to_numpy()):
+    if _whole_days(times) and not positioned:
         columns.append("item")
     return columns
 

@@ -116,3 +116,18 @@ ITEM_COLUMNS: tuple[Column, ...] = (
 
 USER_COLUMNS: tuple[Column, ...] = (Column("user_id", pl.String, (*EVENT_COLUMNS[0].aliases, "id")),)
 """Of a user. Everything else is an attribute."""
+
+KIND_ALIASES: dict[str, str] = {
+    **dict.fromkeys(("pv", "page_view", "pageview", "viewed", "浏览", "查看"), "view"),
+    **dict.fromkeys(("clicked", "clk", "clickout item", "clickout", "点击"), "click"),
+    **dict.fromkeys(("add_to_cart", "addtocart", "add to cart", "basket", "加购", "加入购物车"), "cart"),
+    **dict.fromkeys(("buy", "bought", "purchased", "order", "transaction", "sale", "购买", "下单"), "purchase"),
+    **dict.fromkeys(("refund", "returned", "退货", "退款"), "return"),
+    **dict.fromkeys(("rate", "rated", "review", "评分", "评价"), "rating"),
+    **dict.fromkeys(("fav", "favorite", "favourite", "收藏", "喜欢", "点赞"), "like"),
+    **dict.fromkeys(("不喜欢", "点踩"), "dislike"),
+    **dict.fromkeys(("shared", "分享"), "share"),
+    **dict.fromkeys(("searched", "query", "搜索"), "search"),
+    **dict.fromkeys(("shown", "exposure", "曝光"), "impression"),
+}
+"""Other names of the usual kinds of event, lower case."""

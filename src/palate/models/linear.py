@@ -69,10 +69,14 @@ class ItemWeights:
 
 
 def event_weights(history: Histories, decay: float) -> FloatArray:
-    """Weight of each event as evidence: its own, falling by ``decay`` with every later event; float32 (m,)."""
+    """Weight of each event as evidence: its own, falling by ``decay`` with every later event; float32 (m,).
+
+    An event whose share has fallen under a ten-thousandth counts nothing, so that long histories cost no more.
+    """
     if decay == 1.0:
         return history.weights
-    return (history.weights * np.power(np.float64(decay), history.ages)).astype(np.float32)
+    shares = np.power(np.float64(decay), history.ages)
+    return (history.weights * np.where(shares < 1e-4, 0.0, shares)).astype(np.float32)
 
 
 def known_events(history: Histories, n_items: int) -> Histories:
@@ -98,7 +102,7 @@ def weighted_rows(matrix: sparse.csr_matrix, history: Histories, weights: FloatA
     """
     n, width = len(history), int(matrix.shape[1])
     rows, items = history.rows, history.items
-    known = items < matrix.shape[0]
+    known = (items < matrix.shape[0]) & (weights != 0)
     if not known.all():
         rows, items, weights = rows[known], items[known], weights[known]
     indptr = matrix.indptr.astype(np.int64, copy=False)
@@ -119,7 +123,8 @@ def strongest(block: FloatArray, neighbours: int) -> sparse.csr_matrix:
     """The entries of each dense row that are largest in size, as a sparse matrix; zeros are never kept."""
     if neighbours < block.shape[1]:
         size = np.abs(block)
-        border = np.partition(size, block.shape[1] - neighbours, axis=1)[:, block.shape[1] - neighbours, None]
+        # Negated, because a partition near the far end of many equal values (zeros) is 15 times slower.
+        border = -np.partition(-size, neighbours - 1, axis=1)[:, neighbours - 1, None]
         block = np.where(size >= border, block, np.float32(0))
     return sparse.csr_matrix(block, dtype=np.float32)
 

@@ -70,7 +70,9 @@ class Popularity:
 
     def _need(self) -> FloatArray:
         if self._counts is None:
-            raise NotFittedError("popularity was asked before it was fitted; call fit(dataset) or restore(arrays) first")
+            raise NotFittedError(
+                "popularity was asked before it was fitted; call fit(dataset) or restore(arrays) first"
+            )
         return self._counts
 
 

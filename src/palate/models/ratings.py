@@ -67,7 +67,9 @@ class Ratings:
             No event has a value.
         """
         if "value" not in dataset.events.columns:
-            raise DataError("the data has no ratings (column value or rating): only ranking is possible, not prediction")
+            raise DataError(
+                "the data has no ratings (column value or rating): only ranking is possible, not prediction"
+            )
         values = dataset.events["value"].cast(float).fill_null(float("nan")).to_numpy().astype(np.float32)
         users, items = dataset.events["user"].to_numpy(), dataset.events["item"].to_numpy()
         rated = ~np.isnan(values) & (items >= 0)

@@ -1,0 +1,172 @@
+"""Items that say the same words: nearest neighbours under TF-IDF.
+
+Language vectors know what a thing is; words know which one it is: the brand, the line, the size. Both are needed, and
+this one explains itself word by word.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Self
+
+import numpy as np
+from pydantic import Field
+from scipy import sparse
+
+from palate.core import Abilities, FloatArray, IntArray, Queries, Rankings, Settings
+from palate.core.recommender import Arrays
+from palate.data import Catalogue, Dataset
+from palate.language.vocabulary import Vocabulary
+from palate.models.linear import ItemWeights, event_weights, need, recommend_in_batches, row_blocks, strongest
+
+_CELLS = 16_000_000
+
+
+class LexicalSettings(Settings):
+    """Hyper-parameters.
+
+    Parameters
+    ----------
+    neighbours
+        Most similar items kept per item.
+    decay
+        What an event of the history is worth relative to the next one.
+    text_weight
+        What a wish in words is worth relative to the latest event.
+    maximum_terms
+        Size of the vocabulary.
+    """
+
+    neighbours: int = Field(default=200, ge=1)
+    decay: float = Field(default=0.7, gt=0, le=1)
+    text_weight: float = Field(default=4.0, ge=0)
+    maximum_terms: int = Field(default=100_000, ge=100)
+
+    @classmethod
+    def grid(cls) -> tuple[Self, ...]:
+        """What a tuner may try."""
+        return tuple(cls(decay=decay) for decay in (0.5, 0.6, 0.7, 0.8, 0.9, 1.0))
+
+
+class Lexical:
+    """Recommends what shares rare words with the history, or with a wish in words."""
+
+    name: ClassVar[str] = "lexical"
+    abilities: ClassVar[Abilities] = Abilities(unseen_items=True, uses_text=True)
+
+    def __init__(self, settings: LexicalSettings | None = None) -> None:
+        self.settings = settings or LexicalSettings()
+        self._vocabulary: Vocabulary | None = None
+        self._vectors: sparse.csr_matrix | None = None
+        self._state: ItemWeights | None = None
+
+    @property
+    def n_items(self) -> int:
+        return need(self._state, self.name).n_items
+
+    def fit(self, dataset: Dataset) -> Self:
+        """Read the catalogue; events are not needed."""
+        texts = _texts(dataset.catalogue)
+        self._vocabulary = Vocabulary.of(texts, self.settings.maximum_terms)
+        self._vectors = self._vocabulary.matrix(texts)
+        self._state = ItemWeights(_neighbours(self._vectors, self.settings.neighbours), self.settings.decay)
+        return self
+
+    def extend(self, catalogue: Catalogue) -> Self:
+        """Take up items that came after the fit (rows beyond those known); the vocabulary stays.
+
+        New rows get neighbours among all items, and each becomes a neighbour of those.
+        """
+        state, vectors = need(self._state, self.name), self._vectors
+        assert vectors is not None and self._vocabulary is not None  # noqa: S101
+        added = self._vocabulary.matrix(_texts(catalogue)[state.n_items :])
+        n = state.n_items + added.shape[0]
+        everything = sparse.csr_matrix(sparse.vstack([vectors, added]), dtype=np.float32)
+        similar = sparse.csr_matrix(added @ everything.T, dtype=np.float32)
+        similar[np.arange(added.shape[0]), np.arange(state.n_items, n)] = 0
+        similar.eliminate_zeros()
+        old = sparse.csr_matrix(state.matrix, copy=True)
+        old.resize((state.n_items, n))
+        incoming = sparse.csr_matrix(similar.T, dtype=np.float32)[: state.n_items]
+        matrix = sparse.csr_matrix(sparse.vstack([old + incoming, similar]), dtype=np.float32)
+        self._vectors, self._state = everything, ItemWeights(matrix, state.decay)
+        return self
+
+    def score(self, queries: Queries) -> FloatArray:
+        """Similarity to the history's items and to the wish; float32 (n, n_items), 0 where no word is shared."""
+        state = need(self._state, self.name)
+        scores = state.score(queries.history)
+        if queries.text is not None and any(queries.text):
+            scores += np.float32(self.settings.text_weight) * self.match(queries.text)
+        return scores
+
+    def match(self, texts: tuple[str, ...]) -> FloatArray:
+        """Cosine of texts and items; float32 (n, n_items)."""
+        need(self._state, self.name)
+        assert self._vocabulary is not None and self._vectors is not None  # noqa: S101
+        return np.asarray((self._vocabulary.matrix(texts) @ self._vectors.T).toarray(), dtype=np.float32)
+
+    def recommend(self, queries: Queries) -> Rankings:
+        return recommend_in_batches(self, queries)
+
+    def contributions(self, queries: Queries, items: IntArray) -> FloatArray:
+        """What each event adds to each item's score; float32 (h, k). A wish in words is not an event."""
+        return need(self._state, self.name).contributions(queries, items)
+
+    def words(self, queries: Queries, item: int, most: int = 8) -> list[tuple[str, float]]:
+        """Vocabulary the item shares with the one question's history and wish, strongest first, with their exact shares.
+
+        Shares are of the full similarity, before neighbours beyond the strongest were dropped.
+        """
+        need(self._state, self.name)
+        assert self._vocabulary is not None and self._vectors is not None  # noqa: S101
+        history = queries.history
+        known = history.items < self.n_items
+        weights = event_weights(history, self.settings.decay)[known]
+        wanted = sparse.csr_matrix(weights[None, :]) @ self._vectors[history.items[known]]
+        if queries.text is not None and queries.text[0]:
+            wanted = wanted + self.settings.text_weight * self._vocabulary.matrix(queries.text)
+        shared = sparse.csr_matrix(sparse.csr_matrix(wanted).multiply(self._vectors[item]))
+        order = np.argsort(-shared.data, kind="stable")[:most]
+        return [(self._vocabulary.names[shared.indices[i]], float(shared.data[i])) for i in order if shared.data[i] > 0]
+
+    def arrays(self) -> Arrays:
+        from palate.core.artefact import pack_sparse
+
+        state = need(self._state, self.name)
+        assert self._vocabulary is not None and self._vectors is not None  # noqa: S101
+        return {**state.arrays(), **pack_sparse("vectors", self._vectors), **self._vocabulary.arrays()}
+
+    def restore(self, arrays: Arrays) -> Self:
+        from palate.core.artefact import unpack_sparse
+
+        self._vocabulary = Vocabulary.from_arrays(arrays)
+        self._vectors = unpack_sparse("vectors", arrays)
+        self._state = ItemWeights.from_arrays(arrays, self.settings.decay)
+        return self
+
+
+def _texts(catalogue: Catalogue) -> list[str]:
+    """Title, brand and the innermost category: what names an item."""
+    import polars as pl
+
+    columns = [name for name in ("title", "brand", "category") if catalogue.column(name) is not None]
+    if "title" not in columns and catalogue.column("description") is not None:
+        columns.insert(0, "description")
+    if not columns:
+        return [""] * len(catalogue)
+    parts = [
+        pl.col(name).cast(pl.String).str.split(" > ").list.last() if name == "category" else pl.col(name)
+        for name in columns
+    ]
+    return catalogue.frame.select(pl.concat_str(parts, separator=" ", ignore_nulls=True)).to_series().to_list()
+
+
+def _neighbours(vectors: sparse.csr_matrix, neighbours: int) -> sparse.csr_matrix:
+    """The most similar items of each item, itself left out; float32 (n_items, n_items)."""
+    n, transposed = vectors.shape[0], sparse.csr_matrix(vectors.T)
+    parts = []
+    for rows in row_blocks(n, _CELLS, n):
+        block = (vectors[rows] @ transposed).toarray()
+        block[np.arange(len(block)), np.arange(rows.start, rows.start + len(block))] = 0
+        parts.append(strongest(block, neighbours))
+    return sparse.csr_matrix(sparse.vstack(parts, format="csr"), dtype=np.float32)

@@ -1,0 +1,251 @@
+"""The one feature table: what the ranker sees of a question and a candidate, in training and in serving alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from palate.core import Float64Array, FloatArray, IntArray, Queries, Ragged
+from palate.core.recommender import Arrays
+from palate.data import Catalogue, Dataset
+from palate.ranking.candidates import Candidates
+from palate.ranking.sources import SourceScores
+
+_RECENT = 5
+"""Newest events a candidate's text is compared with."""
+_DECAY = 0.8
+"""What an event is worth relative to the next one in the mix of categories."""
+_INNERMOST = 3
+"""Categories of an item that are looked at, the innermost ones."""
+_MOST_CATEGORIES = 5_000
+"""More categories than these are not told apart (the rarest share one), so that a batch stays small."""
+_DAY = 86_400.0
+
+LAST_OF = ("transitions", "lexical")
+"""Sources whose opinion of the newest event alone is a feature of its own."""
+
+
+@dataclass(frozen=True)
+class ItemFacts:
+    """What the ranker knows of items, fixed when the sources were fitted.
+
+    Parameters
+    ----------
+    popularity
+        float32 (n_items,), log(1 + events).
+    first_seen
+        float64 (n_items,), time of the first event, NaN if none or unknown.
+    categories
+        int32 (n_items, 3), innermost categories, -1 pads.
+    n_categories
+        How many categories there are.
+    brands
+        int32 (n_items,), -1 where unknown.
+    prices
+        float32 (n_items,), log(1 + price), NaN where unknown.
+    vectors
+        float32 (n_items, d), unit language vectors; d = 0 where the data has no text.
+    """
+
+    popularity: FloatArray
+    first_seen: Float64Array
+    categories: IntArray
+    n_categories: int
+    brands: IntArray
+    prices: FloatArray
+    vectors: FloatArray
+
+    @classmethod
+    def of(cls, dataset: Dataset, vectors: FloatArray | None) -> ItemFacts:
+        """Facts from a catalogue and from events."""
+        catalogue, sequences = dataset.catalogue, dataset.sequences
+        first = np.full(dataset.n_items, np.inf)
+        known = ~np.isnan(sequences.times)
+        np.minimum.at(first, sequences.items[known], sequences.times[known])
+        ragged, names = catalogue.categories
+        return cls(
+            popularity=np.log1p(dataset.popularity).astype(np.float32),
+            first_seen=np.where(np.isfinite(first), first, np.nan),
+            categories=_innermost(ragged, len(names)),
+            n_categories=min(len(names), _MOST_CATEGORIES),
+            brands=_codes(catalogue, "brand"),
+            prices=np.log1p(np.maximum(catalogue.prices, 0)).astype(np.float32),
+            vectors=np.zeros((dataset.n_items, 0), np.float32) if vectors is None else vectors,
+        )
+
+    def arrays(self) -> Arrays:
+        return {
+            "popularity": self.popularity,
+            "first_seen": self.first_seen,
+            "categories": self.categories,
+            "n_categories": np.array([self.n_categories], dtype=np.int64),
+            "brands": self.brands,
+            "prices": self.prices,
+            "vectors": self.vectors,
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Arrays) -> ItemFacts:
+        return cls(**{**arrays, "n_categories": int(arrays["n_categories"][0])})  # type: ignore[arg-type]
+
+
+def feature_names(sources: tuple[str, ...], facts: ItemFacts) -> tuple[str, ...]:
+    """Names of the columns, in order."""
+    names = [f"{source}.{part}" for source in sources for part in ("score", "share", "rank")]
+    names += ["fused", "proposers", "popularity", "history_length", "days_since_last", "item_age"]
+    names += [f"{source}.last" for source in sources if source in LAST_OF]
+    if facts.vectors.shape[1]:
+        names += ["text_last", "text_nearest"]
+    if facts.n_categories:
+        names += ["category_affinity", "category_last"]
+    if (facts.brands >= 0).any():
+        names += ["brand_affinity"]
+    if not np.isnan(facts.prices).all():
+        names += ["price", "price_gap"]
+    return tuple(names)
+
+
+def build(
+    facts: ItemFacts, queries: Queries, candidates: Candidates, scores: SourceScores, last: SourceScores
+) -> FloatArray:
+    """The table.
+
+    Parameters
+    ----------
+    scores
+        Every source's scores of the questions.
+    last
+        Scores of the same questions had only their newest event happened, of the sources in ``LAST_OF``.
+
+    Returns
+    -------
+    float32 (n, c, n_features) in the order of ``feature_names``. NaN says unknown, which the ranker takes as it is.
+    """
+    items = np.maximum(candidates.items, 0)
+    n, c = items.shape
+    columns: list[FloatArray] = []
+    for values in scores.at(candidates.items):
+        best = np.maximum(np.abs(values).max(axis=1, keepdims=True), 1e-9)
+        columns += [values, values / best, _ranks(values)]
+    columns.append(candidates.fused)
+    columns.append(np.bitwise_count(candidates.sources).astype(np.float32))
+    columns.append(facts.popularity[items])
+    columns.append(_wide(queries.history.lengths.astype(np.float32), c))
+    when = _asked(queries)
+    columns.append(_wide(_days(when - _last_time(queries)), c))
+    columns.append(_days(when[:, None] - facts.first_seen[items]))
+    columns += list(last.at(candidates.items))
+    recent = _recent_items(queries, _RECENT)
+    if facts.vectors.shape[1]:
+        columns += _text_likeness(facts.vectors, items, recent)
+    if facts.n_categories:
+        affinity = _affinity(facts.categories, facts.n_categories, queries, items)
+        newest = facts.categories[np.maximum(recent[:, 0], 0)]
+        same = (facts.categories[items][:, :, 0] == newest[:, None, 0]) & (recent[:, :1] >= 0)
+        columns += [affinity, same.astype(np.float32)]
+    if (facts.brands >= 0).any():
+        columns.append(_affinity(facts.brands[:, None], int(facts.brands.max()) + 1, queries, items))
+    if not np.isnan(facts.prices).all():
+        prices = facts.prices[items]
+        columns += [prices, prices - _mean_price(facts.prices, queries)[:, None]]
+    return np.stack(columns, axis=-1, dtype=np.float32)
+
+
+def _wide(values: FloatArray, c: int) -> FloatArray:
+    return np.repeat(values[:, None], c, axis=1)
+
+
+def _ranks(values: FloatArray) -> FloatArray:
+    """Log of one plus the rank among the candidates, the best 0; exact ties by position."""
+    order = np.argsort(-values, axis=1, kind="stable")
+    ranks = np.empty(values.shape, dtype=np.float32)
+    np.put_along_axis(ranks, order, np.log1p(np.arange(values.shape[1], dtype=np.float32))[None, :], axis=1)
+    return ranks
+
+
+def _asked(queries: Queries) -> Float64Array:
+    return np.full(len(queries), np.nan) if queries.when is None else queries.when
+
+
+def _last_time(queries: Queries) -> Float64Array:
+    history = queries.history
+    last = np.full(len(history), np.nan)
+    some = history.lengths > 0
+    last[some] = history.times[history.indptr[1:][some] - 1]
+    return last
+
+
+def _days(seconds: Float64Array) -> FloatArray:
+    """Log of one plus days, 0 for what lies ahead."""
+    return np.log1p(np.maximum(seconds, 0) / _DAY).astype(np.float32)
+
+
+def _recent_items(queries: Queries, most: int) -> IntArray:
+    """The newest items of each history, newest first; int32 (n, most), -1 pads."""
+    history = queries.history
+    at = history.indptr[1:, None] - 1 - np.arange(most)
+    inside = at >= history.indptr[:-1, None]
+    if not len(history.items):
+        return np.full(at.shape, -1, dtype=np.int32)
+    return np.where(inside, history.items[np.where(inside, at, 0)], -1).astype(np.int32)
+
+
+def _text_likeness(vectors: FloatArray, items: IntArray, recent: IntArray) -> list[FloatArray]:
+    """Cosine with the newest item and with the nearest of the newest few; NaN without history."""
+    known = recent < len(vectors)
+    recent = np.where(known, recent, -1)
+    inside = np.where(items < len(vectors), items, 0)
+    cosines = np.matmul(vectors[inside], np.transpose(vectors[np.maximum(recent, 0)], (0, 2, 1)))
+    cosines = np.where((recent >= 0)[:, None, :], cosines, np.float32(-2))
+    newest, nearest = cosines[:, :, 0], cosines.max(axis=2)
+    return [np.where(values <= -2, np.float32(np.nan), values) for values in (newest, nearest)]
+
+
+def _affinity(codes: IntArray, n_codes: int, queries: Queries, items: IntArray) -> FloatArray:
+    """Share of the history, the newest counting most, that has the candidate's categories; float32 (n, c)."""
+    history = queries.history
+    weights = np.power(_DECAY, history.ages)
+    own = codes[history.items]
+    flat = (history.rows.astype(np.int64)[:, None] * n_codes + own)[own >= 0]
+    spread = np.broadcast_to(weights[:, None], own.shape)[own >= 0]
+    mix = np.bincount(flat, weights=spread, minlength=len(history) * n_codes).reshape(len(history), n_codes)
+    total = np.bincount(history.rows, weights=weights, minlength=len(history))
+    mix /= np.maximum(total, 1e-9)[:, None]
+    theirs = codes[items]
+    shares = mix[np.arange(len(history))[:, None, None], np.maximum(theirs, 0)] * (theirs >= 0)
+    return (shares.sum(axis=2) / np.maximum((theirs >= 0).sum(axis=2), 1)).astype(np.float32)
+
+
+def _mean_price(prices: FloatArray, queries: Queries) -> FloatArray:
+    history = queries.history
+    own = prices[history.items]
+    known = ~np.isnan(own)
+    total = np.bincount(history.rows[known], weights=own[known], minlength=len(history))
+    count = np.bincount(history.rows[known], minlength=len(history))
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32)
+
+
+def _innermost(categories: Ragged, n_categories: int) -> IntArray:
+    """The last few categories of each item, innermost first, -1 pads; codes beyond the limit share the last one."""
+    at = categories.indptr[1:, None] - 1 - np.arange(_INNERMOST)
+    inside = at >= categories.indptr[:-1, None]
+    if not len(categories.values):
+        return np.full(at.shape, -1, dtype=np.int32)
+    codes = categories.values[np.where(inside, at, 0)]
+    if n_categories > _MOST_CATEGORIES:
+        counts = np.bincount(categories.values, minlength=n_categories)
+        rank = np.empty(n_categories, dtype=np.int32)
+        rank[np.argsort(-counts, kind="stable")] = np.arange(n_categories)
+        codes = np.minimum(rank, _MOST_CATEGORIES - 1)[codes]
+    return np.where(inside, codes, -1).astype(np.int32)
+
+
+def _codes(catalogue: Catalogue, name: str) -> IntArray:
+    """A text column as codes, the commonest first; -1 where empty, and values beyond the limit share one code."""
+    values = np.array(catalogue.strings(name), dtype=object)
+    names, inverse, counts = np.unique(values.astype(str), return_inverse=True, return_counts=True)
+    rank = np.empty(len(names), dtype=np.int32)
+    rank[np.argsort(-counts, kind="stable")] = np.arange(len(names), dtype=np.int32)
+    codes = np.minimum(rank, _MOST_CATEGORIES - 1)[inverse]
+    return np.where(values == "", -1, codes).astype(np.int32)

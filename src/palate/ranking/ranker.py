@@ -1,0 +1,158 @@
+"""The learned ranker: LambdaMART over the feature table (Burges, "From RankNet to LambdaRank to LambdaMART", 2010)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from pydantic import Field
+
+from palate.core import BoolArray, FloatArray, Settings
+
+
+class RankerSettings(Settings):
+    """Of the boosted trees.
+
+    Parameters
+    ----------
+    trees, leaves, learning_rate, minimum_leaf
+        Size of the ensemble, of a tree, of a step, and events a leaf needs.
+    feature_fraction, bagging_fraction
+        Shares of features and questions each tree sees.
+    truncation
+        Pairs with both items below this rank do not count.
+    patience
+        Trees without gain on the stopping questions before training ends.
+    questions
+        At most this many questions are learnt from.
+    """
+
+    trees: int = Field(default=300, ge=1)
+    leaves: int = Field(default=31, ge=2)
+    learning_rate: float = Field(default=0.06, gt=0)
+    minimum_leaf: int = Field(default=50, ge=1)
+    feature_fraction: float = Field(default=0.6, gt=0, le=1)
+    bagging_fraction: float = Field(default=0.8, gt=0, le=1)
+    truncation: int = Field(default=20, ge=1)
+    patience: int = Field(default=40, ge=1)
+    questions: int = Field(default=40_000, ge=100)
+    threads: int = Field(default=0, ge=0)
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Questions whose answer stands among the candidates.
+
+    Parameters
+    ----------
+    features
+        float32 (n, c, f).
+    relevant
+        bool (n, c); at least one in each row.
+    valid
+        bool (n, c); False where there is no candidate.
+    """
+
+    features: FloatArray
+    relevant: BoolArray
+    valid: BoolArray
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+
+@dataclass(frozen=True)
+class Ranker:
+    """Fitted trees.
+
+    Parameters
+    ----------
+    model
+        LightGBM's own text format.
+    names
+        Features, in order.
+    trees
+        Trees in use.
+    """
+
+    model: str
+    names: tuple[str, ...]
+    trees: int
+
+    @cached_property
+    def _booster(self) -> Any:
+        import lightgbm
+
+        return lightgbm.Booster(model_str=self.model)
+
+    def score(self, features: FloatArray) -> FloatArray:
+        """Scores of candidates; float32 (n, c) from float32 (n, c, f)."""
+        n, c, f = features.shape
+        threads = 1 if n < 8 else 0
+        flat = self._booster.predict(features.reshape(n * c, f), num_threads=threads)
+        return np.asarray(flat, dtype=np.float32).reshape(n, c)
+
+    def contributions(self, features: FloatArray) -> FloatArray:
+        """TreeSHAP (Lundberg et al. 2020): what each feature adds to the score; float64 (n, f + 1), the last the base.
+
+        Rows sum to the score of float32 (n, f) features.
+        """
+        return np.asarray(self._booster.predict(features, pred_contrib=True), dtype=np.float64)
+
+    def importance(self) -> dict[str, float]:
+        """Share of the total gain each feature brought."""
+        gain = np.asarray(self._booster.feature_importance("gain"), dtype=np.float64)
+        shares = gain / max(gain.sum(), 1e-12)
+        return {self.names[i]: float(shares[i]) for i in np.argsort(-shares, kind="stable")}
+
+
+def learn(
+    examples: Examples, stopping: Examples | None, names: tuple[str, ...], settings: RankerSettings, seed: int
+) -> Ranker:
+    """Train on examples; ``stopping`` decides only when to end (all trees are kept where it is None)."""
+    import lightgbm
+
+    parameters = {
+        "objective": "lambdarank",
+        "metric": "ndcg",
+        "eval_at": [10],
+        "num_leaves": settings.leaves,
+        "learning_rate": settings.learning_rate,
+        "min_data_in_leaf": settings.minimum_leaf,
+        "feature_fraction": settings.feature_fraction,
+        "bagging_fraction": settings.bagging_fraction,
+        "bagging_freq": 1,
+        "bagging_by_query": True,
+        "lambdarank_truncation_level": settings.truncation,
+        "num_threads": settings.threads,
+        "max_bin": 127,
+        "seed": seed,
+        "deterministic": True,
+        "force_row_wise": True,
+        "verbosity": -1,
+    }
+    table = _table(examples, names)
+    callbacks = []
+    watched = []
+    if stopping is not None and len(stopping):
+        watched = [_table(stopping, names, table)]
+        callbacks = [lightgbm.early_stopping(settings.patience, verbose=False)]
+    booster = lightgbm.train(parameters, table, settings.trees, valid_sets=watched, callbacks=callbacks)
+    trees = int(booster.best_iteration) if watched and booster.best_iteration > 0 else booster.current_iteration()
+    return Ranker(booster.model_to_string(num_iteration=trees), names, trees)
+
+
+def _table(examples: Examples, names: tuple[str, ...], reference: Any = None) -> Any:
+    import lightgbm
+
+    valid = examples.valid
+    return lightgbm.Dataset(
+        examples.features[valid],
+        examples.relevant[valid].astype(np.int8),
+        group=valid.sum(axis=1),
+        feature_name=list(names),
+        reference=reference,
+        free_raw_data=True,
+    )
