@@ -100,12 +100,12 @@ def table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]], left: 
 
 def say(text: str) -> None:
     """A line of the result, as it stands: square brackets in a title are no markup."""
-    output().print(text, markup=False)
+    output().print(text, markup=False, soft_wrap=True)
 
 
 def aside(text: str) -> None:
     """A line beside the result, on standard error."""
-    messages().print(text, markup=False)
+    messages().print(text, markup=False, soft_wrap=True)
 
 
 def language_here() -> Literal["en", "zh"]:

@@ -86,7 +86,7 @@ def recommend_to_one(engine: Engine, dataset: Dataset) -> None:
     position = customer_of_interest(dataset)
     user = dataset.user_ids.names[position]
     for language, count in (("en", 10), ("zh", 1)):
-        items = [dataset.item_ids.names[item] for item in dataset.sequences.row(position)[-5:]]
+        items = [dataset.item_ids.names[item] for item in dataset.sequences.row(position)[-3:]]
         recent = [title_of(engine.catalogue, item, language) for item in items]
         heading = (
             f"For customer {user}, who lately chose {'; '.join(recent)}:"
