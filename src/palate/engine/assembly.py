@@ -13,7 +13,8 @@ import numpy as np
 from palate.core import FloatArray, Scorer, UsageError
 from palate.data import Dataset, Fold, cut_at, hold_out_last, time_quantile
 from palate.engine.settings import EngineSettings
-from palate.language import CachedEncoder, TextEncoder, choose_encoder, item_texts, load_encoder
+from palate.language import CachedEncoder, TextEncoder, VectorCache, choose_encoder, load_encoder
+from palate.language.verbalise import item_texts
 from palate.ranking.features import ItemFacts, feature_names
 from palate.ranking.fusion import learn_weights
 from palate.ranking.pipeline import Pipeline
@@ -87,7 +88,7 @@ def assemble(
     if text and encoder is None:
         with clock.stage("encode"):
             progress("read the catalogue", 0.0)
-            encoder = CachedEncoder(_encoder(dataset, settings, notes))
+            encoder = CachedEncoder(_encoder(dataset, settings, notes), VectorCache())
     content = _fit_content(dataset, names, settings, encoder, clock, progress)
     fold = _inner(dataset, inner)
     with clock.stage("fit"):

@@ -9,7 +9,6 @@ from pydantic import Field
 from palate.core import Settings, UsageError
 from palate.language import EncoderSettings
 from palate.models.als import ALSSettings
-from palate.models.bilinear import BilinearSettings
 from palate.models.bpr import BPRSettings
 from palate.models.ease import EASESettings
 from palate.models.item_knn import ItemKNNSettings
@@ -43,7 +42,6 @@ class ModelSettings(Settings):
     bpr: BPRSettings = Field(default_factory=BPRSettings)
     semantic: SemanticSettings = Field(default_factory=SemanticSettings)
     lexical: LexicalSettings = Field(default_factory=LexicalSettings)
-    bilinear: BilinearSettings = Field(default_factory=BilinearSettings)
 
 
 class EngineSettings(Settings):

@@ -74,6 +74,35 @@ class ItemFacts:
             vectors=np.zeros((dataset.n_items, 0), np.float32) if vectors is None else vectors,
         )
 
+    def extended(self, catalogue: Catalogue, vectors: FloatArray | None) -> ItemFacts:
+        """The same facts with rows for items that came since: nobody chose them yet, the rest the catalogue says.
+
+        Category and brand codes of old items stay as they were; names unknown to them count as unknown.
+        """
+        known, n = len(self.popularity), len(catalogue)
+        new = n - known
+        prices = np.log1p(np.maximum(catalogue.prices[known:], 0)).astype(np.float32)
+        grown = self.vectors if vectors is None else vectors
+        return ItemFacts(
+            popularity=np.concatenate([self.popularity, np.zeros(new, np.float32)]),
+            first_seen=np.concatenate([self.first_seen, np.full(new, np.nan)]),
+            categories=np.concatenate([self.categories, self._like_known(catalogue, known)]),
+            n_categories=self.n_categories,
+            brands=np.concatenate([self.brands, _as_before(catalogue.strings("brand"), self.brands)]),
+            prices=np.concatenate([self.prices, prices]),
+            vectors=np.concatenate([grown, np.zeros((n - len(grown), grown.shape[1]), np.float32)]),
+        )
+
+    def _like_known(self, catalogue: Catalogue, known: int) -> IntArray:
+        """Codes of new items' categories: those an old item with the same category has."""
+        values = catalogue.strings("category")
+        first: dict[str, int] = {}
+        for position, value in enumerate(values[:known]):
+            first.setdefault(value, position)
+        rows = np.array([first.get(value, -1) if value else -1 for value in values[known:]], dtype=np.int64)
+        codes = self.categories[np.maximum(rows, 0)] if known else np.zeros((len(rows), _INNERMOST), np.int32)
+        return np.where(rows[:, None] >= 0, codes, -1).astype(np.int32)
+
     def arrays(self) -> Arrays:
         return {
             "popularity": self.popularity,
@@ -123,7 +152,7 @@ def build(
     float32 (n, c, n_features) in the order of ``feature_names``. NaN says unknown, which the ranker takes as it is.
     """
     items = np.maximum(candidates.items, 0)
-    n, c = items.shape
+    c = items.shape[1]
     columns: list[FloatArray] = []
     for values in scores.at(candidates.items):
         best = np.maximum(np.abs(values).max(axis=1, keepdims=True), 1e-9)
@@ -211,10 +240,10 @@ def _affinity(codes: IntArray, n_codes: int, queries: Queries, items: IntArray) 
     spread = np.broadcast_to(weights[:, None], own.shape)[own >= 0]
     mix = np.bincount(flat, weights=spread, minlength=len(history) * n_codes).reshape(len(history), n_codes)
     total = np.bincount(history.rows, weights=weights, minlength=len(history))
-    mix /= np.maximum(total, 1e-9)[:, None]
+    mix = mix / np.maximum(total, 1e-9)[:, None]
     theirs = codes[items]
     shares = mix[np.arange(len(history))[:, None, None], np.maximum(theirs, 0)] * (theirs >= 0)
-    return (shares.sum(axis=2) / np.maximum((theirs >= 0).sum(axis=2), 1)).astype(np.float32)
+    return np.asarray(shares.sum(axis=2) / np.maximum((theirs >= 0).sum(axis=2), 1), dtype=np.float32)
 
 
 def _mean_price(prices: FloatArray, queries: Queries) -> FloatArray:
@@ -239,6 +268,13 @@ def _innermost(categories: Ragged, n_categories: int) -> IntArray:
         rank[np.argsort(-counts, kind="stable")] = np.arange(n_categories)
         codes = np.minimum(rank, _MOST_CATEGORIES - 1)[codes]
     return np.where(inside, codes, -1).astype(np.int32)
+
+
+def _as_before(values: list[str], codes: IntArray) -> IntArray:
+    """Codes of the values after the known ones: the code an old item with the same value has, else -1."""
+    known = len(codes)
+    first = {value: int(code) for value, code in zip(values[:known], codes, strict=True) if code >= 0}
+    return np.array([first.get(value, -1) for value in values[known:]], dtype=np.int32)
 
 
 def _codes(catalogue: Catalogue, name: str) -> IntArray:

@@ -1,0 +1,131 @@
+"""What an engine says, in ids and words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why an item was recommended.
+
+    Parameters
+    ----------
+    kind
+        ``history``, ``words``, ``wish``, ``popular`` or ``model``.
+    text
+        A sentence in the language asked for.
+    weight
+        Share of the evidence, 0 to 1.
+    item
+        The item of the history it speaks of, if one.
+    """
+
+    kind: str
+    text: str
+    weight: float
+    item: str | None = None
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """One recommended item.
+
+    Parameters
+    ----------
+    item
+        External id.
+    score
+        Higher is better; comparable within one answer only.
+    source
+        Names of the models that proposed it.
+    reasons
+        The strongest first; empty unless asked for.
+    properties
+        What the catalogue says of it.
+    """
+
+    item: str
+    score: float
+    source: tuple[str, ...]
+    reasons: tuple[Reason, ...] = ()
+    properties: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A list of recommendations and how it came about.
+
+    Parameters
+    ----------
+    items
+        Best first.
+    degraded
+        Whether something failed and a fallback answered.
+    source
+        ``palate``, or what answered instead: ``weights`` where no learned ranker could, ``popularity`` where nothing is
+        known of the asker.
+    model_version
+        Of the engine.
+    took_ms
+        Milliseconds.
+    """
+
+    items: tuple[Recommendation, ...]
+    degraded: bool
+    source: str
+    model_version: str
+    took_ms: float
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why an item gets its score for somebody.
+
+    Parameters
+    ----------
+    item
+        External id.
+    score
+        The ranker's score: ``base`` plus the sum of the features' contributions, exactly.
+    base
+        The ranker's expected score.
+    sources
+        For each model its score and its rank among the candidates (0 = first), whether it proposed the item.
+    history
+        What each event of the history adds in each linear model, strongest first.
+    words
+        Words the item shares with history and wish, with their weights.
+    features
+        Name, value and contribution (TreeSHAP) of each feature, strongest first.
+    reasons
+        The same in sentences.
+    """
+
+    item: str
+    score: float
+    base: float
+    sources: dict[str, dict[str, float | bool]]
+    history: list[dict[str, Any]]
+    words: list[dict[str, Any]]
+    features: list[dict[str, Any]]
+    reasons: tuple[Reason, ...] = ()
+
+
+@dataclass(frozen=True)
+class Updated:
+    """What became of an update.
+
+    Parameters
+    ----------
+    events, items, users
+        How many of each were taken in.
+    rejected
+        Rows that were not, each with its reason.
+    """
+
+    events: int = 0
+    items: int = 0
+    users: int = 0
+    rejected: tuple[dict[str, Any], ...] = ()

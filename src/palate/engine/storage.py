@@ -1,0 +1,173 @@
+"""An engine on disk: a manifest, arrays, tables. Users stand in it under pseudonyms."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from palate.core import ArtefactError, Ids, Kind, Kinds
+from palate.core.artefact import Artefact, read, write
+from palate.data import Catalogue, Dataset
+from palate.engine.assembly import TEXT_SOURCES, Assembled, build_model
+from palate.engine.settings import EngineSettings
+from palate.language import CachedEncoder, LexicalEncoder, load_encoder
+from palate.ranking.features import ItemFacts
+from palate.ranking.pipeline import Pipeline
+from palate.ranking.ranker import Ranker
+
+if TYPE_CHECKING:
+    from palate.engine.engine import Engine
+
+KIND = "engine"
+_LIBRARIES = ("numpy", "scipy", "polars", "torch", "lightgbm", "implicit")
+
+
+def save(engine: Engine, folder: Path) -> None:
+    """Write an engine; see ``Engine.save``."""
+    pipeline, dataset = engine.pipeline, engine.dataset
+    arrays: dict[str, Any] = {f"model.{name}": model.arrays() for name, model in pipeline.sources.items()}
+    arrays["facts"] = pipeline.facts.arrays()
+    arrays["pipeline"] = {"weights": pipeline.weights}
+    encoder = _inner(engine)
+    if isinstance(encoder, LexicalEncoder):
+        arrays["encoder"] = encoder.arrays()
+    ranker = pipeline.ranker
+    manifest = {
+        "palate": _version("palate"),
+        "name": dataset.name,
+        "version": engine.version,
+        "fingerprint": dataset.fingerprint,
+        "settings": engine.settings.model_dump(mode="json"),
+        "sources": list(pipeline.sources),
+        "features": list(pipeline.names),
+        "trees": None if ranker is None else ranker.trees,
+        "encoder": None if encoder is None else _encoder_name(engine, encoder),
+        "kinds": [[kind.name, kind.weight] for kind in dataset.kinds],
+        "vault": _vault().fingerprint,
+        "notes": list(engine.notes),
+        "timings": engine.timings,
+        "seed": engine._seed,
+        "inner": engine._inner,
+        "libraries": {name: _version(name) for name in _LIBRARIES},
+    }
+    write(
+        Artefact(
+            KIND,
+            manifest,
+            arrays,
+            {} if ranker is None else {"ranker.txt": ranker.model},
+            {
+                "events": _without_words(dataset.events).to_arrow(),
+                "users": pl.DataFrame({"user_id": _pseudonyms(dataset.user_ids)}).to_arrow(),
+                "items": engine.catalogue.frame.to_arrow(),
+            },
+        ),
+        folder,
+    )
+
+
+def load(folder: Path) -> Engine:
+    """Read an engine; see ``Engine.load``."""
+    from palate.engine.engine import Engine
+
+    artefact = read(folder, KIND)
+    manifest = artefact.manifest
+    try:
+        settings = EngineSettings.model_validate(manifest["settings"])
+        kinds = Kinds(Kind(name, weight) for name, weight in manifest["kinds"])
+        items, users = pl.DataFrame(artefact.tables["items"]), pl.DataFrame(artefact.tables["users"])
+        events = pl.DataFrame(artefact.tables["events"])
+        catalogue = Catalogue(Ids(items["item_id"].to_list()), items)
+        dataset = Dataset(
+            events, Ids(users["user_id"].to_list(), "user"), catalogue, None, kinds, str(manifest["name"])
+        )
+        encoder = _encoder(manifest["encoder"], artefact, settings)
+        sources = {}
+        for name in manifest["sources"]:
+            model = build_model(name, settings, encoder if name in TEXT_SOURCES else None)
+            sources[name] = model.restore(artefact.arrays[f"model.{name}"])
+        names = tuple(manifest["features"])
+        ranker = (
+            None if manifest["trees"] is None else Ranker(artefact.texts["ranker.txt"], names, int(manifest["trees"]))
+        )
+        pipeline = Pipeline(
+            sources,
+            np.asarray(artefact.arrays["pipeline"]["weights"]),
+            ItemFacts.from_arrays(artefact.arrays["facts"]),
+            ranker,
+            names,
+            settings.candidates,
+            settings.wish,
+        )
+        assembled = Assembled(pipeline, encoder, tuple(manifest["notes"]), 0)
+        engine = Engine(
+            dataset,
+            settings,
+            assembled,
+            seed=int(manifest["seed"]),
+            inner=manifest["inner"],
+            timings=manifest["timings"],
+        )
+    except (KeyError, TypeError, ValueError, pl.exceptions.PolarsError) as error:
+        raise ArtefactError(f"{folder} is not an engine this palate can read ({error}). Train again.") from None
+    engine.version = str(manifest["version"])
+    return engine
+
+
+def pseudonym(user: str) -> str | None:
+    """The name under which a saved engine knows a user; None where no vault was ever made here."""
+    from palate.privacy.vault import default_vault_path
+
+    return _vault().pseudonym(user) if default_vault_path().is_file() else None
+
+
+def _vault() -> Any:
+    from palate.privacy.vault import default_vault_path
+
+    return _opened(default_vault_path())
+
+
+@lru_cache(maxsize=4)
+def _opened(path: Path) -> Any:
+    from palate.privacy.vault import Vault
+
+    return Vault(path)
+
+
+def _pseudonyms(ids: Ids) -> list[str]:
+    vault = _vault()
+    return [name if name.startswith("p_") and len(name) == 34 else vault.pseudonym(name) for name in ids.names]
+
+
+def _without_words(events: pl.DataFrame) -> pl.DataFrame:
+    """Events without what people wrote: an engine does not need it to answer."""
+    return events.drop([name for name in ("text",) if name in events.columns])
+
+
+def _inner(engine: Engine) -> Any:
+    encoder = engine._assembled.encoder
+    return encoder.encoder if isinstance(encoder, CachedEncoder) else encoder
+
+
+def _encoder_name(engine: Engine, encoder: Any) -> str:
+    return "lexical" if isinstance(encoder, LexicalEncoder) else str(getattr(encoder, "source", None) or "minilm")
+
+
+def _encoder(name: str | None, artefact: Artefact, settings: EngineSettings) -> Any:
+    if name is None:
+        return None
+    if name == "lexical":
+        return CachedEncoder(LexicalEncoder(settings.encoder.lexical).restore(artefact.arrays["encoder"]))
+    return CachedEncoder(load_encoder(name, (), settings.encoder))
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "0"
