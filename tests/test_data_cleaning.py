@@ -24,7 +24,9 @@ def test_rows_that_repeat_another_are_merged_unless_kept() -> None:
 
 
 def test_an_event_id_given_twice_is_one_event_either_way() -> None:
-    rows = [{"user": "u", "item": item, "time": 1, "event_id": event} for item, event in (("a", 1), ("b", 1), ("c", None))]
+    rows = [
+        {"user": "u", "item": item, "time": 1, "event_id": event} for item, event in (("a", 1), ("b", 1), ("c", None))
+    ]
     for keep in (False, True):
         assert set(items_of(Dataset.from_frames(rows, keep_duplicates=keep))) == {"a", "c"}
 
@@ -82,7 +84,9 @@ def test_sessions_given_are_kept_and_none_are_made_without_times() -> None:
 @pytest.fixture
 def haunted() -> list[dict[str, object]]:
     people = [
-        {"user": f"u{user}", "item": f"i{n}", "time": 1e9 + n * HOUR * 30 + user} for user in range(30) for n in range(3)
+        {"user": f"u{user}", "item": f"i{n}", "time": 1e9 + n * HOUR * 30 + user}
+        for user in range(30)
+        for n in range(3)
     ]
     return people + [{"user": "robot", "item": f"i{n % 40}", "time": 1e9 + n} for n in range(2_000)]
 

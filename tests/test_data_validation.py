@@ -75,7 +75,9 @@ def test_live_and_read_events_are_the_same() -> None:
 
 
 def test_a_search_needs_no_item() -> None:
-    dataset = Dataset.from_frames([{**GOOD, "kind": "view"}, {**GOOD, "item_id": None, "kind": "search", "query": "tea"}])
+    dataset = Dataset.from_frames(
+        [{**GOOD, "kind": "view"}, {**GOOD, "item_id": None, "kind": "search", "query": "tea"}]
+    )
     assert sorted(dataset.events["item"].to_list()) == [-1, 0]
     assert dataset.sequences.lengths.tolist() == [1]
 
