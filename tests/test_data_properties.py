@@ -87,6 +87,7 @@ def is_canonical(dataset: Dataset) -> None:
     assert len(dataset.sequences) == dataset.n_users
 
 
+@settings(deadline=None, max_examples=60)
 @given(ROWS, st.booleans(), st.booleans())
 def test_any_rows_load_or_are_refused(rows: list[dict[str, Any]], keep: bool, drop: bool) -> None:
     try:
@@ -98,6 +99,7 @@ def test_any_rows_load_or_are_refused(rows: list[dict[str, Any]], keep: bool, dr
     is_canonical(dataset)
 
 
+@settings(deadline=None, max_examples=60)
 @given(LIKELY)
 def test_likely_rows_load_with_every_row_accounted_for(rows: list[dict[str, Any]]) -> None:
     try:
@@ -109,6 +111,7 @@ def test_likely_rows_load_with_every_row_accounted_for(rows: list[dict[str, Any]
     is_canonical(dataset)
 
 
+@settings(deadline=None, max_examples=60)
 @given(LIKELY)
 def test_live_rows_are_kept_or_refused_one_by_one(rows: list[dict[str, Any]]) -> None:
     checked = events_frame(rows, now=1.7e9)
@@ -117,6 +120,7 @@ def test_live_rows_are_kept_or_refused_one_by_one(rows: list[dict[str, Any]]) ->
     assert sorted([*checked.rows.to_list(), *refused]) == list(range(len(rows)))
 
 
+@settings(deadline=None, max_examples=60)
 @given(ROWS)
 def test_any_items_and_users_load_or_are_refused(rows: list[dict[str, Any]]) -> None:
     events = [{"user": "u", "item": "a", "time": 1}]
@@ -131,7 +135,7 @@ def test_any_items_and_users_load_or_are_refused(rows: list[dict[str, Any]]) -> 
         assert dataset.catalogue.frame["item_id"].to_list() == list(dataset.item_ids.names)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
 @given(
     st.sampled_from([ending for ending in ENDINGS if not ending.endswith(".gz")]),
     st.one_of(

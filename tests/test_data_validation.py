@@ -82,6 +82,13 @@ def test_a_search_needs_no_item() -> None:
     assert dataset.sequences.lengths.tolist() == [1]
 
 
+def test_searches_alone_are_no_catalogue_and_no_crash() -> None:
+    dataset = Dataset.from_frames([{**GOOD, "item_id": None, "kind": "search"}])
+    assert (dataset.n_items, dataset.n_events) == (0, 1)
+    assert dataset.report is not None
+    assert not dataset.report.trainable
+
+
 def test_kinds_follow_from_what_there_is() -> None:
     assert kinds_of(Dataset.from_frames([GOOD])) == ["purchase"]
     assert kinds_of(Dataset.from_frames([{**GOOD, "rating": 3}])) == ["rating"]
