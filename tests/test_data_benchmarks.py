@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
 
@@ -105,6 +106,8 @@ def test_amazon_2014_is_read_with_its_python_metadata(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("year", [2018, 2023])
 def test_later_amazon_sets_are_read(tmp_path: Path, year: int) -> None:
+    review: dict[str, Any]
+    meta: dict[str, Any]
     if year == 2018:
         review = {"reviewerID": "A1", "asin": "B01", "overall": 4.0, "unixReviewTime": 1369699200}
         meta = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -42,7 +44,7 @@ def test_events_stand_in_the_order_of_their_times(pairs: list[tuple[str, int]]) 
 
 @given(st.permutations(range(8)))
 def test_a_position_is_the_order_where_there_is_no_time(order: list[int]) -> None:
-    rows = [{"user": "u", "item": f"i{place}", "step": place} for place in order]
+    rows: list[dict[str, Any]] = [{"user": "u", "item": f"i{place}", "step": place} for place in order]
     assert items_of(Dataset.from_frames(rows)) == [f"i{place}" for place in range(8)]
     partly = [{**row, "time": 5_000 if row["step"] > 4 else None} for row in rows]
     assert items_of(Dataset.from_frames(partly)) == [f"i{place}" for place in range(8)]

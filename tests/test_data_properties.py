@@ -124,9 +124,9 @@ def test_live_rows_are_kept_or_refused_one_by_one(rows: list[dict[str, Any]]) ->
 @given(ROWS)
 def test_any_items_and_users_load_or_are_refused(rows: list[dict[str, Any]]) -> None:
     events = [{"user": "u", "item": "a", "time": 1}]
-    for tables in ({"items": rows}, {"users": rows}):
+    for items, users in ((rows, None), (None, rows)):
         try:
-            dataset = Dataset.from_frames(events, **tables)
+            dataset = Dataset.from_frames(events, items, users)
         except DataError as error:
             assert str(error).endswith("imported.")
             continue
