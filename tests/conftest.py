@@ -5,6 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A deadline for one example measures how busy the machine is, not the code.
+settings.register_profile("palate", deadline=None)
+settings.load_profile("palate")
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 

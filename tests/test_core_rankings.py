@@ -19,7 +19,9 @@ SCORES = st.integers(1, 6).flatmap(
 @given(SCORES, st.integers(1, 8))
 def test_select_is_a_stable_sort(scores: list[list[float]], k: int) -> None:
     chosen = select(np.array(scores, dtype=np.float32), k)
-    naive = [[column for _, column in sorted((-score, column) for column, score in enumerate(row))][:k] for row in scores]
+    naive = [
+        [column for _, column in sorted((-score, column) for column, score in enumerate(row))][:k] for row in scores
+    ]
     assert chosen.dtype == np.int32
     assert chosen.tolist() == naive
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -24,7 +26,9 @@ def test_rows_that_repeat_another_are_merged_unless_kept() -> None:
 
 
 def test_an_event_id_given_twice_is_one_event_either_way() -> None:
-    rows = [{"user": "u", "item": item, "time": 1, "event_id": event} for item, event in (("a", 1), ("b", 1), ("c", None))]
+    rows = [
+        {"user": "u", "item": item, "time": 1, "event_id": event} for item, event in (("a", 1), ("b", 1), ("c", None))
+    ]
     for keep in (False, True):
         assert set(items_of(Dataset.from_frames(rows, keep_duplicates=keep))) == {"a", "c"}
 
@@ -40,7 +44,7 @@ def test_events_stand_in_the_order_of_their_times(pairs: list[tuple[str, int]]) 
 
 @given(st.permutations(range(8)))
 def test_a_position_is_the_order_where_there_is_no_time(order: list[int]) -> None:
-    rows = [{"user": "u", "item": f"i{place}", "step": place} for place in order]
+    rows: list[dict[str, Any]] = [{"user": "u", "item": f"i{place}", "step": place} for place in order]
     assert items_of(Dataset.from_frames(rows)) == [f"i{place}" for place in range(8)]
     partly = [{**row, "time": 5_000 if row["step"] > 4 else None} for row in rows]
     assert items_of(Dataset.from_frames(partly)) == [f"i{place}" for place in range(8)]
@@ -82,7 +86,9 @@ def test_sessions_given_are_kept_and_none_are_made_without_times() -> None:
 @pytest.fixture
 def haunted() -> list[dict[str, object]]:
     people = [
-        {"user": f"u{user}", "item": f"i{n}", "time": 1e9 + n * HOUR * 30 + user} for user in range(30) for n in range(3)
+        {"user": f"u{user}", "item": f"i{n}", "time": 1e9 + n * HOUR * 30 + user}
+        for user in range(30)
+        for n in range(3)
     ]
     return people + [{"user": "robot", "item": f"i{n % 40}", "time": 1e9 + n} for n in range(2_000)]
 

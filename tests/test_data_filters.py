@@ -56,6 +56,8 @@ def found(conditions: Any) -> set[str]:
         ({"title": {"prefix": "red"}}, "a"),
         ({"year": {"gte": 1990}}, "ab"),
         ({"year": 1995}, "a"),
+        ({"price": {"lt": 10**400}}, "abd"),
+        ({"price": 10**400}, ""),
         ({"year": {"lt": "2"}}, "a"),
         ({"new": True}, "ad"),
         ({"new": False}, "b"),

@@ -75,9 +75,18 @@ def test_live_and_read_events_are_the_same() -> None:
 
 
 def test_a_search_needs_no_item() -> None:
-    dataset = Dataset.from_frames([{**GOOD, "kind": "view"}, {**GOOD, "item_id": None, "kind": "search", "query": "tea"}])
+    dataset = Dataset.from_frames(
+        [{**GOOD, "kind": "view"}, {**GOOD, "item_id": None, "kind": "search", "query": "tea"}]
+    )
     assert sorted(dataset.events["item"].to_list()) == [-1, 0]
     assert dataset.sequences.lengths.tolist() == [1]
+
+
+def test_searches_alone_are_no_catalogue_and_no_crash() -> None:
+    dataset = Dataset.from_frames([{**GOOD, "item_id": None, "kind": "search"}])
+    assert (dataset.n_items, dataset.n_events) == (0, 1)
+    assert dataset.report is not None
+    assert not dataset.report.trainable
 
 
 def test_kinds_follow_from_what_there_is() -> None:

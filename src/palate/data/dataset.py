@@ -270,7 +270,9 @@ class Dataset:
 
 def _codes(series: pl.Series, ids: Ids) -> pl.Series:
     """Positions of ids, -1 for null."""
-    table = pl.DataFrame({"id": ids.names, "code": np.arange(len(ids), dtype=np.int32)})
+    table = pl.DataFrame(
+        {"id": ids.names, "code": np.arange(len(ids), dtype=np.int32)}, schema_overrides={"id": pl.String}
+    )
     joined = series.rename("id").to_frame().join(table, on="id", how="left", maintain_order="left")
     return joined["code"].fill_null(-1)
 

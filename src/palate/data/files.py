@@ -120,7 +120,8 @@ def _content(path: Path) -> bytes:
 
 def _lines(text: str) -> pl.DataFrame:
     """Lines that are not blank, and their numbers from 1."""
-    lines = pl.Series("text", [text]).str.split("\n").explode(empty_as_null=True).str.strip_chars_end("\r")
+    unix = text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+    lines = pl.Series("text", [unix]).str.split("\n").explode(empty_as_null=True)
     numbered = lines.to_frame().with_row_index("line", offset=1).with_columns(pl.col("line").cast(pl.Int64))
     return numbered.filter(pl.col("text").str.len_bytes() > 0)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,6 +14,9 @@ from palate.data.catalogue import Catalogue
 
 OPERATORS = ("lt", "lte", "gt", "gte", "not", "contains", "prefix")
 """What a property may be compared by, beside being one value or any of a list."""
+
+_EXACT = 2**53
+"""Whole numbers below this are the same as text and as a number."""
 
 _COMPARE: Mapping[str, Callable[[pl.Series, Any], pl.Series]] = {
     "lt": lambda column, bound: column < bound,
@@ -82,8 +86,9 @@ def _operated(catalogue: Catalogue, name: str, operator: str, value: Any) -> Boo
         raise UsageError(f"filter: {name} {operator}: a number or text is needed, not {value!r}")
     if isinstance(value, str) and column.dtype != pl.String:
         raise UsageError(f"filter: {name} {operator}: {name} is a number, {value!r} is not")
-    comparable = column if isinstance(value, str) else _numbers(column)
-    return _bools(_COMPARE[operator](comparable, value))
+    if isinstance(value, str):
+        return _bools(_COMPARE[operator](column, value))
+    return _bools(_COMPARE[operator](_numbers(column), _float(value)))
 
 
 def _is_any(catalogue: Catalogue, name: str, values: list[Any] | tuple[Any, ...]) -> BoolArray:
@@ -94,8 +99,9 @@ def _is_any(catalogue: Catalogue, name: str, values: list[Any] | tuple[Any, ...]
     column = catalogue.frame[name]
     found = _bools(column.is_null()) if None in values else np.zeros(len(catalogue), dtype=bool)
     wanted = [value for value in values if value is not None]
-    numbers = [float(value) for value in wanted if isinstance(value, int | float) and not isinstance(value, bool)]
-    texts = {str(value).casefold() for value in wanted if not isinstance(value, float)}
+    numbers = [_float(value) for value in wanted if isinstance(value, int | float) and not isinstance(value, bool)]
+    exact = [value for value in wanted if isinstance(value, str) or (isinstance(value, int) and abs(value) < _EXACT)]
+    texts = {str(value).casefold() for value in exact}
     if name == "category":
         return found | _in_categories(catalogue, texts)
     if numbers:
@@ -114,6 +120,13 @@ def _in_categories(catalogue: Catalogue, wanted: set[str]) -> BoolArray:
     if len(names):
         found[per_item.rows[chosen[per_item.values]]] = True
     return found | _bools(_folded(catalogue.frame["category"]).is_in(list(wanted)))
+
+
+def _float(value: int | float) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 def _numbers(column: pl.Series) -> pl.Series:

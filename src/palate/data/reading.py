@@ -140,7 +140,7 @@ def _assembled(checked: Mapping[str, Checked], drop_bots: bool, name: str) -> tu
         unlisted = dataset.n_items - items.height
         if unlisted:
             notes = (*notes, Note("items_unlisted", {"count": unlisted}))
-    alike = cleaning.same_but_for_case(pl.Series(dataset.item_ids.names))
+    alike = cleaning.same_but_for_case(pl.Series(dataset.item_ids.names, dtype=pl.String))
     return cleaning.with_sessions(dataset), (*judge(dataset), *notes, *alike), dropped
 
 

@@ -166,7 +166,7 @@ def judge(dataset: Dataset) -> tuple[Note, ...]:
         notes.append(Note("no_interest"))
     if dataset.n_users == 1:
         notes.append(Note("one_user"))
-    if dataset.n_items == 1:
+    if dataset.n_items <= 1:
         notes.append(Note("one_item"))
     if len(active) and not (active > 1).any():
         notes.append(Note("no_followers"))
