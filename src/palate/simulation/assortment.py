@@ -96,7 +96,8 @@ def make_assortment(
     arrives = rng.random(n) < new_share
     created = start + DAY * np.where(arrives, rng.uniform(5, days * 0.93, n), -rng.uniform(20, 900, n))
     frame = _frame(words, items, price, created, rng)
-    complements = _complements(words, section, 1.5 * topics @ topics.T + 1.2 * hidden @ hidden.T, np.log(price), rng)
+    likeness = (1.5 * topics @ topics.T + 1.2 * hidden @ hidden.T).astype(np.float32)
+    complements = _complements(words, section, likeness, np.log(price), rng)
     return Assortment(frame, section, noun, flavour, topic, topics, hidden, quality, price, created, complements)
 
 
@@ -115,7 +116,7 @@ def _sizes(words: Vocabulary, n_items: int, rng: np.random.Generator) -> IntArra
     while (short := n_items - sizes.sum()) > 0:
         free = room - sizes
         sizes = np.minimum(sizes + rng.multinomial(short, free / free.sum()), room)
-    return sizes.astype(np.int32)
+    return np.asarray(sizes, dtype=np.int32)
 
 
 def _choices(words: Vocabulary, position: int) -> list[tuple[int, int, int, int]]:
@@ -169,7 +170,7 @@ def _prices(
     charm = np.where(
         raw < 30, np.floor(raw) + 0.99, np.where(raw < 150, np.floor(raw) + 0.9, np.round(raw / 10) * 10 - 1)
     )
-    return np.maximum(charm, 2.99).astype(np.float32)
+    return np.asarray(np.maximum(charm, 2.99), dtype=np.float32)
 
 
 def _hidden(section: IntArray, noun: IntArray, rng: np.random.Generator) -> FloatArray:
@@ -177,7 +178,7 @@ def _hidden(section: IntArray, noun: IntArray, rng: np.random.Generator) -> Floa
     family = rng.normal(size=(int(section.max()) + 1, int(noun.max()) + 1, HIDDEN))
     own = rng.normal(size=(len(section), HIDDEN))
     mixed = 0.4 * family[section, noun] + np.sqrt(1 - 0.4**2) * own
-    return (mixed / np.sqrt(HIDDEN)).astype(np.float32)
+    return np.asarray(mixed / np.sqrt(HIDDEN), dtype=np.float32)
 
 
 def _complements(
