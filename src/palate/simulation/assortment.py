@@ -151,12 +151,16 @@ def _stock(words: Vocabulary, position: int, size: int, rng: np.random.Generator
 def _title(section: Section, brand: Brand, noun: Words, flavour: Flavour, variant: Words) -> Words:
     if section.is_book:
         return Words(f"{flavour.words.en} {noun.en} ({variant.en})", f"《{flavour.words.zh}{noun.zh}》{variant.zh}")
-    gap = " " if flavour.words.zh[-1].isascii() or noun.zh[0].isascii() else ""
     joint = " " if variant.en[:4] in {"for ", "with"} else ", "
     return Words(
         f"{brand.words.en} {flavour.words.en} {noun.en}{joint}{variant.en}",
-        f"{brand.words.zh} {flavour.words.zh}{gap}{noun.zh} {variant.zh}",
+        f"{brand.words.zh} {joined_chinese(flavour.words.zh, noun.zh)} {variant.zh}",
     )
+
+
+def joined_chinese(first: str, second: str) -> str:
+    """Two Chinese words as one, with a space where Latin letters or digits meet the other word."""
+    return f"{first} {second}" if first[-1].isascii() or second[0].isascii() else first + second
 
 
 def _prices(
@@ -221,7 +225,7 @@ def _frame(
                 for section, line, item in zip(sections, lines, items, strict=True)
             ],
             "description_zh": [
-                f"{section.use.zh}{line.zh}{item.brand.words.zh}出品，{section.words.zh}。"
+                f"{section.use.zh}{line.zh}来自{item.brand.words.zh}的{section.words.zh}。"
                 for section, line, item in zip(sections, lines, items, strict=True)
             ],
             "brand": [item.brand.words.en for item in items],
