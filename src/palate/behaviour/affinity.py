@@ -95,7 +95,7 @@ def _block_affinity(histories: Histories, facts: ItemFacts, items: IntArray, wei
     share = (mass / np.where(total > 0, total, 1.0)[:, None]).astype(np.float32)
     found = share.reshape(-1)[np.arange(n)[:, None, None] * width + facts.categories[items]].sum(axis=2)
     counts = np.where(items >= 0, facts.counts[items], 0.0)
-    return np.divide(found, counts, out=np.zeros(items.shape, dtype=np.float32), where=counts > 0)
+    return np.where(counts > 0, found / np.maximum(counts, 1.0), 0.0).astype(np.float32)
 
 
 def price_gap(histories: Histories, facts: ItemFacts, items: IntArray, weights: FloatArray | None = None) -> FloatArray:

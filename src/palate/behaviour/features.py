@@ -36,7 +36,7 @@ def item_features(catalogue: Catalogue, dataset: Dataset | None = None) -> Float
         blocks.append(np.stack(columns, axis=1) / np.sqrt(len(columns)))
     features = np.concatenate(blocks, axis=1)
     norms = np.linalg.norm(features, axis=1, keepdims=True)
-    return np.divide(features, norms, out=np.zeros_like(features), where=norms > 0).astype(np.float32)
+    return np.asarray(features / np.where(norms > 0, norms, 1.0), dtype=np.float32)
 
 
 def _categories(catalogue: Catalogue) -> Float64Array:
@@ -51,7 +51,7 @@ def _categories(catalogue: Catalogue) -> Float64Array:
     values = per_item.values[inside]
     block[per_item.rows[inside], column[values]] = np.log1p(len(catalogue) / np.maximum(counts[values], 1))
     norms = np.linalg.norm(block, axis=1, keepdims=True)
-    return np.divide(block, norms, out=block, where=norms > 0)
+    return np.asarray(block / np.where(norms > 0, norms, 1.0))
 
 
 def _habits(n_items: int, dataset: Dataset) -> list[Float64Array]:
@@ -79,7 +79,7 @@ def _mean(items: IntArray, values: Float64Array, n_items: int) -> Float64Array:
     known = ~np.isnan(values)
     total = np.bincount(items[known], weights=values[known], minlength=n_items)
     count = np.bincount(items[known], minlength=n_items)
-    return np.divide(total, count, out=np.full(n_items, np.nan), where=count > 0)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
 def _standardised(values: Float64Array) -> Float64Array:

@@ -85,7 +85,7 @@ class InterestModel:
         shape = (len(histories), len(self.vectors))
         total = sparse.csr_matrix((weights, histories.items, histories.indptr), shape=shape) @ self.vectors
         weight = np.bincount(histories.rows, weights=weights, minlength=len(histories))[:, None]
-        return np.divide(total, weight, out=np.zeros_like(total), where=weight > 0)
+        return np.asarray(total / np.where(weight > 0, weight, 1.0), dtype=np.float32)
 
     def begin(self) -> Interest:
         """The interest of somebody who has done nothing yet."""

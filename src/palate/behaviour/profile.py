@@ -221,4 +221,4 @@ def _row_mean(histories: Histories, values: FloatArray | None) -> Float64Array:
     rows = histories.rows[known]
     total = np.bincount(rows, weights=values[known], minlength=len(histories))
     count = np.bincount(rows, minlength=len(histories))
-    return np.divide(total, count, out=np.full(len(histories), np.nan), where=count > 0)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)

@@ -96,7 +96,8 @@ def make_assortment(
     arrives = rng.random(n) < new_share
     created = start + DAY * np.where(arrives, rng.uniform(5, days * 0.93, n), -rng.uniform(20, 900, n))
     frame = _frame(words, items, price, created, rng)
-    complements = _complements(words, section, 1.5 * topics @ topics.T + 1.2 * hidden @ hidden.T, np.log(price), rng)
+    likeness = (1.5 * topics @ topics.T + 1.2 * hidden @ hidden.T).astype(np.float32)
+    complements = _complements(words, section, likeness, np.log(price), rng)
     return Assortment(frame, section, noun, flavour, topic, topics, hidden, quality, price, created, complements)
 
 
@@ -115,7 +116,7 @@ def _sizes(words: Vocabulary, n_items: int, rng: np.random.Generator) -> IntArra
     while (short := n_items - sizes.sum()) > 0:
         free = room - sizes
         sizes = np.minimum(sizes + rng.multinomial(short, free / free.sum()), room)
-    return sizes.astype(np.int32)
+    return np.asarray(sizes, dtype=np.int32)
 
 
 def _choices(words: Vocabulary, position: int) -> list[tuple[int, int, int, int]]:
@@ -150,12 +151,16 @@ def _stock(words: Vocabulary, position: int, size: int, rng: np.random.Generator
 def _title(section: Section, brand: Brand, noun: Words, flavour: Flavour, variant: Words) -> Words:
     if section.is_book:
         return Words(f"{flavour.words.en} {noun.en} ({variant.en})", f"《{flavour.words.zh}{noun.zh}》{variant.zh}")
-    gap = " " if flavour.words.zh[-1].isascii() or noun.zh[0].isascii() else ""
     joint = " " if variant.en[:4] in {"for ", "with"} else ", "
     return Words(
         f"{brand.words.en} {flavour.words.en} {noun.en}{joint}{variant.en}",
-        f"{brand.words.zh} {flavour.words.zh}{gap}{noun.zh} {variant.zh}",
+        f"{brand.words.zh} {joined_chinese(flavour.words.zh, noun.zh)} {variant.zh}",
     )
+
+
+def joined_chinese(first: str, second: str) -> str:
+    """Two Chinese words as one, with a space where Latin letters or digits meet the other word."""
+    return f"{first} {second}" if first[-1].isascii() or second[0].isascii() else first + second
 
 
 def _prices(
@@ -169,7 +174,7 @@ def _prices(
     charm = np.where(
         raw < 30, np.floor(raw) + 0.99, np.where(raw < 150, np.floor(raw) + 0.9, np.round(raw / 10) * 10 - 1)
     )
-    return np.maximum(charm, 2.99).astype(np.float32)
+    return np.asarray(np.maximum(charm, 2.99), dtype=np.float32)
 
 
 def _hidden(section: IntArray, noun: IntArray, rng: np.random.Generator) -> FloatArray:
@@ -177,7 +182,7 @@ def _hidden(section: IntArray, noun: IntArray, rng: np.random.Generator) -> Floa
     family = rng.normal(size=(int(section.max()) + 1, int(noun.max()) + 1, HIDDEN))
     own = rng.normal(size=(len(section), HIDDEN))
     mixed = 0.4 * family[section, noun] + np.sqrt(1 - 0.4**2) * own
-    return (mixed / np.sqrt(HIDDEN)).astype(np.float32)
+    return np.asarray(mixed / np.sqrt(HIDDEN), dtype=np.float32)
 
 
 def _complements(
@@ -220,7 +225,7 @@ def _frame(
                 for section, line, item in zip(sections, lines, items, strict=True)
             ],
             "description_zh": [
-                f"{section.use.zh}{line.zh}{item.brand.words.zh}出品，{section.words.zh}。"
+                f"{section.use.zh}{line.zh}来自{item.brand.words.zh}的{section.words.zh}。"
                 for section, line, item in zip(sections, lines, items, strict=True)
             ],
             "brand": [item.brand.words.en for item in items],

@@ -221,7 +221,7 @@ def _ranked(
 def _first_of_row(items: IntArray) -> NDArray[np.bool_]:
     """Whether a value stands in its row for the first time."""
     same = items[:, :, None] == items[:, None, :]
-    return ~np.tril(same, k=-1).any(axis=2)
+    return np.asarray(~np.tril(same, k=-1).any(axis=2))
 
 
 def _look(

@@ -134,7 +134,7 @@ def _section_taste(words: Vocabulary, lifestyle: FloatArray, rng: np.random.Gene
         if section.species:
             owner = (keeps == section.species) | (keeps == "both")
             taste[:, position] = np.where(owner, np.abs(taste[:, position]) + 0.8, -4.0)
-    return taste.astype(np.float32)
+    return np.asarray(taste, dtype=np.float32)
 
 
 def make_visits(

@@ -89,13 +89,14 @@ class Truth:
         positions = np.asarray(items)
         week = ((np.asarray(when, dtype=np.float64) - self.start[0]) // (7 * DAY)).astype(np.int64)
         off = self.discount[np.clip(week, 0, len(self.discount) - 1), positions]
-        return np.round(self.list_price[positions].astype(np.float64) * (1.0 - off), 2)
+        return np.asarray(np.round(self.list_price[positions].astype(np.float64) * (1.0 - off), 2))
 
     def seasonality(self, sections: ArrayLike, when: ArrayLike) -> Numbers:
         """By how much each section is wanted more (> 1) or less at these moments than on an average day."""
         positions = np.asarray(sections)
         strength = self.season_strength[positions].astype(np.float64)
-        return np.exp(strength * seasonal_shape(self.season_shape[positions], np.asarray(when, dtype=np.float64)))
+        shape = seasonal_shape(self.season_shape[positions], np.asarray(when, dtype=np.float64))
+        return np.asarray(np.exp(strength * shape))
 
     def match(self, users: ArrayLike, items: ArrayLike) -> Numbers:
         """How well items suit users in topic and look, price and quality aside; about -1 to 3."""
@@ -146,7 +147,8 @@ class Truth:
         """How much users (n,) want each section at these moments (n,), in logits; (n, S)."""
         taste = self.section_taste[np.asarray(users)].astype(np.float64)
         moments = np.asarray(when, dtype=np.float64)[:, None]
-        return 1.15 * taste + np.log(self.seasonality(np.arange(taste.shape[1])[None, :], moments))
+        season = self.seasonality(np.arange(taste.shape[1])[None, :], moments)
+        return np.asarray(1.15 * taste + np.log(season))
 
     def mood_logits(self, users: ArrayLike, sections: ArrayLike) -> Numbers:
         """Which topic users (n,) look for in sections (n,), in logits; (n, T), -inf where no flavour has it."""

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palate.core import BoolArray, Float64Array, IntArray
+from palate.simulation.assortment import joined_chinese
 from palate.simulation.vocabulary import Flavour, Section, Words
 from palate.simulation.world import World
 
@@ -77,7 +78,7 @@ def _search(world: World, item: int, language: str, roll: float) -> str:
     if roll < 0.6:
         return noun.zh if language == "zh" else lowered(noun.en)
     if language == "zh":
-        return f"{flavour.words.zh}{noun.zh}"
+        return joined_chinese(flavour.words.zh, noun.zh)
     return lowered(f"{flavour.words.en} {noun.en}")
 
 
