@@ -10,6 +10,7 @@ import polars as pl
 
 from palate.core import Queries, Rankings, Scorer, top_k
 from palate.data import Dataset, Fold
+from palate.evaluation.contenders import Progress
 from palate.models.ease import EASE
 from palate.models.popularity import Popularity
 
@@ -67,7 +68,10 @@ class SmallEngine:
         seed: int = 0,
         validation: Fold | None = None,
         learn_validation: bool = False,
+        progress: Progress | None = None,
     ) -> SmallEngine:
+        if progress is not None:
+            progress("small engine", 1.0)
         sources: dict[str, Scorer[Dataset]] = {"popularity": Popularity().fit(dataset), "ease": EASE().fit(dataset)}
         return cls(preset, sources, validation, learn_validation, dataset)
 

@@ -57,7 +57,8 @@ class FittedEngine(Protocol):
 
 
 FitEngine = Callable[..., FittedEngine]
-"""``fit(dataset, *, preset, seed, validation, learn_validation)``, as ``palate.Engine.fit``."""
+"""``fit(dataset, *, preset, seed, validation, progress)``, as ``palate.Engine.fit``; ``learn_validation=True`` is added
+under the protocol that allows the ranker to learn from the validation answers."""
 
 
 @dataclass
@@ -114,6 +115,7 @@ def gather(
             preset=preset,
             seed=seed,
             validation=trial.validation,
+            progress=progress,
             **({"learn_validation": True} if trial.learn_validation else {}),
         )
         found.seconds["encode"] += float(found.engine.timings.get("encode", 0.0))
