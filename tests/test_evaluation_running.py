@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from palate.core import PalateError, Queries, Rankings, UsageError, top_k
+from palate.core import FloatArray, PalateError, Queries, Rankings, UsageError, top_k
 from palate.evaluation import Evaluation, evaluate, plan
 from palate.evaluation.answers import by_lists, by_scores
 from palate.evaluation.contenders import COLLABORATIVE, events_alone, gather
@@ -191,9 +191,34 @@ def test_lists_and_scores_agree() -> None:
     """A model asked for lists and the same model asked for scores get the same figures, but for the depth of lists."""
     trial = plan(world(), "loo-strict")
     model = EASE().fit(trial.train)
-    scored, listed = by_scores(model, trial.test), by_lists(model.recommend, trial.test, "ease")
+    scored, listed = by_scores(model.score, trial.test, "ease"), by_lists(model.recommend, trial.test, "ease")
     np.testing.assert_array_equal(scored.items, listed.items)
     np.testing.assert_allclose(scored.reciprocal, listed.reciprocal)
+
+
+class ScoringEngine(SmallEngine):
+    """Has a score for every item beside its lists."""
+
+    def score(self, queries: Queries) -> FloatArray:
+        return self.sources["ease"].score(queries) + 0.01 * self.sources["popularity"].score(queries)
+
+
+class TwoFacedEngine(ScoringEngine):
+    """Shows popular items while its scores shine."""
+
+    def rank(self, queries: Queries) -> Rankings:
+        return self.sources["popularity"].recommend(queries)
+
+
+def test_an_engine_is_ranked_through_the_whole_catalogue_where_it_can_be() -> None:
+    by_list = evaluate(world(), models=["palate"], fit=SmallEngine.fit).models["palate"]
+    by_score = evaluate(world(), models=["palate"], fit=ScoringEngine.fit).models["palate"]
+    assert by_list == by_score, "60 items fit into the lists that are asked for"
+
+
+def test_figures_speak_of_the_lists_that_are_shown() -> None:
+    with pytest.raises(PalateError, match=r"palate shows other lists than its scores give, in 6\d of the 64"):
+        evaluate(world(), models=["palate"], fit=TwoFacedEngine.fit)
 
 
 def test_answers_that_are_no_answers_are_refused() -> None:
