@@ -217,7 +217,7 @@ def test_an_engine_is_ranked_through_the_whole_catalogue_where_it_can_be() -> No
 
 
 def test_figures_speak_of_the_lists_that_are_shown() -> None:
-    with pytest.raises(PalateError, match=r"palate shows other lists than its scores give, in 6\d of the 64"):
+    with pytest.raises(PalateError, match=r"palate shows other lists than its scores give, in 6\d of 64"):
         evaluate(world(), models=["palate"], fit=TwoFacedEngine.fit)
 
 

@@ -154,7 +154,7 @@ def _ask(
 
 
 def _ask_engine(engine: FittedEngine, fold: Fold, progress: Callable[[float], None]) -> Answers:
-    """The engine's answers, by its scores where it has one for every item: ranks then go through the whole catalogue."""
+    """The engine's answers; by its scores where every item has one, so that ranks go through the whole catalogue."""
     score: Score | None = getattr(engine, "score", None)
     if score is None:
         return by_lists(engine.rank, fold, ENTRY, progress)
