@@ -113,7 +113,7 @@ def test_events_without_items_file_are_enough() -> None:
 
 def test_what_the_engine_is_given_follows_the_protocol() -> None:
     dataset = world()
-    for protocol in ("loo-strict", "loo-strict+val", "loo-refit"):
+    for protocol in ("loo-strict", "loo-strict+val", "loo-refit", "temporal"):
         trial = plan(dataset, protocol)
         found = gather(
             trial, None, preset="fast", seed=0, tuned=False, fit_engine=SmallEngine.fit, classes={}, progress=None
@@ -122,6 +122,7 @@ def test_what_the_engine_is_given_follows_the_protocol() -> None:
         assert isinstance(engine, SmallEngine)
         assert engine.fitted_on is trial.learnt
         assert engine.refits == (protocol == "loo-refit")
+        assert engine.inner == ("time" if protocol == "temporal" else "last")
         assert engine.learnt_validation == (protocol == "loo-strict+val")
         assert found.singles["ease"] is engine.sources["ease"], "sources are those of the engine under test"
 
