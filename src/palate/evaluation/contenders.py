@@ -58,8 +58,8 @@ class FittedEngine(Protocol):
 
 FitEngine = Callable[..., FittedEngine]
 """``fit(dataset, *, preset, seed, validation, progress)``, as ``palate.Engine.fit``. Two more are added only where the
-protocol calls for them: ``learn_validation=True`` lets the ranker learn from the validation answers, ``inner="time"`` has
-it learn from questions that lie last in time."""
+protocol calls for them: ``learn_validation=True`` lets the ranker learn from the validation answers, ``inner="time"``
+has it learn from questions that lie last in time."""
 
 
 @dataclass
