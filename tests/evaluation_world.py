@@ -10,6 +10,7 @@ import polars as pl
 
 from palate.core import Queries, Rankings, Scorer, top_k
 from palate.data import Dataset, Fold
+from palate.evaluation.contenders import Progress
 from palate.models.ease import EASE
 from palate.models.popularity import Popularity
 
@@ -54,6 +55,7 @@ class SmallEngine:
     sources: Mapping[str, Scorer[Dataset]]
     validation: Fold | None
     learnt_validation: bool
+    inner: str
     fitted_on: Dataset
     refits: int = 0
     timings: Mapping[str, float] = field(default_factory=lambda: {"encode": 0.0})
@@ -67,9 +69,13 @@ class SmallEngine:
         seed: int = 0,
         validation: Fold | None = None,
         learn_validation: bool = False,
+        inner: str = "last",
+        progress: Progress | None = None,
     ) -> SmallEngine:
+        if progress is not None:
+            progress("small engine", 1.0)
         sources: dict[str, Scorer[Dataset]] = {"popularity": Popularity().fit(dataset), "ease": EASE().fit(dataset)}
-        return cls(preset, sources, validation, learn_validation, dataset)
+        return cls(preset, sources, validation, learn_validation, inner, dataset)
 
     def rank(self, queries: Queries) -> Rankings:
         total = self.sources["ease"].score(queries) + 0.01 * self.sources["popularity"].score(queries)

@@ -19,7 +19,7 @@ from tests.evaluation_world import SmallEngine, world
 
 
 def honest(trial: Trial) -> Answers:
-    return by_scores(EASE().fit(trial.train), trial.test)
+    return by_scores(EASE().fit(trial.train).score, trial.test, "ease")
 
 
 def fused(trial: Trial) -> Answers:
@@ -32,7 +32,7 @@ def fitted_on_the_answers(trial: Trial) -> Answers:
     rows = np.concatenate([trial.train.sequences.items, trial.test.targets.values])
     model = Popularity().fit(trial.train)
     counts = np.bincount(rows, minlength=trial.train.n_items).astype(np.float32)
-    return by_scores(model.restore({"counts": counts}), trial.test)
+    return by_scores(model.restore({"counts": counts}).score, trial.test, "popularity")
 
 
 def a_feature_that_peeks(trial: Trial) -> Answers:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from palate.core import PalateError, Queries, Rankings, UsageError, top_k
+from palate.core import FloatArray, PalateError, Queries, Rankings, UsageError, top_k
 from palate.evaluation import Evaluation, evaluate, plan
 from palate.evaluation.answers import by_lists, by_scores
 from palate.evaluation.contenders import COLLABORATIVE, events_alone, gather
@@ -113,7 +113,7 @@ def test_events_without_items_file_are_enough() -> None:
 
 def test_what_the_engine_is_given_follows_the_protocol() -> None:
     dataset = world()
-    for protocol in ("loo-strict", "loo-strict+val", "loo-refit"):
+    for protocol in ("loo-strict", "loo-strict+val", "loo-refit", "temporal"):
         trial = plan(dataset, protocol)
         found = gather(
             trial, None, preset="fast", seed=0, tuned=False, fit_engine=SmallEngine.fit, classes={}, progress=None
@@ -122,6 +122,7 @@ def test_what_the_engine_is_given_follows_the_protocol() -> None:
         assert isinstance(engine, SmallEngine)
         assert engine.fitted_on is trial.learnt
         assert engine.refits == (protocol == "loo-refit")
+        assert engine.inner == ("time" if protocol == "temporal" else "last")
         assert engine.learnt_validation == (protocol == "loo-strict+val")
         assert found.singles["ease"] is engine.sources["ease"], "sources are those of the engine under test"
 
@@ -132,7 +133,7 @@ def test_named_models_only() -> None:
         world(), models=["palate", "ease"], fit=SmallEngine.fit, progress=lambda stage, _share: stages.append(stage)
     )
     assert set(found.models) == {"palate", "ease"}
-    assert "rank palate" in stages
+    assert {"small engine", "rank palate", "rank ease"} <= set(stages)
     assert set(evaluate(world(), models=["ease"], fit=SmallEngine.fit).models) == {"ease"}
     with pytest.raises(UsageError, match="unknown model 'eese'; known here: palate, popularity, ease"):
         evaluate(world(), models=["eese"], fit=SmallEngine.fit)
@@ -191,9 +192,34 @@ def test_lists_and_scores_agree() -> None:
     """A model asked for lists and the same model asked for scores get the same figures, but for the depth of lists."""
     trial = plan(world(), "loo-strict")
     model = EASE().fit(trial.train)
-    scored, listed = by_scores(model, trial.test), by_lists(model.recommend, trial.test, "ease")
+    scored, listed = by_scores(model.score, trial.test, "ease"), by_lists(model.recommend, trial.test, "ease")
     np.testing.assert_array_equal(scored.items, listed.items)
     np.testing.assert_allclose(scored.reciprocal, listed.reciprocal)
+
+
+class ScoringEngine(SmallEngine):
+    """Has a score for every item beside its lists."""
+
+    def score(self, queries: Queries) -> FloatArray:
+        return self.sources["ease"].score(queries) + 0.01 * self.sources["popularity"].score(queries)
+
+
+class TwoFacedEngine(ScoringEngine):
+    """Shows popular items while its scores shine."""
+
+    def rank(self, queries: Queries) -> Rankings:
+        return self.sources["popularity"].recommend(queries)
+
+
+def test_an_engine_is_ranked_through_the_whole_catalogue_where_it_can_be() -> None:
+    by_list = evaluate(world(), models=["palate"], fit=SmallEngine.fit).models["palate"]
+    by_score = evaluate(world(), models=["palate"], fit=ScoringEngine.fit).models["palate"]
+    assert by_list == by_score, "60 items fit into the lists that are asked for"
+
+
+def test_figures_speak_of_the_lists_that_are_shown() -> None:
+    with pytest.raises(PalateError, match=r"palate shows other lists than its scores give, in 6\d of 64"):
+        evaluate(world(), models=["palate"], fit=TwoFacedEngine.fit)
 
 
 def test_answers_that_are_no_answers_are_refused() -> None:

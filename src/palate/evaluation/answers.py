@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from palate.core import Float64Array, IntArray, PalateError, Queries, Ragged, Rankings, Scorer, top_k
-from palate.data import Dataset, Fold
+from palate.core import Float64Array, FloatArray, IntArray, PalateError, Queries, Ragged, Rankings, top_k
+from palate.data import Fold
 from palate.measure import CUTOFFS, full_ranks, list_ranks, reciprocal
 
 SHOWN = max(CUTOFFS)
@@ -23,6 +23,9 @@ CELLS = 4_000_000
 
 LISTS = 1024
 """Questions asked at once of a ranker that answers lists."""
+
+PARITY = 64
+"""Questions on which scores and lists of an engine are compared."""
 
 Rank = Callable[[Queries], Rankings]
 
@@ -46,15 +49,18 @@ class Answers:
         return Answers(self.items[rows], self.reciprocal[rows])
 
 
-def by_scores(model: Scorer[Dataset], fold: Fold, progress: Callable[[float], None] | None = None) -> Answers:
+Score = Callable[[Queries], FloatArray]
+
+
+def by_scores(score: Score, fold: Fold, name: str, progress: Callable[[float], None] | None = None) -> Answers:
     """Rank the whole catalogue by a model's scores."""
     size = max(16, CELLS // max(fold.dataset.n_items, 1))
 
     def ask(queries: Queries, targets: Ragged) -> Answers:
-        scores = model.score(queries)
+        scores = score(queries)
         # top_k rules seen items out in place, so the ranks below are ranks among what may be answered.
-        rankings = top_k(scores, queries, model.name)
-        return Answers(_checked(rankings, queries, model.name), reciprocal(full_ranks(scores, targets)))
+        rankings = top_k(scores, queries, name)
+        return Answers(_checked(rankings, queries, name), reciprocal(full_ranks(scores, targets)))
 
     return _in_batches(fold, SHOWN, size, ask, progress)
 
@@ -67,6 +73,24 @@ def by_lists(rank: Rank, fold: Fold, name: str, progress: Callable[[float], None
         return Answers(items[:, :SHOWN], reciprocal(list_ranks(items, targets)))
 
     return _in_batches(fold, max(DEPTH, SHOWN), LISTS, ask, progress)
+
+
+def check_parity(rank: Rank, fold: Fold, answers: Answers, name: str) -> None:
+    """See that answers counted by scores are the lists that ``rank`` gives, on questions spread over the fold.
+
+    Raises
+    ------
+    PalateError
+        They are not; figures would speak of lists that nobody is shown.
+    """
+    rows = np.unique(np.linspace(0, len(fold) - 1, PARITY).astype(np.int32))
+    served = rank(replace(fold.queries.take(rows), k=SHOWN)).items
+    counted = answers.items[rows][:, : served.shape[1]]
+    different = int((served != counted).any(axis=1).sum())
+    if different:
+        raise PalateError(
+            f"{name} shows other lists than its scores give, in {different} of {len(rows)} questions tried"
+        )
 
 
 def _in_batches(

@@ -57,7 +57,9 @@ class FittedEngine(Protocol):
 
 
 FitEngine = Callable[..., FittedEngine]
-"""``fit(dataset, *, preset, seed, validation, learn_validation)``, as ``palate.Engine.fit``."""
+"""``fit(dataset, *, preset, seed, validation, progress)``, as ``palate.Engine.fit``. Two more are added only where the
+protocol calls for them: ``learn_validation=True`` lets the ranker learn from the validation answers, ``inner="time"``
+has it learn from questions that lie last in time."""
 
 
 @dataclass
@@ -114,7 +116,9 @@ def gather(
             preset=preset,
             seed=seed,
             validation=trial.validation,
+            progress=progress,
             **({"learn_validation": True} if trial.learn_validation else {}),
+            **({"inner": "time"} if trial.in_time else {}),
         )
         found.seconds["encode"] += float(found.engine.timings.get("encode", 0.0))
     sources = dict(found.engine.sources) if found.engine is not None else {}

@@ -77,6 +77,11 @@ class Trial:
     notes: tuple[str, ...]
 
     @property
+    def in_time(self) -> bool:
+        """Whether what is asked lies later in time than all that is learnt from."""
+        return self.name.startswith("temporal")
+
+    @property
     def learnt(self) -> Dataset:
         """The events that the tested models have seen."""
         return self.refit if self.refit is not None else self.train

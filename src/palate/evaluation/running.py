@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from palate.core import FloatArray
-from palate.data import Dataset
-from palate.evaluation.answers import Answers, by_lists, by_scores
+from palate.data import Dataset, Fold
+from palate.evaluation.answers import Answers, Score, by_lists, by_scores, check_parity
 from palate.evaluation.cold import hold_out_items
 from palate.evaluation.comparison import comparisons
 from palate.evaluation.contenders import (
@@ -144,15 +144,23 @@ def _ask(
     seconds: dict[str, float] = {}
     if contenders.engine is not None and wanted_engine:
         start = time.perf_counter()
-        answers[ENTRY] = by_lists(
-            contenders.engine.rank, trial.test, ENTRY, lambda share: report(f"rank {ENTRY}", share)
-        )
+        answers[ENTRY] = _ask_engine(contenders.engine, trial.test, _stage(report, f"rank {ENTRY}"))
         seconds[ENTRY] = time.perf_counter() - start
     for name, model in contenders.singles.items():
         start = time.perf_counter()
-        answers[name] = by_scores(model, trial.test, _stage(report, f"rank {name}"))
+        answers[name] = by_scores(model.score, trial.test, name, _stage(report, f"rank {name}"))
         seconds[name] = time.perf_counter() - start
     return answers, seconds
+
+
+def _ask_engine(engine: FittedEngine, fold: Fold, progress: Callable[[float], None]) -> Answers:
+    """The engine's answers; by its scores where every item has one, so that ranks go through the whole catalogue."""
+    score: Score | None = getattr(engine, "score", None)
+    if score is None:
+        return by_lists(engine.rank, fold, ENTRY, progress)
+    answers = by_scores(score, fold, ENTRY, progress)
+    check_parity(engine.rank, fold, answers, ENTRY)
+    return answers
 
 
 def _stage(report: Progress, stage: str) -> Callable[[float], None]:

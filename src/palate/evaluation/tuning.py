@@ -54,7 +54,7 @@ def sample(fold: Fold, size: int = SAMPLE, seed: int = 0) -> Fold:
 
 def validated(model: Scorer[Dataset], validation: Fold) -> float:
     """A fitted model's N@10 on validation questions."""
-    answers = by_scores(model, validation)
+    answers = by_scores(model.score, validation, model.name)
     return float(accuracy(answers.items, validation.targets, cutoffs=(10,))[MEASURE].mean())
 
 
