@@ -33,8 +33,8 @@ from palate.language import TextEncoder
 from palate.models.linear import recommend_in_batches
 from palate.models.profiles import ItemFacts, Moments, moments_of
 
-_EPOCHS, _ROWS, _SAMPLES, _RATE = 6, 512, 1024, 0.02
-"""Of the normalised form's descent: passes, pairs and sampled items a step, and the step's length."""
+_EPOCHS, _STEPS, _ROWS, _SAMPLES, _RATE = 6, 300, 512, 1024, 0.02
+"""Of the normalised form's descent: passes, or steps where that is more; pairs and sampled items a step; its length."""
 
 
 class BilinearSettings(Settings):
@@ -211,8 +211,9 @@ def _maximum_likelihood(
     weights = np.zeros((items.shape[1], profiles.shape[1]), dtype=np.float32)
     mean, square = np.zeros_like(weights), np.zeros_like(weights)
     step = 0
-    for _ in range(_EPOCHS):
-        for rows in np.array_split(random.permutation(len(targets)), max(1, len(targets) // _ROWS)):
+    per_pass = max(1, len(targets) // _ROWS)
+    for _ in range(max(_EPOCHS, _STEPS // per_pass)):
+        for rows in np.array_split(random.permutation(len(targets)), per_pass):
             step += 1
             others = random.integers(len(items), size=min(_SAMPLES, len(items)))
             gradient = _gradient(items[targets[rows]], items[others], profiles[rows], weights)
