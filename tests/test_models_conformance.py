@@ -5,6 +5,7 @@ from __future__ import annotations
 from palate.core import Scorer
 from palate.data import Dataset
 from palate.models.als import ALS, ALSSettings
+from palate.models.bilinear import Bilinear, BilinearSettings
 from palate.models.bpr import BPR, BPRSettings
 from palate.models.ease import EASE, EASESettings
 from palate.models.item_knn import ItemKNN, ItemKNNSettings
@@ -67,3 +68,13 @@ class TestBPR(RecommenderConformance):
 class TestSemantic(RecommenderConformance):
     def make(self) -> Scorer[Dataset]:
         return Semantic(None, FakeEncoder())
+
+
+class TestBilinear(RecommenderConformance):
+    def make(self) -> Scorer[Dataset]:
+        return Bilinear(BilinearSettings(dimensions=12), FakeEncoder())
+
+
+class TestBilinearNormalised(RecommenderConformance):
+    def make(self) -> Scorer[Dataset]:
+        return Bilinear(BilinearSettings(dimensions=12, normalised=True), FakeEncoder())

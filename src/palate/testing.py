@@ -22,7 +22,18 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from palate.core import ExplainsByHistory, FloatArray, Histories, NotFittedError, Queries, Ragged, Rankings, Scorer
+from palate.core import (
+    ExplainsByHistory,
+    FloatArray,
+    Grows,
+    Histories,
+    NotFittedError,
+    Queries,
+    Ragged,
+    Rankings,
+    Scorer,
+    widened,
+)
 from palate.core.artefact import Artefact, read, write
 from palate.core.ids import id_hash
 from palate.data import Dataset, hold_out_last
@@ -238,6 +249,22 @@ class RecommenderConformance:
         answer = model.recommend(Queries.of([[*row.tolist(), newer], [newer]], k=5))
         assert (answer.items[0] >= 0).all()
         assert answer.items.max() < self.dataset().n_items
+
+    def test_catalogue_that_grows(self) -> None:
+        model, dataset, queries = self.fitted(), self.dataset(), self.questions()
+        before = model.score(queries)
+        new = pl.DataFrame({"item_id": ["brand-new"], "title": [self.wish], "category": ["Shop > Sound"]})
+        grown = dataset.catalogue.extended(new)
+        assert isinstance(model, Grows) == model.abilities.unseen_items
+        if isinstance(model, Grows):
+            assert model.extend(grown) is model
+            after = model.score(queries)
+            assert after.shape[1] == len(grown)
+            assert np.abs(after[:, -1]).max() > 0
+            order = np.argsort(after[:, :-1], axis=1, kind="stable")
+            np.testing.assert_array_equal(order, np.argsort(before, axis=1, kind="stable"))
+        else:
+            np.testing.assert_array_equal(widened(before, len(grown))[:, -1], 0.0)
 
     def test_candidates_respected(self) -> None:
         queries = self.questions()

@@ -16,7 +16,7 @@ from palate.core.kinds import DEFAULT_KINDS, Kind, Kinds
 from palate.core.queries import Queries
 from palate.core.ragged import Ragged
 from palate.core.rankings import Rankings, top_k
-from palate.core.recommender import ExplainsByHistory, Recommender, Scorer
+from palate.core.recommender import ExplainsByHistory, Grows, Recommender, Scorer, widened
 from palate.core.settings import Settings
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "ExplainsByHistory",
     "Float64Array",
     "FloatArray",
+    "Grows",
     "Histories",
     "Ids",
     "Int64Array",
@@ -45,4 +46,5 @@ __all__ = [
     "UnknownIdError",
     "UsageError",
     "top_k",
+    "widened",
 ]

@@ -14,6 +14,7 @@ from palate.core.rankings import Rankings
 from palate.core.settings import Settings
 
 DatasetT_contra = TypeVar("DatasetT_contra", contravariant=True)
+CatalogueT_contra = TypeVar("CatalogueT_contra", contravariant=True)
 
 Arrays = Mapping[str, np.ndarray[Any, np.dtype[Any]]]
 """A fitted model's state: names and arrays, written as safetensors. Nothing else is state."""
@@ -66,9 +67,29 @@ class Scorer(Recommender[DatasetT_contra], Protocol[DatasetT_contra]):
         Returns
         -------
         float32 (n, n_items), freshly allocated, the caller may write to it. Finite, or -inf where the model has nothing
-        to say about an item; 0 where a linear model has no evidence.
+        to say about an item; 0 where a linear model has no evidence. Items are those the model knew when it was fitted
+        or last extended: where the catalogue has grown since, ``widened`` gives the missing columns their 0. Events
+        with newer items count nothing.
         """
         ...
+
+
+@runtime_checkable
+class Grows(Protocol[CatalogueT_contra]):
+    """A model that can serve items it was not fitted on, from what the catalogue says of them."""
+
+    def extend(self, catalogue: CatalogueT_contra) -> Self:
+        """Serve a catalogue that grew: known items keep their positions, new ones follow them. Returns self."""
+        ...
+
+
+def widened(scores: FloatArray, n_items: int) -> FloatArray:
+    """Scores (n, m) as (n, n_items): 0, no evidence, for items that came after the model was fitted."""
+    if scores.shape[1] >= n_items:
+        return scores
+    wide = np.zeros((len(scores), n_items), dtype=np.float32)
+    wide[:, : scores.shape[1]] = scores
+    return wide
 
 
 @runtime_checkable

@@ -1,8 +1,6 @@
 """Language vectors: what reads like what somebody took, or like what they ask for in words.
 
-Needs no event about an item, so new items are recommendable at once. Sentence vectors of one catalogue lean all the
-same way; taking their mean away and flattening their spectrum ("all-but-the-top", Mu & Viswanath, 2018; whitening,
-Su et al., 2021) makes likeness tell more, and keeping the leading directions makes it fast.
+Needs no event about an item, so new items are recommendable at once.
 """
 
 from __future__ import annotations
@@ -12,13 +10,14 @@ from typing import ClassVar, Self
 import numpy as np
 from pydantic import Field
 
-from palate.core import Abilities, FloatArray, Ids, IntArray, Queries, Rankings, Settings, UsageError
+from palate.core import Abilities, FloatArray, Ids, IntArray, NotFittedError, Queries, Rankings, Settings, UsageError
 from palate.core.recommender import Arrays
 from palate.data import Catalogue, Dataset
 from palate.language import TextEncoder, unit_rows
 from palate.language.verbalise import item_texts
 from palate.models.factors import mean_vectors, need_vectors, shares
 from palate.models.linear import recommend_in_batches
+from palate.models.text_space import TextSpace
 
 
 class SemanticSettings(Settings):
@@ -75,8 +74,7 @@ class Semantic:
         self.settings = settings or SemanticSettings()
         self.encoder = encoder
         self._vectors: FloatArray | None = None
-        self._mean: FloatArray = np.empty(0, dtype=np.float32)
-        self._projection: FloatArray = np.empty((0, 0), dtype=np.float32)
+        self._space: TextSpace | None = None
 
     @property
     def n_items(self) -> int:
@@ -87,11 +85,19 @@ class Semantic:
         """float32 (n_items, dimensions), rows of length 1; zeros for items without text."""
         return need_vectors(self._vectors, self.name)
 
+    @property
+    def space(self) -> TextSpace:
+        """The catalogue's directions."""
+        if self._space is None:
+            raise NotFittedError(f"{self.name} was asked before it was fitted; call fit(dataset) or restore(arrays)")
+        return self._space
+
     def fit(self, dataset: Dataset) -> Self:
         """Encode the catalogue and find its directions."""
         raw = self.encoder.encode(item_texts(dataset.catalogue))
-        self._mean, self._projection = _directions(raw, self.settings)
-        self._vectors = self.project(raw)
+        settings = self.settings
+        self._space = TextSpace.of(raw, settings.dimensions, settings.whitening, settings.remove)
+        self._vectors = self._space.project(raw)
         return self
 
     def extend(self, catalogue: Catalogue) -> Self:
@@ -108,13 +114,8 @@ class Semantic:
         if len(catalogue) > known:
             new = Catalogue(Ids(catalogue.ids.names[known:]), catalogue.frame[known:])
             raw = self.encoder.encode(item_texts(new))
-            self._vectors = np.concatenate([self.item_vectors, self.project(raw)])
+            self._vectors = np.concatenate([self.item_vectors, self.space.project(raw)])
         return self
-
-    def project(self, raw: FloatArray) -> FloatArray:
-        """Encoder vectors (n, d) in the catalogue's directions, length 1; float32 (n, dimensions)."""
-        known = raw.any(axis=1)[:, None]
-        return unit_rows(np.where(known, (raw - self._mean) @ self._projection, np.float32(0)))
 
     def score(self, queries: Queries) -> FloatArray:
         """Cosine of each item with history and wish; float32 (n, n_items), 0 for items without text."""
@@ -134,35 +135,16 @@ class Semantic:
         return shares(self.item_vectors, queries.history, self.settings.decay, items) / np.float32(length)
 
     def arrays(self) -> Arrays:
-        return {"item_vectors": self.item_vectors, "mean": self._mean, "projection": self._projection}
+        return {"item_vectors": self.item_vectors, **self.space.arrays()}
 
     def restore(self, arrays: Arrays) -> Self:
         self._vectors = np.asarray(arrays["item_vectors"], dtype=np.float32)
-        self._mean = np.asarray(arrays["mean"], dtype=np.float32)
-        self._projection = np.asarray(arrays["projection"], dtype=np.float32)
+        self._space = TextSpace.from_arrays(arrays)
         return self
 
     def _wanted(self, queries: Queries) -> FloatArray:
         wanted = mean_vectors(self.item_vectors, queries.history, self.settings.decay)
         if queries.text is not None and any(queries.text):
-            wishes = self.project(self.encoder.encode(queries.text))
+            wishes = self.space.project(self.encoder.encode(queries.text))
             wanted = wanted + np.float32(self.settings.text_weight) * wishes
         return wanted
-
-
-def _directions(raw: FloatArray, settings: SemanticSettings) -> tuple[FloatArray, FloatArray]:
-    """Mean of the texts' vectors and the map to their leading directions, from the spectrum of their covariance."""
-    said = raw[raw.any(axis=1)]
-    if len(said) < 2:
-        return np.zeros(raw.shape[1], dtype=np.float32), np.eye(raw.shape[1], dtype=np.float32)
-    mean = said.mean(axis=0)
-    centred = said - mean
-    spread, directions = np.linalg.eigh((centred.T @ centred).astype(np.float64) / len(said))
-    spread, directions = spread[::-1], directions[:, ::-1]
-    useful = spread > spread[0] * 1e-6
-    useful[: min(settings.remove, int(useful.sum()) - 1)] = False
-    chosen = np.nonzero(useful)[0][: settings.dimensions]
-    scale = spread[chosen] ** (-settings.whitening / 2)
-    # A direction's sign is arbitrary; fixing it makes saved vectors of two fits comparable.
-    signs = np.sign(directions[np.abs(directions[:, chosen]).argmax(axis=0), chosen])
-    return mean.astype(np.float32), (directions[:, chosen] * (scale * signs)).astype(np.float32)

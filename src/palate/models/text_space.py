@@ -1,0 +1,79 @@
+"""The directions in which the texts of one catalogue differ.
+
+Sentence vectors of one catalogue lean all the same way. Taking their mean away and flattening their spectrum
+("all-but-the-top", Mu & Viswanath, 2018; whitening, Su et al., 2021) makes likeness tell more, and keeping only the
+leading directions makes it fast.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from palate.core import FloatArray
+from palate.core.recommender import Arrays
+from palate.language import unit_rows
+
+
+@dataclass(frozen=True)
+class TextSpace:
+    """A map from an encoder's vectors to a catalogue's leading directions.
+
+    Parameters
+    ----------
+    mean
+        float32 (d,), of the catalogue's vectors.
+    projection
+        float32 (d, dimensions).
+    """
+
+    mean: FloatArray
+    projection: FloatArray
+
+    @classmethod
+    def of(cls, raw: FloatArray, dimensions: int, whitening: float = 0.0, remove: int = 0) -> Self:
+        """From the spectrum of the covariance of a catalogue's vectors; rows of zeros (no text) do not count.
+
+        Parameters
+        ----------
+        raw
+            float32 (n, d).
+        dimensions
+            Leading directions kept.
+        whitening
+            0 = directions as they are, 1 = all of the same spread.
+        remove
+            Leading directions dropped.
+        """
+        said = raw[raw.any(axis=1)]
+        if len(said) < 2:
+            return cls(np.zeros(raw.shape[1], dtype=np.float32), np.eye(raw.shape[1], dtype=np.float32))
+        mean = said.mean(axis=0)
+        centred = said - mean
+        spread, directions = np.linalg.eigh((centred.T @ centred).astype(np.float64) / len(said))
+        spread, directions = spread[::-1], directions[:, ::-1]
+        useful = np.nonzero(spread > max(spread[0] * 1e-6, 1e-12))[0]
+        chosen = useful[min(remove, max(len(useful) - 1, 0)) :][:dimensions]
+        scale = spread[chosen] ** (-whitening / 2)
+        # The sign of a direction is arbitrary; fixed, it is the same in every fit.
+        signs = np.sign(directions[np.abs(directions[:, chosen]).argmax(axis=0), chosen])
+        return cls(mean.astype(np.float32), (directions[:, chosen] * (scale * signs)).astype(np.float32))
+
+    @property
+    def dimensions(self) -> int:
+        return int(self.projection.shape[1])
+
+    def project(self, raw: FloatArray) -> FloatArray:
+        """Encoder vectors (n, d) in these directions, rows of length 1; zeros stay zeros; float32 (n, dimensions)."""
+        known = raw.any(axis=1)[:, None]
+        return unit_rows(np.where(known, (raw - self.mean) @ self.projection, np.float32(0)))
+
+    def arrays(self) -> Arrays:
+        return {"text_mean": self.mean, "text_projection": self.projection}
+
+    @classmethod
+    def from_arrays(cls, arrays: Arrays) -> Self:
+        """What ``arrays`` gave."""
+        return cls(np.asarray(arrays["text_mean"], np.float32), np.asarray(arrays["text_projection"], np.float32))
