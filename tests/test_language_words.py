@@ -62,6 +62,13 @@ def test_one_item_reads_as_it_does_in_a_catalogue(title: str, brand: str, catego
     assert "\n" not in alone
 
 
+def test_a_full_title_goes_without_its_category() -> None:
+    title = "Facial cleanser with aloe for dry skin"
+    assert item_text(title, category="Beauty > Face") == title
+    assert item_text("Cleanser", category="Beauty > Face") == "Cleanser. Face"
+    assert item_text("", category="Beauty > Face") == "Face"
+
+
 def test_a_million_characters_are_cut() -> None:
     assert len(item_text("long " * 200_000)) <= 600
 
