@@ -79,10 +79,11 @@ def encode_both(texts: list[str]) -> dict[str, Any]:
         run(texts[:64])
     seconds = dict.fromkeys(runs, 0.0)
     vectors: dict[str, list[FloatArray]] = {name: [] for name in runs}
-    for number, start in enumerate(range(0, len(texts), PART)):
+    size = max(64, min(PART, len(texts) // 4))
+    for number, start in enumerate(range(0, len(texts), size)):
         for name in sorted(runs, reverse=number % 2 == 1):
             started = time.perf_counter()
-            vectors[name].append(runs[name](texts[start : start + PART]))
+            vectors[name].append(runs[name](texts[start : start + size]))
             seconds[name] += time.perf_counter() - started
     return {
         "texts": len(texts),

@@ -62,6 +62,13 @@ def test_one_item_reads_as_it_does_in_a_catalogue(title: str, brand: str, catego
     assert "\n" not in alone
 
 
+def test_a_full_title_goes_without_its_category() -> None:
+    title = "Facial cleanser with aloe for dry skin"
+    assert item_text(title, category="Beauty > Face") == title
+    assert item_text("Cleanser", category="Beauty > Face") == "Cleanser. Face"
+    assert item_text("", category="Beauty > Face") == "Face"
+
+
 def test_a_million_characters_are_cut() -> None:
     assert len(item_text("long " * 200_000)) <= 600
 
@@ -110,7 +117,7 @@ def test_lexical_attribution_adds_up_to_the_cosine() -> None:
     cosine = float(encoder.encode([TITLES[0]])[0] @ target)
     assert sum(weights.values()) == pytest.approx(cosine, abs=1e-4)
     assert max(weights, key=lambda word: weights[word]) in {"earphones", "noise"}
-    assert word_weights(encoder, "unheard", target) == word_weights(encoder, "", target) == []
+    assert word_weights(encoder, "xyzzy", target) == word_weights(encoder, "", target) == []
     chinese = dict(word_weights(encoder, TITLES[5], encoder.encode(["耳机"])[0]))
     assert max(chinese, key=lambda word: chinese[word]).endswith("耳机")
 

@@ -49,4 +49,5 @@ def unit_rows(vectors: FloatArray) -> FloatArray:
     """The same directions with length 1; rows of zeros (or of numbers too small to divide by) become zeros."""
     vectors = np.ascontiguousarray(vectors, dtype=np.float32)
     norms = np.sqrt(np.einsum("nd,nd->n", vectors, vectors))[:, None]
-    return np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 1e-12)
+    scaled: FloatArray = np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 1e-12)
+    return scaled

@@ -63,7 +63,7 @@ class LexicalEncoder:
 
     @property
     def dimension(self) -> int:
-        return self._fitted.shape[1]
+        return int(self._fitted.shape[1])
 
     def fit(self, texts: Sequence[str]) -> Self:
         """Learn terms, their weights and the directions of most variance from n texts."""

@@ -82,7 +82,8 @@ class TransformerEncoder:
         rows = np.array([row for row, text in enumerate(texts) if text and not text.isspace()], dtype=np.int64)
         if not len(rows):
             return vectors
-        tokens = self.tokenize([texts[row][:limit] for row in rows])
+        # Half a surrogate pair, as broken scraping leaves it, is no text to a tokenizer.
+        tokens = self.tokenize([texts[row][:limit].encode("utf-8", "replace").decode("utf-8") for row in rows])
         lengths = np.array([len(ids) for ids in tokens], dtype=np.int32)
         with torch.inference_mode():
             for batch in batches_by_length(lengths, self.settings.tokens_per_batch):
@@ -216,37 +217,45 @@ def _load_bert(
     folder: Path, config: Mapping[str, Any], dtype: torch.dtype, limit: int
 ) -> tuple[Tokenize, Forward, int]:
     from safetensors.torch import load_file
-    from tokenizers import Tokenizer
 
     from palate.language.bert import bert_of
 
-    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    tokenizer.enable_truncation(limit)
-    tokenizer.no_padding()
-
-    def tokenize(texts: list[str]) -> list[list[int]]:
-        return [encoding.ids for encoding in tokenizer.encode_batch(texts)]
-
-    return tokenize, bert_of(load_file(folder / "model.safetensors"), config, dtype), int(config["hidden_size"])
+    bert = bert_of(load_file(folder / "model.safetensors"), config, dtype)
+    return _tokenizer(folder, limit), bert, int(config["hidden_size"])
 
 
 def _load_any(folder: Path, config: Mapping[str, Any], dtype: torch.dtype, limit: int) -> tuple[Tokenize, Forward, int]:
-    from transformers import AutoModel, AutoTokenizer
+    from transformers import AutoModel
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     model = AutoModel.from_pretrained(folder, use_safetensors=True, trust_remote_code=False, dtype=dtype).eval()
-
-    def tokenize(texts: list[str]) -> list[list[int]]:
-        ids: list[list[int]] = tokenizer(texts, truncation=True, max_length=limit, padding=False)["input_ids"]
-        return ids
 
     def forward(ids: Tensor, mask: Tensor) -> Tensor:
         hidden: Tensor = model(input_ids=ids, attention_mask=mask).last_hidden_state
         return hidden
 
-    return tokenize, forward, int(model.config.hidden_size)
+    return _tokenizer(folder, limit), forward, int(model.config.hidden_size)
+
+
+def _tokenizer(folder: Path, limit: int) -> Tokenize:
+    """The tokenizer as its own file has it; only older models without that file need transformers to build it."""
+    if (folder / "tokenizer.json").is_file():
+        from tokenizers import Tokenizer
+
+        fast = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        fast.enable_truncation(limit)
+        fast.no_padding()
+        return lambda texts: [encoding.ids for encoding in fast.encode_batch(texts)]
+    from transformers import AutoTokenizer
+
+    built = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+
+    def tokenize(texts: list[str]) -> list[list[int]]:
+        ids: list[list[int]] = built(texts, truncation=True, max_length=limit, padding=False)["input_ids"]
+        return ids
+
+    return tokenize
 
 
 def _folder_of(source: str | Path) -> Path:

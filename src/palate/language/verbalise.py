@@ -24,6 +24,10 @@ class ItemTextSettings(Settings):
         Name the brand where the title does not.
     category
         ``leaf`` names only the innermost category of a path; ``path`` all of it.
+    full_title
+        A title of at least this many characters speaks for itself and goes without the category, which pulls goods of
+        one shelf together: zero-shot N@10 on the validation fold of Amazon Beauty is .0318 for titles alone, .0290 with
+        the leaf. 0 never names a category beside a title.
     price
         Name the price.
     description_characters, characters
@@ -32,6 +36,7 @@ class ItemTextSettings(Settings):
 
     brand: bool = True
     category: Literal["none", "leaf", "path"] = "leaf"
+    full_title: int = 24
     price: bool = False
     description_characters: int = 300
     characters: int = 600
@@ -61,10 +66,12 @@ def _texts(frame: pl.DataFrame, settings: ItemTextSettings) -> list[str]:
     clean = frame.with_columns(*missing).select(_clean(name, settings.characters) for name in _COLUMNS)
     title, brand = pl.col("title"), pl.col("brand")
     said = title.str.to_lowercase().str.contains(brand.str.to_lowercase(), literal=True).fill_null(False)
+    thin = title.is_null() | (title.str.len_chars() < settings.full_title)
+    category = _category(settings.category)
     parts = [
         title,
         pl.when(~said).then(brand) if settings.brand else None,
-        _category(settings.category),
+        None if category is None else pl.when(thin).then(category),
         pl.concat_str(pl.lit("price "), pl.col("price")) if settings.price else None,
         pl.col("description").str.slice(0, settings.description_characters),
     ]
