@@ -20,6 +20,7 @@ from palate.core import UsageError
 from palate.data.event_log import EventLog
 from palate.privacy import Vault
 from palate.serving import ServingSettings, create_app, new_api_key, running
+from palate.serving.memory import Memory
 from tests.serving_fake import FakeEngine
 
 _numbers = itertools.count()
@@ -138,6 +139,41 @@ def test_an_event_changes_the_very_next_answer(shop: Shop, user: str) -> None:
     assert names(after) != names(before)
     assert all(item["properties"]["category"] == "Books > Novels" for item in after["items"])
     assert "i4" not in names(after)
+
+
+def test_an_unchanged_answer_is_remembered_and_a_changed_one_is_not(shop: Shop, user: str) -> None:
+    def remembered() -> float:
+        families = text_string_to_metric_families(shop.http.get("/metrics").text)
+        return next(f.samples[0].value for f in families if f.name == "palate_remembered_answers")
+
+    before = remembered()
+    first, again = ask(shop, user_id=user), ask(shop, user_id=user)
+    assert remembered() == before + 1
+    assert names(first) == names(again)
+    assert first["recommendation_id"] != again["recommendation_id"]
+    shop.http.post("/v1/events", json={"events": [{"user_id": user, "item_id": names(first)[0], "kind": "click"}]})
+    assert names(first)[0] not in names(ask(shop, user_id=user))
+    ask(shop, user_id=user, count=3)
+    ask(shop, user_id=user, exclude_ids=["i2"])
+    ask(shop, user_id=user, exclude_ids=["i2"])
+    assert remembered() == before + 1
+    shop.http.post("/v1/items", json={"items": [{"item_id": "i4", "price": float(next(_numbers))}]})
+    ask(shop, user_id=user, count=3)
+    assert remembered() == before + 1
+    ask(shop, user_id=user, count=3)
+    assert remembered() == before + 2
+
+
+def test_memory_has_a_size_and_an_age() -> None:
+    now = [0.0]
+    memory: Memory[str] = Memory(2, 10.0, lambda: now[0])
+    for key in ("a", "b", "c"):
+        memory.put(key, 1, key.upper())
+    assert [memory.get(key, 1) for key in ("a", "b", "c")] == [None, "B", "C"]
+    assert memory.get("b", 2) is None
+    now[0] = 11.0
+    assert memory.get("c", 1) is None
+    assert len(memory) == 0
 
 
 def test_an_event_id_counts_once(shop: Shop, user: str) -> None:

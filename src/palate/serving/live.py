@@ -13,7 +13,7 @@ import random
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -26,6 +26,7 @@ from palate.serving.schemas import EventRow, ItemRow, UserRow, given
 
 _FUTURE_SECONDS = 86_400.0
 _REMEMBERED_DESCRIPTIONS = 200_000
+_COUNTED_PEOPLE = 1_000_000
 _PERSONAL = frozenset({"text", "place", "lat", "lon", "device", "session_id", "basket_id"})
 
 
@@ -61,10 +62,16 @@ class Live:
         # One thread: updates reach the engine in the order of the log, and never hold up the event loop.
         self._updates = ThreadPoolExecutor(1, thread_name_prefix="palate-update")
         self._described: OrderedDict[str, bytes] = OrderedDict()
+        self._epoch = 0
+        self._happened: OrderedDict[str, int] = OrderedDict()
 
     def known_as(self, user_id: str) -> str:
         """The name under which the engine knows a person."""
         return user_id if user_id in self.engine.dataset.user_ids else self.log.vault.pseudonym(user_id)
+
+    def state_of(self, name: str | None) -> tuple[int, int]:
+        """A value that is another one as soon as the engine knows something new about a person, or about any item."""
+        return self._epoch, self._happened.get(name, 0) if name else 0
 
     def replay(self, rows_at_once: int) -> int:
         """Tell the engine what the log holds; returns how many rows. Due once, before anything is asked."""
@@ -117,6 +124,7 @@ class Live:
             new = [update for update, is_new in zip(updates, fresh, strict=True) if is_new]
             if new:
                 await self._update(events=new)
+                self._moved({str(update["user_id"]) for update in new})
             for place, entry, is_new in zip(places, entries, fresh, strict=True):
                 fates[place] = RowFate(entry.id, "accepted" if is_new else "duplicate")
         return [fate for fate in fates if fate is not None]
@@ -172,6 +180,15 @@ class Live:
         self._updates.shutdown(wait=True)
         self.log.flush()
 
+    def _moved(self, people: Iterable[str]) -> None:
+        """Something happened to these people."""
+        for name in people:
+            self._happened[name] = self._happened.pop(name, 0) + 1
+        if len(self._happened) > _COUNTED_PEOPLE:
+            # Rather than forget whose count stood where, everybody starts anew.
+            self._happened.clear()
+            self._epoch += 1
+
     async def _update(self, **changes: Any) -> None:
         await asyncio.get_running_loop().run_in_executor(self._updates, lambda: self.engine.update(**changes))
 
@@ -201,6 +218,7 @@ class Live:
         if entries:
             try:
                 await update(changed)
+                self._epoch += 1
                 await asyncio.wrap_future(self.log.commit(entries))
             except BaseException:
                 # Not taken: the same description sent again must not pass for a repeat.
