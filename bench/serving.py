@@ -51,6 +51,14 @@ done = function(summary, latency)
 end
 """
 
+SERVER = """
+import sys
+from palate.serving import ServingSettings, serve
+engine, log, vault, remembered = sys.argv[1:]
+settings = ServingSettings(remembered_answers=int(remembered))
+serve(engine, port=0, log=log, vault=vault, settings=settings, ready=lambda url: print(url, flush=True))
+"""
+
 
 def measure(url: str, script: Path, seconds: int, connections: int) -> dict[str, float]:
     """One run of wrk: requests a second, errors, latency in milliseconds."""
@@ -83,13 +91,8 @@ def bench(engine: Path, seconds: int, connections: int, seed: int, remembered: i
         for name, method, path in (("empty", "GET", "/health/live"), ("recommend", "POST", "/v1/recommend")):
             scripts[name] = folder / f"{name}.lua"
             scripts[name].write_text(SCRIPT % (users, method, path, seed))
-        code = (
-            "import sys; from palate.serving import ServingSettings, serve; "
-            "serve(sys.argv[1], port=0, log=sys.argv[2], vault=sys.argv[3], settings=ServingSettings(remembered_answers=int(sys.argv[4])), "
-            "ready=lambda url: print(url, flush=True))"
-        )
         files = [str(folder / name) for name in ("events.sqlite", "vault.sqlite")]
-        command = [sys.executable, "-c", code, str(engine), *files, str(remembered)]
+        command = [sys.executable, "-c", SERVER, str(engine), *files, str(remembered)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
             assert server.stdout is not None
             url = server.stdout.readline().strip()

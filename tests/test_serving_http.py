@@ -5,6 +5,9 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -434,6 +437,30 @@ def test_a_restarted_server_knows_what_happened(tmp_path: Path) -> None:
         assert [names(ask(shop, user_id=person)) for person in ("newcomer", "user-3")] == before
         again = shop.http.post("/v1/events", json={"events": [event]}).json()
         assert again["duplicate"] == 1
+
+
+SERVER = """
+import sys
+from palate.serving import serve
+from tests.serving_fake import FakeEngine
+serve(FakeEngine(), port=0, log=sys.argv[1], vault=sys.argv[2], ready=lambda url: print(url, flush=True))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_server_writes_what_waits_and_ends_well(tmp_path: Path, number: signal.Signals) -> None:
+    log, vault = tmp_path / "events.sqlite", tmp_path / "vault.sqlite"
+    command = [sys.executable, "-W", "error", "-c", SERVER, str(log), str(vault)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:  # noqa: S603
+        assert server.stdout is not None
+        url = server.stdout.readline().strip()
+        assert url.startswith("http://127.0.0.1:")
+        given = [httpx.post(f"{url}/v1/recommend", json={}).json()["recommendation_id"] for _ in range(3)]
+        server.send_signal(number)
+        _, complaints = server.communicate(timeout=30)
+    assert (server.returncode, complaints) == (0, "")
+    with EventLog(log, Vault(vault)) as events:
+        assert [row.id for row in events.replay(("answer",))] == given
 
 
 def test_a_key_opens_what_is_locked(tmp_path: Path) -> None:

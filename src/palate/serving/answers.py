@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Callable, Hashable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, is_dataclass
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Path, Query
@@ -22,7 +20,6 @@ from palate.serving.responses import Explained, Recommendations
 from palate.serving.schemas import Language, PastEvent, Range, RecommendRequest
 from palate.serving.settings import ServingSettings
 
-T = TypeVar("T")
 _SIMPLE = frozenset({"user_id", "count", "scenario", "explain", "return_properties", "language", "diversity"})
 _JSON = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
 ItemId = Annotated[str, Path(min_length=1, max_length=256, description="An item's id.")]
@@ -73,12 +70,6 @@ def json_response(values: Any) -> Response:
 def router(live: Live, settings: ServingSettings, metrics: Metrics) -> APIRouter:
     """The answering routes over a live engine."""
     routes = APIRouter(tags=["answers"])
-    # Reading words and explaining take long enough to be felt by others, so they leave the event loop.
-    slow = ThreadPoolExecutor(2, thread_name_prefix="palate-answer")
-
-    async def elsewhere(work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(slow, work)
-
     memory: Memory[Prepared] = Memory(settings.remembered_answers, settings.remembered_seconds)
 
     def answered(prepared: Prepared, started: float, **note: Any) -> Response:
@@ -104,7 +95,7 @@ def router(live: Live, settings: ServingSettings, metrics: Metrics) -> APIRouter
         if prepared is None:
             engine, question = live.engine, _question(asked)
             if asked.text or asked.explain:
-                answer = await elsewhere(lambda: engine.recommend(user, asked.count, **question))
+                answer = await live.elsewhere(lambda: engine.recommend(user, asked.count, **question))
             else:
                 answer = engine.recommend(user, asked.count, **question)
             prepared = Prepared.of(answer, asked.return_properties)
@@ -122,7 +113,7 @@ def router(live: Live, settings: ServingSettings, metrics: Metrics) -> APIRouter
     async def similar(item_id: ItemId, count: Count = 10, return_properties: bool = False) -> Response:
         _known(live, item_id)
         started = time.perf_counter()
-        answer = await elsewhere(lambda: live.engine.similar(item_id, count))
+        answer = await live.elsewhere(lambda: live.engine.similar(item_id, count))
         return answered(Prepared.of(answer, return_properties), started, scenario="similar")
 
     @routes.get(
@@ -133,7 +124,7 @@ def router(live: Live, settings: ServingSettings, metrics: Metrics) -> APIRouter
     async def explain(item_id: ItemId, user_id: UserId = None, language: Language = "en") -> Response:
         _known(live, item_id)
         user = None if user_id is None else live.known_as(user_id)
-        explanation = await elsewhere(lambda: live.engine.explain(item_id, user, language=language))
+        explanation = await live.elsewhere(lambda: live.engine.explain(item_id, user, language=language))
         return json_response({name: getattr(explanation, name) for name in Explained.model_fields})
 
     return routes

@@ -17,13 +17,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 from palate.data.event_log import Entry, EventLog, Row
 from palate.data.log_rows import canonical
 from palate.serving.contract import ServedEngine
 from palate.serving.schemas import EventRow, ItemRow, UserRow, given
 
+T = TypeVar("T")
 _FUTURE_SECONDS = 86_400.0
 _REMEMBERED_DESCRIPTIONS = 200_000
 _COUNTED_PEOPLE = 1_000_000
@@ -61,6 +62,7 @@ class Live:
         self.engine, self.log, self._clock = engine, log, clock
         # One thread: updates reach the engine in the order of the log, and never hold up the event loop.
         self._updates = ThreadPoolExecutor(1, thread_name_prefix="palate-update")
+        self._readers = ThreadPoolExecutor(2, thread_name_prefix="palate-answer")
         self._described: OrderedDict[str, bytes] = OrderedDict()
         self._epoch = 0
         self._happened: OrderedDict[str, int] = OrderedDict()
@@ -178,7 +180,12 @@ class Live:
     def close(self) -> None:
         """Finish updates under way and write what waits."""
         self._updates.shutdown(wait=True)
+        self._readers.shutdown(wait=True)
         self.log.flush()
+
+    async def elsewhere(self, work: Callable[[], T]) -> T:
+        """Do what takes long enough to be felt by others, such as reading words, outside the event loop."""
+        return await asyncio.get_running_loop().run_in_executor(self._readers, work)
 
     def _moved(self, people: Iterable[str]) -> None:
         """Something happened to these people."""
