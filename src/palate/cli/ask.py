@@ -1,0 +1,139 @@
+"""Verbs that ask a trained engine: ``recommend``, ``similar``, ``explain``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+
+from palate.cli import console, options
+
+_RECOMMEND = """[bold]Examples[/bold]
+
+palate recommend shop.engine --user u01 -k 5 --explain
+
+palate recommend shop.engine --history tea-01,pot-01 --language zh
+
+palate recommend shop.engine --text "a gift for somebody who loves coffee"
+
+palate recommend shop.engine --user u01 --filter '{"category": "Food > Tea"}' --json"""
+
+_SIMILAR = """[bold]Examples[/bold]
+
+palate similar shop.engine tea-01
+
+palate similar shop.engine tea-01 -k 3 --json"""
+
+_EXPLAIN = """[bold]Examples[/bold]
+
+palate explain shop.engine pot-01 --user u01
+
+palate explain shop.engine pot-01 --history tea-01,cup-01 --language zh"""
+
+
+def register(app: typer.Typer) -> None:
+    app.command(epilog=_RECOMMEND)(recommend)
+    app.command(epilog=_SIMILAR)(similar)
+    app.command(epilog=_EXPLAIN)(explain)
+
+
+def recommend(
+    engine_folder: options.EngineFolder,
+    user: options.User = None,
+    history: options.History = None,
+    text: options.Text = "",
+    count: options.Count = 10,
+    explain: Annotated[bool, typer.Option("--explain", help="Say why, for every item.")] = False,
+    filter_: Annotated[
+        str | None, typer.Option("--filter", metavar="JSON", help='Only items with these properties: {"brand": "X"}.')
+    ] = None,
+    exclude: Annotated[str | None, typer.Option("--exclude", metavar="A,B", help="Never these items.")] = None,
+    diversity: Annotated[
+        float | None, typer.Option("--diversity", min=0.0, max=1.0, help="0 = best match, 1 = most different.")
+    ] = None,
+    language: options.Language = None,
+    as_json: options.Json = False,
+) -> None:
+    """Recommend for a known user, for a history of item ids, or for a wish in words; also for both together."""
+    from palate.cli.show import show_answer
+    from palate.core.errors import UsageError
+    from palate.engine import Engine
+
+    chosen = options.language(language)
+    if user is None and history is None and not text.strip():
+        raise UsageError("say for whom: --user ID, --history A,B,C or --text WORDS.")
+    engine = Engine.load(engine_folder)
+    answer = engine.recommend(
+        user,
+        k=count,
+        history=options.listed(history),
+        text=text,
+        filter=_properties(filter_),
+        exclude=options.listed(exclude) or (),
+        diversity=diversity,
+        explain=explain,
+        language=chosen,
+    )
+    if as_json:
+        console.write_json(asdict(answer))
+    else:
+        show_answer(answer, engine.catalogue, chosen)
+
+
+def similar(
+    engine_folder: options.EngineFolder,
+    item: Annotated[str, typer.Argument(metavar="ITEM", help="Id of an item.")],
+    count: options.Count = 10,
+    language: options.Language = None,
+    as_json: options.Json = False,
+) -> None:
+    """Items most like one item."""
+    from palate.cli.show import show_answer
+    from palate.engine import Engine
+
+    chosen = options.language(language)
+    engine = Engine.load(engine_folder)
+    answer = engine.similar(item, k=count)
+    if as_json:
+        console.write_json(asdict(answer))
+    else:
+        show_answer(answer, engine.catalogue, chosen)
+
+
+def explain(
+    engine_folder: options.EngineFolder,
+    item: Annotated[str, typer.Argument(metavar="ITEM", help="Id of an item.")],
+    user: options.User = None,
+    history: options.History = None,
+    text: options.Text = "",
+    language: options.Language = None,
+    as_json: options.Json = False,
+) -> None:
+    """Why an item gets its score: which models, which events, which words, which features."""
+    from palate.cli.show import show_explanation
+    from palate.engine import Engine
+
+    chosen = options.language(language)
+    engine = Engine.load(engine_folder)
+    explanation = engine.explain(item, user, history=options.listed(history), text=text, language=chosen)
+    if as_json:
+        console.write_json(asdict(explanation))
+    else:
+        show_explanation(explanation, chosen)
+
+
+def _properties(text: str | None) -> dict[str, Any] | None:
+    """A filter from the command line."""
+    from palate.core.errors import UsageError
+
+    if text is None:
+        return None
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UsageError(f'--filter is not JSON ({error}); write for instance \'{{"brand": "X"}}\'.') from None
+    if not isinstance(value, dict):
+        raise UsageError('--filter must be a JSON object, for instance \'{"brand": "X"}\'.')
+    return value

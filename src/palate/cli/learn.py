@@ -1,0 +1,143 @@
+"""Verbs that fit: ``train`` writes an engine, ``evaluate`` fits under a protocol and measures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from palate.cli import console, options
+from palate.cli.folder import load
+
+_TRAIN = """[bold]Examples[/bold]
+
+palate train shop --out shop.engine
+
+palate train shop --out shop.engine --preset fast --seed 7 --columns timestamp=ts
+
+palate recommend shop.engine --user u01 --explain"""
+
+_EVALUATE = """[bold]Examples[/bold]
+
+palate evaluate shop --protocol temporal
+
+palate evaluate beauty --protocol loo-strict --json result.json --html report.html
+
+palate evaluate shop --protocol cases --cases questions.jsonl --json -
+
+palate evaluate shop --protocol loo-refit --models popularity,ease --tune
+
+Protocols: [bold]temporal[/bold] cuts at one moment for everybody, the only one without leakage from the future;
+[bold]loo-strict[/bold] asks each user's last event and learns from what lies before the one before;
+[bold]loo-strict+val[/bold] lets the ranker learn from validation answers too; [bold]loo-refit[/bold] fits everything
+again on all but the last event; [bold]cases[/bold] asks a file. Never compare figures of different protocols."""
+
+
+def register(app: typer.Typer) -> None:
+    app.command(epilog=_TRAIN)(train)
+    app.command(epilog=_EVALUATE)(evaluate)
+
+
+def train(
+    folder: options.DataFolder,
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="ENGINE", help="Where the engine goes, a folder.")],
+    preset: options.Preset = None,
+    seed: options.Seed = None,
+    columns: options.Columns = None,
+    config: options.Config = None,
+    language: options.Language = None,
+    as_json: options.Json = False,
+) -> None:
+    """Train an engine on a folder of data and save it."""
+    from palate.cli.settings import settings_for
+    from palate.engine import Engine
+
+    chosen = options.language(language)
+    settings = settings_for(folder, config)
+    dataset = load(folder, settings.data, options.pairs(columns))
+    if dataset.report is not None:
+        console.aside(dataset.report.words(chosen))
+    with console.progress() as progress:
+        engine = Engine.fit(
+            dataset,
+            preset=preset or settings.training.preset,
+            seed=settings.training.seed if seed is None else seed,
+            progress=progress,
+        )
+    engine.save(out)
+    if as_json:
+        console.write_json({"engine": str(out), "seconds": dict(engine.timings), **engine.describe()})
+        return
+    seconds = sum(engine.timings.values())
+    console.say(f"{out}: engine {engine.version}, branch {engine.kind}, models {', '.join(engine.sources)}")
+    console.say(f"trained on {dataset.n_events:,} events of {dataset.n_users:,} users in {seconds:.1f} s")
+
+
+def evaluate(
+    folder: options.DataFolder,
+    protocol: Annotated[
+        str | None,
+        typer.Option("--protocol", metavar="NAME", help="temporal, loo-strict, loo-strict+val, loo-refit or cases."),
+    ] = None,
+    cases: Annotated[
+        Path | None, typer.Option("--cases", metavar="FILE", help="Questions with known answers, JSONL.")
+    ] = None,
+    models: Annotated[
+        str | None, typer.Option("--models", metavar="A,B", help="Only these; all of the preset where not given.")
+    ] = None,
+    preset: options.Preset = None,
+    seen: Annotated[
+        str | None, typer.Option("--seen", metavar="auto|mask|keep", help="May items of the history come again?")
+    ] = None,
+    seed: options.Seed = None,
+    tune: Annotated[bool, typer.Option("--tune", help="Tune the single models on validation first.")] = False,
+    json_file: Annotated[
+        str | None, typer.Option("--json", metavar="FILE", help='Write the result as JSON; "-" is standard output.')
+    ] = None,
+    html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write a report with plots.")] = None,
+    name: Annotated[str | None, typer.Option("--name", help="What to call the data in the report.")] = None,
+    columns: options.Columns = None,
+    config: options.Config = None,
+    language: options.Language = None,
+) -> None:
+    """Fit on a folder and measure: every model, the fused engine, 95 % intervals, paired comparison.
+
+    Exit code 2 where the protocol cannot be applied to the data, for instance temporal without times.
+    """
+    from dataclasses import replace
+    from time import perf_counter
+
+    from palate.cli.settings import settings_for
+    from palate.cli.show import show_evaluation
+    from palate.evaluation import evaluate as measure
+
+    chosen = options.language(language)
+    settings = settings_for(folder, config)
+    start = perf_counter()
+    dataset = load(folder, settings.data, options.pairs(columns))
+    loading = perf_counter() - start
+    if name:
+        dataset = replace(dataset, name=name)
+    with console.progress() as progress:
+        evaluation = measure(
+            dataset,
+            protocol=protocol or ("cases" if cases else settings.evaluation.protocol),
+            preset=preset or settings.training.preset,
+            models=options.listed(models),
+            seen=seen or settings.evaluation.seen,
+            seed=settings.training.seed if seed is None else seed,
+            cases=cases,
+            tune=tune,
+            progress=progress,
+        )
+    seconds = dict(evaluation.seconds)
+    seconds.update(load=loading, total=loading + seconds.get("total", 0.0))
+    evaluation = replace(evaluation, seconds=seconds)
+    result = evaluation.as_json()
+    if html is not None:
+        evaluation.write_html(html, chosen)
+    if json_file is not None:
+        console.write_json(result, json_file)
+    if json_file != console.STDOUT:
+        show_evaluation(result, chosen)

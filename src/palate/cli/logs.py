@@ -1,0 +1,77 @@
+"""``palate log verify``: whether the event log is what was written."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from palate.cli import console, options
+
+if TYPE_CHECKING:
+    from palate.data.log_rows import Head
+
+_VERIFY = """[bold]Examples[/bold]
+
+palate log verify demo/events.sqlite
+
+palate log verify events.sqlite --head 1204:9f86d081884c7d65..."""
+
+log = typer.Typer(help="The event log: everything that happened and was answered, chained by hashes.")
+
+
+def register(app: typer.Typer) -> None:
+    log.command(epilog=_VERIFY)(verify)
+    app.add_typer(log, name="log")
+
+
+@log.callback()
+def _log() -> None:
+    """The event log: everything that happened and was answered, chained by hashes."""
+
+
+def verify(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The log's SQLite file.")],
+    head: Annotated[
+        str | None, typer.Option("--head", metavar="N:HASH", help="An end of the chain noted earlier, to hold it to.")
+    ] = None,
+    as_json: options.Json = False,
+) -> None:
+    """Walk the hash chain from its beginning. Exit code 1 where a row was changed, removed or added."""
+    import sqlite3
+    from contextlib import closing
+
+    from palate.core.errors import DataError
+    from palate.data.log_rows import check
+
+    if not file.is_file():
+        raise DataError(f"{file} is not there.")
+    try:
+        with closing(sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)) as db:
+            verdict = check(db, _noted(head))
+    except sqlite3.DatabaseError as error:
+        raise DataError(f"{file} is not an event log: {error}.") from None
+    if as_json:
+        console.write_json(asdict(verdict))
+    elif verdict.ok:
+        console.say(f"{file}: {verdict.rows:,} rows, all as written. Head {verdict.head.seq}:{verdict.head.hash}")
+    else:
+        console.say(f"{file}: after {verdict.rows:,} rows: {verdict.problem}")
+    if not verdict.ok:
+        raise typer.Exit(1)
+
+
+def _noted(text: str | None) -> Head | None:
+    from palate.core.errors import UsageError
+    from palate.data.log_rows import Head
+
+    if text is None:
+        return None
+    number, colon, digest = text.partition(":")
+    if not (colon and number.isdigit() and digest):
+        raise UsageError(
+            f"--head {text}: write the row's number and its hash, N:HASH, as `palate log verify` prints them."
+        )
+    return Head(int(number), digest)

@@ -1,0 +1,140 @@
+"""Results as a person reads them, in English and Chinese."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from palate.cli import console
+
+if TYPE_CHECKING:
+    from palate.data import Catalogue
+    from palate.engine import Answer, Explanation
+
+METRICS = ("recall@10", "ndcg@10", "mrr", "coverage@10")
+"""What the terminal shows; the JSON and the report hold all."""
+
+_WORDS = {
+    "en": {
+        "item": "item",
+        "title": "title",
+        "score": "score",
+        "proposed": "proposed by",
+        "base": "expected",
+        "history": "history",
+        "words": "words",
+        "features": "features",
+        "degraded": "degraded: answered by",
+        "model": "model",
+        "questions": "questions",
+        "users": "users",
+        "items": "items",
+        "events": "events",
+        "memory": "peak memory",
+        "headline": "palate against {baseline}, the best single collaborative model: "
+        "NDCG@10 {relative:+.1%}, 95 % interval [{low:+.1%}, {high:+.1%}], p = {p:.2g}",
+    },
+    "zh": {
+        "item": "商品",
+        "title": "名称",
+        "score": "得分",
+        "proposed": "推荐来源",
+        "base": "期望值",
+        "history": "历史行为",
+        "words": "词语",
+        "features": "特征",
+        "degraded": "降级：由以下来源作答",
+        "model": "模型",
+        "questions": "个问题",
+        "users": "位用户",
+        "items": "件商品",
+        "events": "条事件",
+        "memory": "内存峰值",
+        "headline": "palate 相对最好的单个协同过滤模型 {baseline}：NDCG@10 {relative:+.1%}，"
+        "95% 置信区间 [{low:+.1%}, {high:+.1%}]，p = {p:.2g}",
+    },
+}
+
+
+def title_of(catalogue: Catalogue, item: str, language: str) -> str:
+    """An item's title, in the asked language where the catalogue has one; else its id."""
+    properties = catalogue.properties(catalogue.ids.position(item))
+    named = properties.get(f"title_{language}") or properties.get("title")
+    return str(named or item)
+
+
+def show_answer(answer: Answer, catalogue: Catalogue, language: str = "en") -> None:
+    """A list of recommendations with its reasons."""
+    words = _WORDS[language]
+    if answer.degraded:
+        console.say(f"{words['degraded']} {answer.source}")
+    width = len(str(len(answer.items)))
+    for rank, found in enumerate(answer.items, 1):
+        title = title_of(catalogue, found.item, language)
+        console.say(f"{rank:>{width}}. {title}  [{found.item}]  {found.score:.3f}  {'+'.join(found.source)}")
+        for reason in found.reasons:
+            console.say(f"{'':>{width}}  - {reason.text}")
+
+
+def show_explanation(explanation: Explanation, language: str = "en") -> None:
+    """What made the score of one item, largest first."""
+    words = _WORDS[language]
+    console.say(
+        f"{explanation.item}  {words['score']} {explanation.score:.4f} = {words['base']} {explanation.base:.4f}"
+    )
+    for row in _largest(explanation.features, "contribution"):
+        console.say(f"  {row['contribution']:+.4f}  {row['name']} = {row['value']}")
+    if explanation.history:
+        console.say(words["history"])
+        for row in _largest(explanation.history, "contribution"):
+            console.say(f"  {row['contribution']:+.4f}  {row.get('title') or row['item']}  ({row['source']})")
+    if explanation.words:
+        console.say(
+            words["words"] + ": " + ", ".join(f"{row['word']} {row['weight']:.2f}" for row in explanation.words)
+        )
+
+
+def show_evaluation(result: Mapping[str, Any], language: str = "en") -> None:
+    """A table with the interval beside each figure, the best model first, and the paired comparison under it."""
+    words = _WORDS[language]
+    models: Mapping[str, Mapping[str, Any]] = result["models"]
+    order = sorted(models, key=lambda name: -float(models[name]["ndcg@10"] or 0.0))
+    data = result["dataset"]
+    title = (
+        f"{result['data']} · {result['protocol']} · preset {result['preset']} · seed {result['seed']} · "
+        f"{result['queries']:,} {words['questions']} · {data['users']:,} {words['users']}, "
+        f"{data['items']:,} {words['items']}, {data['events']:,} {words['events']}"
+    )
+    rows = [[name, *(_figure(models[name], metric) for metric in METRICS)] for name in order]
+    console.table(title, [words["model"], *METRICS], rows)
+    if headline := _headline(result["comparisons"]):
+        low, high = headline["relative_ci95"]
+        console.say(
+            words["headline"].format(
+                baseline=headline["baseline"], relative=headline["relative"], low=low, high=high, p=headline["p_holm"]
+            )
+        )
+    for line in result["notes"]:
+        console.say(line)
+    seconds = ", ".join(f"{name} {value:.1f} s" for name, value in result["seconds"].items())
+    console.say(f"{seconds}; {words['memory']} {result['peak_rss_mb']:,.0f} MB")
+
+
+def _headline(comparisons: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """The comparison with the best single collaborative model by N@10, where its figures are finite."""
+    for record in comparisons:
+        if record["best_single"] and record["measure"] == "ndcg@10":
+            return record if None not in (record["relative"], *record["relative_ci95"]) else None
+    return None
+
+
+def _figure(scores: Mapping[str, Any], metric: str) -> str:
+    if scores.get(metric) is None:
+        return "—"
+    interval = scores.get("ci95", {}).get(metric)
+    between = f" [{interval[0]:.4f}, {interval[1]:.4f}]" if interval else ""
+    return f"{scores[metric]:.4f}{between}"
+
+
+def _largest(rows: Iterable[Mapping[str, Any]], name: str, count: int = 8) -> list[Mapping[str, Any]]:
+    return sorted(rows, key=lambda row: -abs(float(row[name])))[:count]

@@ -1,0 +1,159 @@
+"""From a folder to an engine, its answers and its figures, through the command line alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from palate.cli.app import app
+
+METRICS = {f"{name}@{k}" for name in ("recall", "ndcg", "hit") for k in (1, 5, 10, 20)} | {"mrr"}
+
+
+def run(*words: str | Path) -> Result:
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def answer(*words: str | Path) -> Any:
+    result = run(*words, "--json")
+    assert result.exit_code == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data") / "shop"
+    assert run("init", folder).exit_code == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def engine(shop: Path) -> Path:
+    folder = shop.parent / "shop.engine"
+    result = run("train", shop, "--out", folder, "--seed", "3", "--language", "en")
+    assert result.exit_code == 0, result.stderr
+    assert "51 events" in result.stdout
+    return folder
+
+
+def test_a_known_user_gets_goods_that_are_new_to_them(engine: Path) -> None:
+    items = answer("recommend", engine, "--user", "u01", "-k", "5")["items"]
+    assert len({item["item"] for item in items}) == 5
+    scores = [item["score"] for item in items]
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_a_history_a_wish_and_their_exclusions(engine: Path) -> None:
+    items = answer("recommend", engine, "--history", "tea-01,pot-01", "--exclude", "tea-02", "-k", "9")["items"]
+    assert {"tea-01", "pot-01", "tea-02"}.isdisjoint(item["item"] for item in items)
+    wished = answer("recommend", engine, "--text", "coffee beans", "-k", "3")["items"]
+    assert len(wished) == 3
+
+
+def test_a_filter_holds(engine: Path) -> None:
+    items = answer("recommend", engine, "--history", "tea-01", "--filter", '{"category": "Food > Coffee"}')["items"]
+    assert {item["item"] for item in items} <= {"cof-01", "cof-02"}
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_list_for_people_says_why(engine: Path, language: str) -> None:
+    result = run("recommend", engine, "--user", "u01", "-k", "3", "--explain", "--language", language)
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.startswith("1. ")
+    assert "  - " in result.stdout
+    title = result.stdout.splitlines()[0]
+    assert any("\u4e00" <= letter <= "\u9fff" for letter in title) == (language == "zh")
+
+
+def test_similar_goods_are_others(engine: Path) -> None:
+    items = [item["item"] for item in answer("similar", engine, "cof-01", "-k", "4")["items"]]
+    assert len(items) == 4
+    assert "cof-01" not in items
+    assert "cof-02" in items
+    assert "cof-02" in run("similar", engine, "cof-01").stdout
+
+
+def test_an_explanation_adds_up(engine: Path) -> None:
+    found = answer("explain", engine, "pot-01", "--history", "tea-01,cup-01")
+    total = found["base"] + sum(feature["contribution"] for feature in found["features"])
+    assert total == pytest.approx(found["score"], abs=1e-4)
+    assert run("explain", engine, "pot-01", "--history", "tea-01", "--language", "zh").exit_code == 0
+
+
+def test_unknown_ids_leave_with_two(engine: Path) -> None:
+    for result in (run("similar", engine, "nothing"), run("explain", engine, "nothing", "--user", "u01")):
+        assert result.exit_code == 2
+        assert "nothing" in result.stderr
+
+
+def test_a_folder_that_is_no_engine_leaves_with_one(shop: Path) -> None:
+    result = run("recommend", shop, "--user", "u01")
+    assert result.exit_code == 1
+    assert "not a palate engine" in result.stderr
+
+
+@pytest.fixture(scope="module")
+def figures(shop: Path) -> Path:
+    """JSON and page of one evaluation."""
+    target = shop.parent / "result.json"
+    page = target.with_suffix(".html")
+    result = run("evaluate", shop, "--protocol", "loo-strict", "--name", "tea", "--json", target, "--html", page)
+    assert result.exit_code == 0, result.stderr
+    assert "palate" in result.stdout
+    return target
+
+
+def test_the_figures_keep_their_contract(figures: Path) -> None:
+    result = json.loads(figures.read_text(encoding="utf-8"))
+    assert (result["protocol"], result["preset"], result["seed"]) == ("loo-strict", "fast", 0)
+    assert result["dataset"] == {"users": 12, "items": 12, "events": 51}
+    assert result["queries"] == 12
+    assert {"load", "encode", "fit", "rank"} <= set(result["seconds"])
+    assert result["seconds"]["load"] > 0
+    assert result["peak_rss_mb"] > 0
+    assert "palate" in result["models"]
+    for scores in result["models"].values():
+        assert set(scores) >= METRICS
+        low, high = scores["ci95"]["ndcg@10"]
+        assert low <= scores["ndcg@10"] <= high
+
+
+def test_the_page_stands_alone(figures: Path) -> None:
+    page = figures.with_suffix(".html").read_text(encoding="utf-8")
+    assert "<svg" in page
+    assert 'src="http' not in page
+
+
+def test_json_on_standard_output_is_alone_there(shop: Path) -> None:
+    result = run("evaluate", shop, "--protocol", "loo-strict", "--models", "popularity", "--json", "-")
+    assert result.exit_code == 0, result.stderr
+    assert set(json.loads(result.stdout)["models"]) == {"popularity"}
+
+
+def test_cases_from_a_file(shop: Path, tmp_path: Path) -> None:
+    cases = tmp_path / "cases.jsonl"
+    cases.write_text('{"history": [{"item_id": "tea-01"}], "target": "tea-02"}\n', encoding="utf-8")
+    result = run("evaluate", shop, "--cases", cases, "--models", "item_knn", "--json", "-")
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout)["protocol"] == "cases"
+
+
+def test_temporal_without_times_leaves_with_two(tmp_path: Path) -> None:
+    rows = [f"u{user},i{(user + step) % 7},{step}" for user in range(8) for step in range(5)]
+    (tmp_path / "events.csv").write_text("\n".join(["user_id,item_id,position", *rows]), encoding="utf-8")
+    result = run("evaluate", tmp_path, "--protocol", "temporal")
+    assert result.exit_code == 2
+    assert "time" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "words", [["--protocol", "loo"], ["--models", "nothing"], ["--seen", "never"], ["--protocol", "cases"]], ids=str
+)
+def test_what_no_evaluation_knows_leaves_with_two(shop: Path, words: list[str]) -> None:
+    result = run("evaluate", shop, "--protocol", "loo-strict", *words)
+    assert result.exit_code == 2
+    assert result.stderr.startswith("palate: ")
