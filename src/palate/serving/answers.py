@@ -17,7 +17,7 @@ from palate.serving.memory import Memory
 from palate.serving.metrics import Metrics
 from palate.serving.problems import documented
 from palate.serving.responses import Explained, Recommendations
-from palate.serving.schemas import Language, PastEvent, Range, RecommendRequest
+from palate.serving.schemas import Comparison, Language, PastEvent, RecommendRequest
 from palate.serving.settings import ServingSettings
 
 _SIMPLE = frozenset({"user_id", "count", "scenario", "explain", "return_properties", "language", "diversity"})
@@ -94,7 +94,7 @@ def router(live: Live, settings: ServingSettings, metrics: Metrics) -> APIRouter
         prepared = memory.get(key, state) if key is not None else None
         if prepared is None:
             engine, question = live.engine, _question(asked)
-            if asked.text or asked.explain:
+            if asked.text or asked.explain or live.busy:
                 answer = await live.elsewhere(lambda: engine.recommend(user, asked.count, **question))
             else:
                 answer = engine.recommend(user, asked.count, **question)
@@ -141,7 +141,7 @@ def _question(asked: RecommendRequest) -> dict[str, Any]:
         question["text"] = asked.text
     if asked.filter:
         question["filter"] = {
-            name: wanted.model_dump(exclude_none=True) if isinstance(wanted, Range) else wanted
+            name: wanted.model_dump(exclude_none=True, by_alias=True) if isinstance(wanted, Comparison) else wanted
             for name, wanted in asked.filter.items()
         }
     if asked.exclude_ids:
@@ -161,7 +161,9 @@ def _told(asked: RecommendRequest) -> dict[str, Any] | None:
     """What a question tells of the asker: the words, the place, the device, the told history, what is filtered for."""
     if not (asked.text or asked.history or asked.context or asked.filter):
         return None
-    return asked.model_dump(include={"text", "context", "history", "filter"}, exclude_defaults=True, exclude_none=True)
+    return asked.model_dump(
+        include={"text", "context", "history", "filter"}, exclude_defaults=True, exclude_none=True, by_alias=True
+    )
 
 
 def _known(live: Live, item_id: str) -> None:
