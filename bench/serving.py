@@ -1,6 +1,6 @@
 """Requests a second of ``POST /v1/recommend`` beside those of an empty endpoint of the same server, in the same run.
 
-    python bench/serving.py ENGINE_FOLDER [--seconds 10] [--connections 16]
+    python bench/serving.py ENGINE_FOLDER [--seconds 10] [--connections 16] [--remembered 0]
 
 needs ``wrk`` (https://github.com/wg/wrk). Starts the real server in a process of its own on a free port, asks for
 random users of the engine's own data, and prints one JSON object.
@@ -51,6 +51,14 @@ done = function(summary, latency)
 end
 """
 
+SERVER = """
+import sys
+from palate.serving import ServingSettings, serve
+engine, log, vault, remembered = sys.argv[1:]
+settings = ServingSettings(remembered_answers=int(remembered))
+serve(engine, port=0, log=log, vault=vault, settings=settings, ready=lambda url: print(url, flush=True))
+"""
+
 
 def measure(url: str, script: Path, seconds: int, connections: int) -> dict[str, float]:
     """One run of wrk: requests a second, errors, latency in milliseconds."""
@@ -71,23 +79,20 @@ def measure(url: str, script: Path, seconds: int, connections: int) -> dict[str,
     }
 
 
-def bench(engine: Path, seconds: int, connections: int, seed: int) -> dict[str, Any]:
+def bench(engine: Path, seconds: int, connections: int, seed: int, remembered: int) -> dict[str, Any]:
     """Both rates, their ratio and the errors."""
     from palate.engine import Engine
 
     names = Engine.load(engine).dataset.user_ids.names
-    users = ",".join(json.dumps(name) for name in names[:: max(1, len(names) // 5_000)])
+    users = ",".join(json.dumps(name) for name in names[:: max(1, len(names) // 20_000)])
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         scripts = {}
         for name, method, path in (("empty", "GET", "/health/live"), ("recommend", "POST", "/v1/recommend")):
             scripts[name] = folder / f"{name}.lua"
             scripts[name].write_text(SCRIPT % (users, method, path, seed))
-        code = (
-            "import sys; from palate.serving import serve; "
-            "serve(sys.argv[1], port=0, log=sys.argv[2], vault=sys.argv[3], ready=lambda url: print(url, flush=True))"
-        )
-        command = [sys.executable, "-c", code, str(engine), str(folder / "events.sqlite"), str(folder / "vault.sqlite")]
+        files = [str(folder / name) for name in ("events.sqlite", "vault.sqlite")]
+        command = [sys.executable, "-c", SERVER, str(engine), *files, str(remembered)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
             assert server.stdout is not None
             url = server.stdout.readline().strip()
@@ -101,7 +106,13 @@ def bench(engine: Path, seconds: int, connections: int, seed: int) -> dict[str, 
             finally:
                 server.terminate()
     ratio = results["recommend"]["requests_per_second"] / results["empty"]["requests_per_second"]
-    return {"connections": connections, "seconds": seconds, **results, "ratio": round(ratio, 4)}
+    return {
+        "connections": connections,
+        "seconds": seconds,
+        "remembered": remembered,
+        **results,
+        "ratio": round(ratio, 4),
+    }
 
 
 def main() -> None:
@@ -110,8 +121,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=10)
     parser.add_argument("--connections", type=int, default=16)
     parser.add_argument("--seed", type=int, default=0)
-    asked = parser.parse_args()
-    print(json.dumps(bench(asked.engine, asked.seconds, asked.connections, asked.seed), indent=2))
+    parser.add_argument("--remembered", type=int, default=20_000, help="answers the server remembers; 0: none")
+    print(json.dumps(bench(**vars(parser.parse_args())), indent=2))
 
 
 if __name__ == "__main__":

@@ -45,6 +45,11 @@ class FakeAnswer:
 
 
 @dataclass(frozen=True)
+class FakeUpdated:
+    rejected: tuple[dict[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
 class FakeExplanation:
     item: str
     score: float
@@ -140,7 +145,7 @@ class FakeEngine:
         events: list[dict[str, Any]] | None = None,
         items: list[dict[str, Any]] | None = None,
         users: list[dict[str, Any]] | None = None,
-    ) -> None:
+    ) -> FakeUpdated:
         with self._lock:
             self.updates.append({"events": events, "items": items, "users": users})
             if items:
@@ -148,6 +153,11 @@ class FakeEngine:
             for event in events or []:
                 if event.get("item_id"):
                     self._done.setdefault(event["user_id"], []).append(event["item_id"])
+            forbidden = [row for row in items or [] if row["item_id"] == "forbidden"]
+            return FakeUpdated(tuple({"line": 1, "reason": "nobody may sell this", "row": row} for row in forbidden))
+
+    def known_as(self, user: str) -> str:
+        return user
 
     def describe(self) -> dict[str, Any]:
         return {"users": self.dataset.n_users, "items": len(self.catalogue), "events": self.dataset.n_events}

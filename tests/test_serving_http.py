@@ -5,6 +5,9 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +23,7 @@ from palate.core import UsageError
 from palate.data.event_log import EventLog
 from palate.privacy import Vault
 from palate.serving import ServingSettings, create_app, new_api_key, running
+from palate.serving.memory import Memory
 from tests.serving_fake import FakeEngine
 
 _numbers = itertools.count()
@@ -104,7 +108,7 @@ def test_a_question_can_say_everything(shop: Shop) -> None:
         filter={"category": "Perfume"},
         exclude_ids=["i11"],
         candidates=["i11", "i16", "i21", "i2"],
-        context={"when": 1.7e9, "lat": 31.2, "lon": 121.5, "device": "phone", "session": "s1"},
+        context={"when": 1.7e9, "lat": 31.2, "lon": 121.5, "device": "phone", "session": 1},
         diversity=0.3,
         explain=True,
         language="zh",
@@ -138,6 +142,41 @@ def test_an_event_changes_the_very_next_answer(shop: Shop, user: str) -> None:
     assert names(after) != names(before)
     assert all(item["properties"]["category"] == "Books > Novels" for item in after["items"])
     assert "i4" not in names(after)
+
+
+def test_an_unchanged_answer_is_remembered_and_a_changed_one_is_not(shop: Shop, user: str) -> None:
+    def remembered() -> float:
+        families = text_string_to_metric_families(shop.http.get("/metrics").text)
+        return next(f.samples[0].value for f in families if f.name == "palate_remembered_answers")
+
+    before = remembered()
+    first, again = ask(shop, user_id=user), ask(shop, user_id=user)
+    assert remembered() == before + 1
+    assert names(first) == names(again)
+    assert first["recommendation_id"] != again["recommendation_id"]
+    shop.http.post("/v1/events", json={"events": [{"user_id": user, "item_id": names(first)[0], "kind": "click"}]})
+    assert names(first)[0] not in names(ask(shop, user_id=user))
+    ask(shop, user_id=user, count=3)
+    ask(shop, user_id=user, exclude_ids=["i2"])
+    ask(shop, user_id=user, exclude_ids=["i2"])
+    assert remembered() == before + 1
+    shop.http.post("/v1/items", json={"items": [{"item_id": "i4", "price": float(next(_numbers))}]})
+    ask(shop, user_id=user, count=3)
+    assert remembered() == before + 1
+    ask(shop, user_id=user, count=3)
+    assert remembered() == before + 2
+
+
+def test_memory_has_a_size_and_an_age() -> None:
+    now = [0.0]
+    memory: Memory[str] = Memory(2, 10.0, lambda: now[0])
+    for key in ("a", "b", "c"):
+        memory.put(key, 1, key.upper())
+    assert [memory.get(key, 1) for key in ("a", "b", "c")] == [None, "B", "C"]
+    assert memory.get("b", 2) is None
+    now[0] = 11.0
+    assert memory.get("c", 1) is None
+    assert len(memory) == 0
 
 
 def test_an_event_id_counts_once(shop: Shop, user: str) -> None:
@@ -183,6 +222,11 @@ def test_a_new_item_is_recommendable_at_once_and_repeats_are_no_news(shop: Shop,
     assert answer["items"][0]["properties"]["title"] == item["title"]
 
 
+def test_what_the_engine_will_not_take_is_said(shop: Shop) -> None:
+    problem = refused(shop.http.post("/v1/items", json={"items": [{"item_id": "forbidden", "title": "x"}]}), 422)
+    assert problem["errors"] == [{"at": "items.0", "problem": "nobody may sell this"}]
+
+
 def test_users_are_described_under_their_pseudonym(shop: Shop, user: str) -> None:
     body = {"users": [{"user_id": user, "attributes": {"city": "上海", "age": 31}}]}
     assert shop.http.post("/v1/users", json=body).json()["accepted"] == 1
@@ -221,7 +265,7 @@ def test_similar_and_explain(shop: Shop) -> None:
         ({"candidates": []}, "candidates"),
         ({"context": {"lat": 91}}, "context.lat"),
         ({"context": {"mood": "good"}}, "context.mood"),
-        ({"filter": {"price": {"min": 9, "max": 1}}}, "filter.price"),
+        ({"filter": {"price": {"near": 9}}}, "filter.price"),
         ({"diversity": 1.5}, "diversity"),
         ({"language": "fr"}, "language"),
         ({"conut": 5}, "conut"),
@@ -398,6 +442,30 @@ def test_a_restarted_server_knows_what_happened(tmp_path: Path) -> None:
         assert [names(ask(shop, user_id=person)) for person in ("newcomer", "user-3")] == before
         again = shop.http.post("/v1/events", json={"events": [event]}).json()
         assert again["duplicate"] == 1
+
+
+SERVER = """
+import sys
+from palate.serving import serve
+from tests.serving_fake import FakeEngine
+serve(FakeEngine(), port=0, log=sys.argv[1], vault=sys.argv[2], ready=lambda url: print(url, flush=True))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_server_writes_what_waits_and_ends_well(tmp_path: Path, number: signal.Signals) -> None:
+    log, vault = tmp_path / "events.sqlite", tmp_path / "vault.sqlite"
+    command = [sys.executable, "-W", "error", "-c", SERVER, str(log), str(vault)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:  # noqa: S603
+        assert server.stdout is not None
+        url = server.stdout.readline().strip()
+        assert url.startswith("http://127.0.0.1:")
+        given = [httpx.post(f"{url}/v1/recommend", json={}).json()["recommendation_id"] for _ in range(3)]
+        server.send_signal(number)
+        _, complaints = server.communicate(timeout=30)
+    assert (server.returncode, complaints) == (0, "")
+    with EventLog(log, Vault(vault)) as events:
+        assert [row.id for row in events.replay(("answer",))] == given
 
 
 def test_a_key_opens_what_is_locked(tmp_path: Path) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import is_dataclass
-from typing import Annotated, Any, TypeVar
+import time
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, is_dataclass
+from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Path, Query
@@ -14,17 +13,53 @@ from starlette.responses import Response
 
 from palate.core import UnknownIdError
 from palate.serving.live import Live
+from palate.serving.memory import Memory
 from palate.serving.metrics import Metrics
 from palate.serving.problems import documented
 from palate.serving.responses import Explained, Recommendations
-from palate.serving.schemas import Language, PastEvent, Range, RecommendRequest
+from palate.serving.schemas import Comparison, Language, PastEvent, RecommendRequest
 from palate.serving.settings import ServingSettings
 
-T = TypeVar("T")
+_SIMPLE = frozenset({"user_id", "count", "scenario", "explain", "return_properties", "language", "diversity"})
 _JSON = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
 ItemId = Annotated[str, Path(min_length=1, max_length=256, description="An item's id.")]
 UserId = Annotated[str | None, Query(min_length=1, max_length=256)]
 Count = Annotated[int, Query(ge=1, le=200)]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """An answer with everything written out that does not change when it is given again."""
+
+    answer: Any
+    body: bytes
+
+    @classmethod
+    def of(cls, answer: Any, properties: bool) -> Prepared:
+        """Write an answer out, with the items' properties or without."""
+        body = {
+            "model_version": answer.model_version,
+            "degraded": answer.degraded,
+            "items": [
+                {
+                    "id": item.item,
+                    "score": item.score,
+                    "source": item.source,
+                    "reasons": [
+                        {"kind": reason.kind, "text": reason.text, "weight": reason.weight, "item": reason.item}
+                        for reason in item.reasons
+                    ],
+                    "properties": item.properties if properties else {},
+                }
+                for item in answer.items
+            ],
+        }
+        return cls(answer, orjson.dumps(body, default=_plain, option=_JSON))
+
+    def response(self, name: str, took_ms: float) -> Response:
+        """The answer under its own recommendation id; ``took_ms`` is how long this asker waited for it."""
+        head = b'{"recommendation_id":"%b","took_ms":%.3f,' % (name.encode(), took_ms)
+        return Response(head + self.body[1:], media_type="application/json")
 
 
 def json_response(values: Any) -> Response:
@@ -35,18 +70,15 @@ def json_response(values: Any) -> Response:
 def router(live: Live, settings: ServingSettings, metrics: Metrics) -> APIRouter:
     """The answering routes over a live engine."""
     routes = APIRouter(tags=["answers"])
-    # Reading words and explaining take long enough to be felt by others, so they leave the event loop.
-    slow = ThreadPoolExecutor(2, thread_name_prefix="palate-answer")
+    memory: Memory[Prepared] = Memory(settings.remembered_answers, settings.remembered_seconds)
 
-    async def elsewhere(work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(slow, work)
-
-    def answered(answer: Any, properties: bool, **note: Any) -> Response:
+    def answered(prepared: Prepared, started: float, **note: Any) -> Response:
+        answer = prepared.answer
         name = live.note_answer(answer, **note) if settings.log_answers else ""
         metrics.items.inc(len(answer.items))
         if answer.degraded:
             metrics.degraded.inc()
-        return json_response(_body(name, answer, properties))
+        return prepared.response(name, (time.perf_counter() - started) * 1e3)
 
     @routes.post(
         "/v1/recommend",
@@ -54,20 +86,24 @@ def router(live: Live, settings: ServingSettings, metrics: Metrics) -> APIRouter
         summary="What should this person see?",
     )
     async def recommend(asked: RecommendRequest) -> Response:
-        question = _question(asked)
+        started = time.perf_counter()
         user = None if asked.user_id is None else live.known_as(asked.user_id)
-        engine = live.engine
-        if asked.text or asked.explain:
-            answer = await elsewhere(lambda: engine.recommend(user, asked.count, **question))
+        key = _key(asked, user)
+        # Taken before the answer is worked out: what happens meanwhile must not pass for known.
+        state = live.state_of(user)
+        prepared = memory.get(key, state) if key is not None else None
+        if prepared is None:
+            engine, question = live.engine, _question(asked)
+            if asked.text or asked.explain or live.busy:
+                answer = await live.elsewhere(lambda: engine.recommend(user, asked.count, **question))
+            else:
+                answer = engine.recommend(user, asked.count, **question)
+            prepared = Prepared.of(answer, asked.return_properties)
+            if key is not None:
+                memory.put(key, state, prepared)
         else:
-            answer = engine.recommend(user, asked.count, **question)
-        return answered(
-            answer,
-            asked.return_properties,
-            user_id=asked.user_id,
-            scenario=asked.scenario,
-            personal=_told(asked),
-        )
+            metrics.remembered.inc()
+        return answered(prepared, started, user_id=asked.user_id, scenario=asked.scenario, personal=_told(asked))
 
     @routes.get(
         "/v1/similar/{item_id:path}",
@@ -76,8 +112,9 @@ def router(live: Live, settings: ServingSettings, metrics: Metrics) -> APIRouter
     )
     async def similar(item_id: ItemId, count: Count = 10, return_properties: bool = False) -> Response:
         _known(live, item_id)
-        answer = await elsewhere(lambda: live.engine.similar(item_id, count))
-        return answered(answer, return_properties, scenario="similar")
+        started = time.perf_counter()
+        answer = await live.elsewhere(lambda: live.engine.similar(item_id, count))
+        return answered(Prepared.of(answer, return_properties), started, scenario="similar")
 
     @routes.get(
         "/v1/explain/{item_id:path}",
@@ -87,7 +124,7 @@ def router(live: Live, settings: ServingSettings, metrics: Metrics) -> APIRouter
     async def explain(item_id: ItemId, user_id: UserId = None, language: Language = "en") -> Response:
         _known(live, item_id)
         user = None if user_id is None else live.known_as(user_id)
-        explanation = await elsewhere(lambda: live.engine.explain(item_id, user, language=language))
+        explanation = await live.elsewhere(lambda: live.engine.explain(item_id, user, language=language))
         return json_response({name: getattr(explanation, name) for name in Explained.model_fields})
 
     return routes
@@ -104,7 +141,7 @@ def _question(asked: RecommendRequest) -> dict[str, Any]:
         question["text"] = asked.text
     if asked.filter:
         question["filter"] = {
-            name: wanted.model_dump(exclude_none=True) if isinstance(wanted, Range) else wanted
+            name: wanted.model_dump(exclude_none=True, by_alias=True) if isinstance(wanted, Comparison) else wanted
             for name, wanted in asked.filter.items()
         }
     if asked.exclude_ids:
@@ -124,7 +161,9 @@ def _told(asked: RecommendRequest) -> dict[str, Any] | None:
     """What a question tells of the asker: the words, the place, the device, the told history, what is filtered for."""
     if not (asked.text or asked.history or asked.context or asked.filter):
         return None
-    return asked.model_dump(include={"text", "context", "history", "filter"}, exclude_defaults=True, exclude_none=True)
+    return asked.model_dump(
+        include={"text", "context", "history", "filter"}, exclude_defaults=True, exclude_none=True, by_alias=True
+    )
 
 
 def _known(live: Live, item_id: str) -> None:
@@ -132,26 +171,11 @@ def _known(live: Live, item_id: str) -> None:
         raise UnknownIdError(f"unknown item {item_id!r}")
 
 
-def _body(name: str, answer: Any, properties: bool) -> dict[str, Any]:
-    return {
-        "recommendation_id": name,
-        "model_version": answer.model_version,
-        "degraded": answer.degraded,
-        "took_ms": round(answer.took_ms, 3),
-        "items": [
-            {
-                "id": item.item,
-                "score": item.score,
-                "source": item.source,
-                "reasons": [
-                    {"kind": reason.kind, "text": reason.text, "weight": reason.weight, "item": reason.item}
-                    for reason in item.reasons
-                ],
-                "properties": item.properties if properties else {},
-            }
-            for item in answer.items
-        ],
-    }
+def _key(asked: RecommendRequest, user: str | None) -> Hashable:
+    """What tells one simple question from another; None for questions not worth remembering, asked in many ways."""
+    if not asked.model_fields_set <= _SIMPLE:
+        return None
+    return user, asked.count, asked.scenario, asked.explain, asked.return_properties, asked.language, asked.diversity
 
 
 def _plain(value: Any) -> Any:

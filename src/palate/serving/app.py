@@ -81,7 +81,13 @@ def create_app(
 
     @app.get("/v1/status", tags=["answers"], responses=documented(401), summary="Which engine answers, over what.")
     async def status() -> Response:
-        return json_response({**engine.describe(), "version": engine.version, "log_head": log.head().seq})
+        counts = {
+            "users": engine.dataset.n_users,
+            "items": len(engine.catalogue),
+            "events": engine.dataset.n_events,
+            "log_rows": log.head().seq,
+        }
+        return json_response({**engine.describe(), "version": engine.version, **counts})
 
     app.include_router(answers.router(live, settings, metrics))
     app.include_router(feedback.router(live, metrics))

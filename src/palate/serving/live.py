@@ -13,19 +13,21 @@ import random
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 from palate.data.event_log import Entry, EventLog, Row
 from palate.data.log_rows import canonical
 from palate.serving.contract import ServedEngine
 from palate.serving.schemas import EventRow, ItemRow, UserRow, given
 
+T = TypeVar("T")
 _FUTURE_SECONDS = 86_400.0
 _REMEMBERED_DESCRIPTIONS = 200_000
+_COUNTED_PEOPLE = 1_000_000
 _PERSONAL = frozenset({"text", "place", "lat", "lon", "device", "session_id", "basket_id"})
 
 
@@ -60,11 +62,31 @@ class Live:
         self.engine, self.log, self._clock = engine, log, clock
         # One thread: updates reach the engine in the order of the log, and never hold up the event loop.
         self._updates = ThreadPoolExecutor(1, thread_name_prefix="palate-update")
+        self._readers = ThreadPoolExecutor(2, thread_name_prefix="palate-answer")
         self._described: OrderedDict[str, bytes] = OrderedDict()
+        self._epoch = self._under_way = 0
+        self._happened: OrderedDict[str, int] = OrderedDict()
 
     def known_as(self, user_id: str) -> str:
         """The name under which the engine knows a person."""
-        return user_id if user_id in self.engine.dataset.user_ids else self.log.vault.pseudonym(user_id)
+        trained = self.engine.dataset.user_ids
+        if user_id in trained:
+            return user_id
+        pseudonym = self.log.vault.pseudonym(user_id)
+        if pseudonym in trained:
+            return pseudonym
+        # A saved engine knows people by the pseudonyms of the vault it was saved with, perhaps another than the log's.
+        other = self.engine.known_as(user_id)
+        return other if other in trained else pseudonym
+
+    @property
+    def busy(self) -> bool:
+        """Whether something works on the engine outside the event loop; asking it now would mean waiting there."""
+        return self._under_way > 0
+
+    def state_of(self, name: str | None) -> tuple[int, int]:
+        """A value that is another one as soon as the engine knows something new about a person, or about any item."""
+        return self._epoch, self._happened.get(name, 0) if name else 0
 
     def replay(self, rows_at_once: int) -> int:
         """Tell the engine what the log holds; returns how many rows. Due once, before anything is asked."""
@@ -114,11 +136,15 @@ class Live:
             places.append(place)
         if entries:
             fresh = await asyncio.wrap_future(self.log.commit(entries))
+            reasons: dict[str, str] = {}
             new = [update for update, is_new in zip(updates, fresh, strict=True) if is_new]
             if new:
-                await self._update(events=new)
+                refused = await self._update(events=new)
+                reasons = {str(new[place]["event_id"]): why for place, why in refused.items() if place >= 0}
+                self._moved({str(update["user_id"]) for update in new})
             for place, entry, is_new in zip(places, entries, fresh, strict=True):
-                fates[place] = RowFate(entry.id, "accepted" if is_new else "duplicate")
+                status = "duplicate" if not is_new else "rejected" if entry.id in reasons else "accepted"
+                fates[place] = RowFate(entry.id, status, reasons.get(entry.id))
         return [fate for fate in fates if fate is not None]
 
     async def take_items(self, rows: Sequence[ItemRow]) -> list[RowFate]:
@@ -170,44 +196,72 @@ class Live:
     def close(self) -> None:
         """Finish updates under way and write what waits."""
         self._updates.shutdown(wait=True)
+        self._readers.shutdown(wait=True)
         self.log.flush()
 
-    async def _update(self, **changes: Any) -> None:
-        await asyncio.get_running_loop().run_in_executor(self._updates, lambda: self.engine.update(**changes))
+    async def elsewhere(self, work: Callable[[], T]) -> T:
+        """Do what takes long enough to be felt by others, such as reading words, outside the event loop."""
+        return await self._outside(self._readers, work)
+
+    def _moved(self, people: Iterable[str]) -> None:
+        """Something happened to these people."""
+        for name in people:
+            self._happened[name] = self._happened.pop(name, 0) + 1
+        if len(self._happened) > _COUNTED_PEOPLE:
+            # Rather than forget whose count stood where, everybody starts anew.
+            self._happened.clear()
+            self._epoch += 1
+
+    async def _outside(self, pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+        self._under_way += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(pool, work)
+        finally:
+            self._under_way -= 1
+
+    async def _update(self, **changes: Any) -> dict[int, str]:
+        """Tell the engine; returns the places of rows it would not take, and why."""
+        updated = await self._outside(self._updates, lambda: self.engine.update(**changes))
+        return {int(row["line"]) - 1: str(row["reason"]) for row in updated.rejected}
 
     async def _describe(
-        self, sort: str, described: list[tuple[str, dict[str, Any]]], update: Callable[[list[dict[str, Any]]], Any]
+        self,
+        sort: str,
+        described: list[tuple[str, dict[str, Any]]],
+        update: Callable[[list[dict[str, Any]]], Awaitable[dict[int, str]]],
     ) -> list[RowFate]:
-        """Write down descriptions that differ from the last one of the same thing, and pass them on."""
-        entries, changed, fates = [], [], []
-        for name, values in described:
+        """Pass on descriptions that differ from the last one of the same thing, and write down what was taken."""
+        fates: list[RowFate] = []
+        changed: dict[str, tuple[int, dict[str, Any], bytes]] = {}
+        for place, (name, values) in enumerate(described):
             digest = hashlib.sha256(canonical(values)).digest()
-            key = f"{sort}:{name}"
-            if self._described.get(key) == digest:
-                fates.append(RowFate(name, "duplicate"))
+            known = changed[name][2] if name in changed else self._described.get(f"{sort}:{name}")
+            fates.append(RowFate(name, "duplicate" if known == digest else "accepted"))
+            if known != digest:
+                before = changed[name][1] if name in changed else {}
+                changed[name] = (place, {**before, **values}, digest)
+        if not changed:
+            return fates
+        refused = await update([values for _, values, _ in changed.values()])
+        self._epoch += 1
+        entries = []
+        for row, (name, (place, values, digest)) in enumerate(changed.items()):
+            if row in refused:
+                fates[place] = RowFate(name, "rejected", refused[row])
                 continue
-            self._described[key] = digest
-            self._described.move_to_end(key)
+            entries.append(self._description(sort, name, values))
+            self._described[f"{sort}:{name}"] = digest
+            self._described.move_to_end(f"{sort}:{name}")
             if len(self._described) > _REMEMBERED_DESCRIPTIONS:
                 self._described.popitem(last=False)
-            fresh = _fresh(sort[0])
-            if sort == "item":
-                entries.append(Entry(sort, fresh, "", values))
-            else:
-                attributes = {key: value for key, value in values.items() if key != "user_id"}
-                entries.append(Entry(sort, fresh, self.log.vault.pseudonym(name), {}, attributes or None))
-            changed.append(values)
-            fates.append(RowFate(name, "accepted"))
-        if entries:
-            try:
-                await update(changed)
-                await asyncio.wrap_future(self.log.commit(entries))
-            except BaseException:
-                # Not taken: the same description sent again must not pass for a repeat.
-                for name, _ in described:
-                    self._described.pop(f"{sort}:{name}", None)
-                raise
+        await asyncio.wrap_future(self.log.commit(entries))
         return fates
+
+    def _description(self, sort: str, name: str, values: dict[str, Any]) -> Entry:
+        if sort == "item":
+            return Entry(sort, _fresh("i"), "", values)
+        attributes = {key: value for key, value in values.items() if key != "user_id"}
+        return Entry(sort, _fresh("u"), self.log.vault.pseudonym(name), {}, attributes or None)
 
 
 def _runs(rows: Sequence[Row]) -> Iterator[tuple[str, list[Row]]]:

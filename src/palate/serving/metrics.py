@@ -28,6 +28,7 @@ class Metrics:
         )
         self.items = Counter("palate_recommended_items", "Items recommended.", registry=self.registry)
         self.degraded = Counter("palate_degraded_answers", "Answers given by a fallback.", registry=self.registry)
+        self.remembered = Counter("palate_remembered_answers", "Answers given again.", registry=self.registry)
         self._engine = Gauge("palate_engine_info", "The engine that answers.", ("version",), registry=self.registry)
         self._waiting = Gauge("palate_log_waiting_rows", "Rows that wait for the event log.", registry=self.registry)
         self._known: dict[tuple[str, int], Counter] = {}

@@ -76,25 +76,30 @@ class Context(Request):
     lat: Latitude | None = None
     lon: Longitude | None = None
     device: Name | None = None
-    session: Id | None = None
+    session: Annotated[int, Field(ge=0, le=1_000)] | None = Field(
+        None, description="How many of the newest events belong to this visit."
+    )
 
 
-class Range(Request):
-    """A property must lie between these, bounds included."""
+class Comparison(Request):
+    """What a property is compared with; all that is given must hold."""
 
-    min: Number | None = None
-    max: Number | None = None
+    lt: Number | None = None
+    lte: Number | None = None
+    gt: Number | None = None
+    gte: Number | None = None
+    not_: Scalar | Annotated[list[Scalar], Field(min_length=1, max_length=100)] | None = Field(None, alias="not")
+    contains: Words | None = None
+    prefix: Words | None = None
 
     @model_validator(mode="after")
-    def _ordered(self) -> Range:
-        if self.min is None and self.max is None:
-            raise ValueError("a range needs min, max or both")
-        if self.min is not None and self.max is not None and self.min > self.max:
-            raise ValueError("min is above max")
+    def _says_something(self) -> Comparison:
+        if not any(value is not None for _, value in self):
+            raise ValueError("an operator is needed: lt, lte, gt, gte, not, contains or prefix")
         return self
 
 
-Wanted = Scalar | Annotated[list[Scalar], Field(min_length=1, max_length=100)] | Range
+Wanted = Scalar | Annotated[list[Scalar], Field(min_length=1, max_length=100)] | Comparison
 
 
 class RecommendRequest(Request):
@@ -105,7 +110,7 @@ class RecommendRequest(Request):
             "examples": [
                 {"user_id": "u42", "count": 10, "explain": True, "return_properties": True},
                 {"text": "a gift for somebody who loves the sea", "count": 5, "language": "en"},
-                {"history": ["i17", {"item_id": "i99", "kind": "purchase"}], "filter": {"price": {"max": 50}}},
+                {"history": ["i17", {"item_id": "i99", "kind": "purchase"}], "filter": {"price": {"lte": 50}}},
             ]
         }
     )
@@ -118,7 +123,7 @@ class RecommendRequest(Request):
     count: int = Field(10, ge=1, le=200, description="How many items.")
     scenario: Name | None = Field(None, description="Named settings of the engine, such as a page or a campaign.")
     filter: dict[Name, Wanted] | None = Field(
-        None, max_length=20, description="Property: a value, a list of values, or a range {min, max}."
+        None, max_length=20, description="Property: a value, a list of values, or operators."
     )
     exclude_ids: list[Id] = Field(default_factory=list, max_length=2_000, description="Never answer these.")
     candidates: list[Id] | None = Field(None, min_length=1, max_length=5_000, description="Rank only these.")

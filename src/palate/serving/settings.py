@@ -30,6 +30,8 @@ class ServingSettings(Settings):
         How many people the page offers to choose from.
     log_answers
         Record every answer given in the event log.
+    remembered_answers, remembered_seconds
+        How many answers are kept, and for how long, to be given again while nothing has changed; 0 keeps none.
     replay_rows
         Rows handed to the engine at once when the log is replayed at start.
     """
@@ -40,6 +42,8 @@ class ServingSettings(Settings):
     page: bool = True
     sample_users: Annotated[int, Field(ge=0, le=100)] = 12
     log_answers: bool = True
+    remembered_answers: Annotated[int, Field(ge=0)] = 20_000
+    remembered_seconds: Annotated[float, Field(gt=0)] = 300.0
     replay_rows: Annotated[int, Field(ge=1)] = 20_000
 
     @field_validator("api_key_hashes")

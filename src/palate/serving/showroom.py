@@ -18,7 +18,7 @@ from palate.serving.settings import ServingSettings
 
 _MEDIA_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 _FILES = ("index.html", "style.css", "app.js", "tiles.js", "why.js", "words.js")
-_SHOWN = ("title", "category", "brand", "price", "currency")
+_SHOWN = ("title", "category", "brand", "price", "currency", "title_zh", "category_zh", "brand_zh")
 _RECENT = 6
 
 
@@ -48,15 +48,17 @@ class Showroom:
         return self._people
 
     def search(self, words: str, count: int) -> list[dict[str, Any]]:
-        """Items whose title has these words, titles that begin with them first."""
+        """Items whose title, in whatever language, has these words; titles that begin with them come first."""
         catalogue = self._live.engine.catalogue
         if self._titles is None or self._titles[0] is not catalogue:
-            self._titles = (catalogue, pl.Series("title", catalogue.titles).str.to_lowercase())
+            spoken = zip(catalogue.titles, catalogue.strings("title_zh"), strict=True)
+            # A line a language: a title begins a line, and words never run from one into the other.
+            self._titles = (catalogue, pl.Series("title", [f"\n{one}\n{other}".lower() for one, other in spoken]))
         titles, needle = self._titles[1], words.strip().lower()
         if not needle:
             return []
         found = np.nonzero(titles.str.contains(needle, literal=True).to_numpy())[0]
-        first = titles.gather(found).str.starts_with(needle).to_numpy()
+        first = titles.gather(found).str.contains("\n" + needle, literal=True).to_numpy()
         return [self.item(int(position)) for position in np.concatenate([found[first], found[~first]])[:count]]
 
     def item(self, position: int) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 /** The page: whose taste, what they did, what they wish for, and the list that follows from it. */
 
-import { currentLanguage, number, say, speak } from "./words.js";
+import { currentLanguage, number, say, speak, told } from "./words.js";
 import { leaf, make, tile } from "./tiles.js";
 import { explain } from "./why.js";
 
@@ -13,8 +13,9 @@ function newVisitor() {
   return `visitor-${crypto.getRandomValues(new Uint32Array(2)).join("")}`;
 }
 
-/** What to call a person: a bare number needs a word before it. */
-const called = ({ user_id: id }) => (/^\d+$/.test(id) ? say("user", id) : id);
+/** What to call a person: a bare number needs a word before it, a pseudonym is long. */
+const called = ({ user_id: id }) =>
+  /^\d+$/.test(id) ? say("user", id) : /^p_[0-9a-f]{32}$/.test(id) ? say("user", id.slice(2, 8)) : id;
 
 const userId = () => state.person?.user_id ?? state.visitor;
 const trail = () => {
@@ -71,7 +72,7 @@ function showAnswer() {
   const meta = $("meta");
   meta.replaceChildren(make("span", "", say("meta", answer.items.length, answer.took_ms.toFixed(1))));
   meta.append(make("span", "chip quiet", say("model", answer.model_version)));
-  if (answer.degraded) meta.append(make("span", "chip warn", say("degraded")));
+  if (answer.degraded || answer.items[0]?.reasons[0]?.kind === "popular") meta.append(make("span", "chip warn", say("degraded")));
   showCards(answer.items);
 }
 
@@ -104,8 +105,8 @@ function card(item, rank, oldRank, first) {
   act.type = "button";
   act.append(tile(item.id, properties));
   const text = make("span", "text");
-  const kind = [leaf(properties.category), properties.brand].filter(Boolean).join(" · ");
-  text.append(make("span", "kind", kind), make("span", "title", properties.title ?? item.id));
+  const kind = [leaf(told(properties, "category")), told(properties, "brand")].filter(Boolean).join(" · ");
+  text.append(make("span", "kind", kind), make("span", "title", told(properties, "title") ?? item.id));
   const reason = item.reasons[0];
   if (reason) text.append(make("span", `reason ${reason.kind}`, reason.text));
   act.append(text);
@@ -147,7 +148,7 @@ function showTrail(arrived = false) {
     ...trail().map(({ id, properties }) => {
       const node = make("li");
       const text = make("span", "text");
-      text.append(make("span", "title", properties.title ?? id), make("span", "kind", leaf(properties.category)));
+      text.append(make("span", "title", told(properties, "title") ?? id), make("span", "kind", leaf(told(properties, "category"))));
       node.append(tile(id, properties, "tile small"), text);
       return node;
     }),
@@ -199,7 +200,7 @@ async function suggest() {
     ...found.map((item) => {
       const node = make("li");
       node.setAttribute("role", "option");
-      node.append(tile(item.id, item.properties, "tile small"), make("span", "title", item.properties.title));
+      node.append(tile(item.id, item.properties, "tile small"), make("span", "title", told(item.properties, "title")));
       node.addEventListener("mousedown", (event) => {
         event.preventDefault();
         guarded(() => add(item));

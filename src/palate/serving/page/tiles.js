@@ -1,5 +1,7 @@
 /** Pictures for things without pictures: a tile drawn from the name of the category and the id of the item. */
 
+import { told } from "./words.js";
+
 const SVG = "http://www.w3.org/2000/svg";
 
 /** A small hash (FNV-1a), the same for the same words everywhere. */
@@ -63,6 +65,6 @@ export function tile(id, properties, className = "tile", sign = "") {
     }
   }
   drawing.prepend(shape("circle", { cx: at(1, 100), cy: at(11, 60), r: 26 + at(17, 18), class: "glow" }));
-  box.append(drawing, make("span", "sign", sign || firstOf(leaf(properties.category) || properties.title || id)));
+  box.append(drawing, make("span", "sign", sign || firstOf(leaf(told(properties, "category")) || told(properties, "title") || id)));
   return box;
 }

@@ -1,6 +1,6 @@
 /** The dialog that takes a recommendation apart. */
 
-import { currentLanguage, say } from "./words.js";
+import { currentLanguage, say, told as inWords } from "./words.js";
 import { make } from "./tiles.js";
 
 const MOST = 8;
@@ -31,7 +31,7 @@ function part(body, title, rows) {
 export async function explain(item, user, call) {
   const query = `user_id=${encodeURIComponent(user)}&language=${currentLanguage()}`;
   const told = await call(`/v1/explain/${encodeURIComponent(item.id)}?${query}`);
-  document.getElementById("why-title").textContent = item.properties.title ?? item.id;
+  document.getElementById("why-title").textContent = inWords(item.properties, "title") ?? item.id;
   const body = make("div");
   for (const reason of item.reasons) body.append(make("p", `reason ${reason.kind}`, reason.text));
   const sum = make("p", "sum");
@@ -45,7 +45,7 @@ export async function explain(item, user, call) {
   if (proposers.length) {
     body.append(make("h3", "", say("sources")));
     const row = make("p", "chips");
-    for (const [name, { rank }] of proposers) row.append(make("span", "chip", `${name} · ${say("rank", rank ?? "–")}`));
+    for (const [name, { rank }] of proposers) row.append(make("span", "chip", `${name} · ${say("rank", rank + 1)}`));
     body.append(row);
   }
   document.getElementById("why-body").replaceChildren(body);

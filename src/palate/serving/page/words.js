@@ -85,6 +85,9 @@ export function say(name, ...values) {
 
 export const number = (value) => Number(value).toLocaleString(language === "zh" ? "zh-CN" : "en-GB");
 
+/** A property in the chosen language where the catalogue has it, such as title_zh, else as it is. */
+export const told = (properties, name) => properties[`${name}_${language}`] ?? properties[name];
+
 /** Choose a language and put its words wherever the document names one. */
 export function speak(chosen) {
   language = chosen === "zh" ? "zh" : "en";
