@@ -25,7 +25,7 @@ READY := $(VENV)/.ready
 SOURCES := src tests bench
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format bench lock clean
+.PHONY: help demo test check lint style types layers format bench lock clean
 
 help:
 	@sed -n '3,12s/^# \{0,1\}//p' Makefile
@@ -47,10 +47,16 @@ demo: $(READY)
 test: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
-lint: $(READY)
+lint: style types layers
+
+style: $(READY)
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
+
+types: $(READY)
 	$(BIN)/mypy
+
+layers: $(READY)
 	$(BIN)/lint-imports
 
 check: lint test
