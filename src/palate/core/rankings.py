@@ -13,6 +13,9 @@ from palate.core.queries import Queries
 NEVER = np.float32(-np.inf)
 """The score of an item that must not be answered."""
 
+_BLOCK = 64
+"""Scores whose maximum is looked at before they are."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rankings:
@@ -106,6 +109,9 @@ def select(scores: FloatArray, k: int) -> IntArray:
     k = min(k, m)
     if k == m:
         return np.argsort(-scores, axis=1, kind="stable").astype(np.int32)
+    chosen_by_blocks = _select_by_blocks(scores, k)
+    if chosen_by_blocks is not None:
+        return chosen_by_blocks
     # Negated, because a partition near the far end of many equal scores (a sparse model's zeros) is 15 times slower.
     threshold = -np.partition(-scores, k - 1, axis=1)[:, k - 1, None]
     chosen = scores >= threshold
@@ -119,6 +125,28 @@ def select(scores: FloatArray, k: int) -> IntArray:
     columns = np.nonzero(chosen)[1].reshape(n, k)
     order = np.argsort(-np.take_along_axis(scores, columns, axis=1), axis=1, kind="stable")
     return np.take_along_axis(columns, order, axis=1).astype(np.int32)
+
+
+def _select_by_blocks(scores: FloatArray, k: int) -> IntArray | None:
+    """The same as ``select``, several times faster on wide rows; None where it would not be.
+
+    The k-th highest of the blocks' maxima is a floor that at least k scores of the row reach, and seldom many more:
+    only those are sorted.
+    """
+    n, m = scores.shape
+    blocks = m // _BLOCK
+    if blocks < 2 * k:
+        return None
+    tops = scores[:, : blocks * _BLOCK].reshape(n, blocks, _BLOCK).max(axis=2)
+    floor = np.partition(tops, blocks - k, axis=1)[:, blocks - k, None]
+    reached = np.flatnonzero(scores >= floor)
+    if len(reached) > scores.size // 8:
+        return None
+    rows, columns = np.divmod(reached, m)
+    order = np.lexsort((-scores[rows, columns], rows))
+    first = np.searchsorted(rows, np.arange(n))
+    best: IntArray = columns[order][first[:, None] + np.arange(k)].astype(np.int32)
+    return best
 
 
 def top_k(scores: FloatArray, queries: Queries, name: str) -> Rankings:

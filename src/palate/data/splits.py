@@ -90,9 +90,11 @@ def cut_at(dataset: Dataset, learn_until: float, ask_at: float, until: float = n
     if dataset.whole_days:
         relevant = after & (sequences.times < first[rows] + DAY)
     else:
-        _, index = np.unique(rows[after], return_index=True)
+        # The first in time, which need not be the first in order where the data has positions of its own.
+        earliest = np.nonzero(after & (sequences.times == first[rows]))[0]
+        _, index = np.unique(rows[earliest], return_index=True)
         relevant = np.zeros(len(rows), dtype=bool)
-        relevant[np.nonzero(after)[0][index]] = True
+        relevant[earliest[index]] = True
     counts = np.bincount(rows[relevant], minlength=dataset.n_users)[users]
     targets = Ragged(np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), sequences.items[relevant])
     history = dataset.only(times <= ask_at).queries(users)

@@ -1,25 +1,40 @@
 """The language model: texts become vectors, items and behaviour become texts, likeness is explained by words."""
 
+from palate.language.attribution import word_weights
 from palate.language.cache import CachedEncoder, CacheSettings, VectorCache, cache_folder
+from palate.language.detect import cjk_share, detect_language
 from palate.language.encoder import TextEncoder, unit_rows
+from palate.language.index import IndexSettings, VectorIndex, nearest, principal
 from palate.language.lexical import LexicalEncoder, LexicalSettings
 from palate.language.registry import Choice, EncoderSettings, choose_encoder, load_encoder
 from palate.language.transformer import TransformerEncoder, TransformerSettings, load_transformer
+from palate.language.verbalise import ItemTextSettings, behaviour_text, item_text, item_texts
 
 __all__ = [
     "CacheSettings",
     "CachedEncoder",
     "Choice",
     "EncoderSettings",
+    "IndexSettings",
+    "ItemTextSettings",
     "LexicalEncoder",
     "LexicalSettings",
     "TextEncoder",
     "TransformerEncoder",
     "TransformerSettings",
     "VectorCache",
+    "VectorIndex",
+    "behaviour_text",
     "cache_folder",
     "choose_encoder",
+    "cjk_share",
+    "detect_language",
+    "item_text",
+    "item_texts",
     "load_encoder",
     "load_transformer",
+    "nearest",
+    "principal",
     "unit_rows",
+    "word_weights",
 ]

@@ -91,10 +91,14 @@ class LexicalEncoder:
         """TF-IDF of n texts, rows of length 1; float32 (n, n_terms)."""
         return self._weigh([Counter(terms(text[: self.settings.max_characters])) for text in texts])
 
-    def direction(self, term: str) -> FloatArray | None:
-        """What a term adds to a text's vector before it is scaled to length 1; None for an unknown term."""
-        column = self._index.get(term)
-        return None if column is None else self._fitted[column]
+    @property
+    def directions(self) -> FloatArray:
+        """What each term adds to a text's vector before that is scaled to length 1; float32 (n_terms, dimension)."""
+        return self._fitted
+
+    def column(self, term: str) -> int | None:
+        """Row of a term in ``directions``, column in what ``weigh`` gives; None for an unknown term."""
+        return self._index.get(term)
 
     def arrays(self) -> Arrays:
         """The fitted state, vocabulary included (UTF-8 JSON as bytes)."""

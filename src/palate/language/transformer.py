@@ -3,39 +3,41 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+import xxhash
 
-from palate.core import DataError, FloatArray, IntArray, Settings, UsageError
+from palate.core import DataError, FloatArray, Int64Array, IntArray, Settings
 from palate.core.artefact import file_sha256
 from palate.language.encoder import unit_rows
 
 if TYPE_CHECKING:
     import torch
+    from torch import Tensor
 
 Pooling = Literal["mean", "cls", "last"]
-Forward = Callable[["torch.Tensor", "torch.Tensor"], "torch.Tensor"]
+Tokenize = Callable[[list[str]], list[list[int]]]
+Forward = Callable[["Tensor", "Tensor"], "Tensor"]
 """Token ids and mask, both int64 (b, w), to hidden states (b, w, h)."""
 
 _CHARACTERS_PER_TOKEN = 24
 _FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "1_Pooling/*")
-_DECODERS = (
-    "gpt",
-    "llama",
-    "qwen",
-    "mistral",
-    "mixtral",
-    "gemma",
-    "phi",
-    "opt",
+_READS_FORWARD = (
     "bloom",
     "falcon",
-    "mpt",
+    "gemma",
+    "gpt",
+    "llama",
+    "mistral",
+    "mixtral",
     "olmo",
+    "opt",
+    "phi",
+    "qwen",
     "xlnet",
 )
 """Families whose last token alone has read the whole text. XLNet puts its summary token ``<cls>`` last too."""
@@ -68,59 +70,62 @@ class TransformerEncoder:
     languages: tuple[str, ...]
     pooling: Pooling
     settings: TransformerSettings
-    tokenize: Callable[[list[str]], list[list[int]]] = field(repr=False)
+    tokenize: Tokenize = field(repr=False)
     forward: Forward = field(repr=False)
 
     def encode(self, texts: Sequence[str]) -> FloatArray:
         """Unit vectors of n texts, float32 (n, dimension); zeros for blank texts."""
         import torch
 
-        out = np.zeros((len(texts), self.dimension), dtype=np.float32)
+        vectors = np.zeros((len(texts), self.dimension), dtype=np.float32)
         limit = self.settings.max_tokens * _CHARACTERS_PER_TOKEN
-        rows = [row for row, text in enumerate(texts) if text and not text.isspace()]
-        if not rows:
-            return out
+        rows = np.array([row for row, text in enumerate(texts) if text and not text.isspace()], dtype=np.int64)
+        if not len(rows):
+            return vectors
         tokens = self.tokenize([texts[row][:limit] for row in rows])
         lengths = np.array([len(ids) for ids in tokens], dtype=np.int32)
         with torch.inference_mode():
             for batch in batches_by_length(lengths, self.settings.tokens_per_batch):
-                hidden, mask = self._hidden([tokens[i] for i in batch], int(lengths[batch].max()))
-                out[[rows[i] for i in batch]] = pool(hidden, mask, self.pooling).float().numpy()
-        return unit_rows(out)
-
-    def _hidden(self, tokens: list[list[int]], width: int) -> tuple[torch.Tensor, torch.Tensor]:
-        import torch
-
-        ids = np.zeros((len(tokens), width), dtype=np.int64)
-        mask = np.zeros((len(tokens), width), dtype=np.int64)
-        for row, of_text in enumerate(tokens):
-            ids[row, : len(of_text)] = of_text
-            mask[row, : len(of_text)] = 1
-        return self.forward(torch.from_numpy(ids), torch.from_numpy(mask)), torch.from_numpy(mask)
+                ids, mask = padded([tokens[i] for i in batch])
+                vectors[rows[batch]] = pooled(self.forward(ids, mask), mask, self.pooling).numpy()
+        return unit_rows(vectors)
 
 
-def batches_by_length(lengths: IntArray, tokens_per_batch: int) -> list[np.ndarray]:
-    """Rows (of texts with at least one token) in batches of like length, longest first."""
+def batches_by_length(lengths: IntArray, tokens_per_batch: int) -> list[Int64Array]:
+    """Rows with at least one token, in batches of like length, longest first."""
     order = np.argsort(-lengths, kind="stable")
-    order = order[: int((lengths > 0).sum())]
-    parts = []
+    order = order[: np.count_nonzero(lengths > 0)]
+    batches = []
     start = 0
     while start < len(order):
         size = max(1, tokens_per_batch // int(lengths[order[start]]))
-        parts.append(order[start : start + size])
+        batches.append(order[start : start + size])
         start += size
-    return parts
+    return batches
 
 
-def pool(hidden: torch.Tensor, mask: torch.Tensor, pooling: Pooling) -> torch.Tensor:
-    """One vector a text from the hidden states of its tokens; padding stands on the right."""
+def padded(tokens: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+    """Token ids padded on the right, and the mask of what is no padding; int64 (b, w) both."""
+    import torch
+
+    width = max(len(ids) for ids in tokens)
+    ids = np.zeros((len(tokens), width), dtype=np.int64)
+    mask = np.zeros((len(tokens), width), dtype=np.int64)
+    for row, of_text in enumerate(tokens):
+        ids[row, : len(of_text)] = of_text
+        mask[row, : len(of_text)] = 1
+    return torch.from_numpy(ids), torch.from_numpy(mask)
+
+
+def pooled(hidden: Tensor, mask: Tensor, pooling: Pooling) -> Tensor:
+    """One float32 vector a text from the hidden states of its tokens."""
     import torch
 
     if pooling == "cls":
-        return hidden[:, 0]
+        return hidden[:, 0].float()
     if pooling == "last":
-        return hidden[torch.arange(len(hidden)), mask.sum(1) - 1]
-    weights = mask.to(torch.float32)
+        return hidden[torch.arange(len(hidden)), mask.sum(1) - 1].float()
+    weights = mask.float()
     return torch.bmm(weights[:, None, :], hidden.float())[:, 0] / weights.sum(1, keepdim=True)
 
 
@@ -128,7 +133,8 @@ def has_native_bf16() -> bool:
     """Whether this processor multiplies bf16 matrices itself; elsewhere bf16 is slower than fp32."""
     import torch
 
-    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+    tests = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(bool(getattr(torch.cpu, name, lambda: False)()) for name in tests)
 
 
 def load_transformer(
@@ -136,6 +142,7 @@ def load_transformer(
     settings: TransformerSettings | None = None,
     languages: tuple[str, ...] = ("*",),
     label: str | None = None,
+    sha256: str | None = None,
 ) -> TransformerEncoder:
     """A sentence-transformers or transformers model from a folder, or by its name on the hub.
 
@@ -143,67 +150,103 @@ def load_transformer(
     ----------
     source
         A folder with ``config.json`` and safetensors weights, or a name such as ``"BAAI/bge-small-zh-v1.5"``.
-
     languages
         Codes of the languages it reads.
     label
         What its name begins with; the last part of ``source`` where None.
+    sha256
+        What the SHA-256 of ``model.safetensors`` must be; not checked where None.
 
     Raises
     ------
     DataError
-        It is no such model, or cannot be had.
+        It is no such model, it cannot be had, or its weights are not the ones they should be.
     """
     import torch
-    from transformers import AutoConfig, AutoModel, AutoTokenizer
-    from transformers.utils import logging
 
     settings = settings or TransformerSettings()
     folder = _folder_of(source)
-    logging.disable_progress_bar()
-    try:
-        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
-        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-        model = AutoModel.from_pretrained(folder, use_safetensors=True, trust_remote_code=False)
-    except (OSError, ValueError, KeyError, ImportError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise DataError(f"{source} is not a model that can be loaded from safetensors: {reason}") from None
+    hashes = {path.name: file_sha256(path) for path in sorted(folder.glob("*.safetensors"))}
+    if sha256 is not None and hashes.get("model.safetensors") != sha256:
+        raise DataError(
+            f"{folder / 'model.safetensors'} is not {label or source}: its SHA-256 is "
+            f"{hashes.get('model.safetensors')}, not {sha256}. It was not loaded. Install it again."
+        )
     bf16 = settings.precision == "bf16" or (settings.precision == "auto" and has_native_bf16())
-    model = model.to(torch.bfloat16 if bf16 else torch.float32).eval()
-    longest = min(settings.max_tokens, getattr(config, "max_position_embeddings", None) or settings.max_tokens)
-
-    def tokenize(texts: list[str]) -> list[list[int]]:
-        ids: list[list[int]] = tokenizer(texts, truncation=True, max_length=longest, padding=False)["input_ids"]
-        return ids
-
-    def forward(ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        hidden: torch.Tensor = model(input_ids=ids, attention_mask=mask).last_hidden_state
-        return hidden
-
-    weights = "".join(file_sha256(path) for path in sorted(folder.glob("*.safetensors")))
-    pooling = pooling_of(folder, config)
-    name = _name(label or str(source), weights, pooling, longest, "bf16" if bf16 else "fp32")
-    return TransformerEncoder(name, int(config.hidden_size), languages, pooling, settings, tokenize, forward)
+    dtype = torch.bfloat16 if bf16 else torch.float32
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        limit = min(settings.max_tokens, config.get("max_position_embeddings") or settings.max_tokens)
+        load = _load_bert if _is_written_out(folder, config) else _load_any
+        tokenize, forward, dimension = load(folder, config, dtype, limit)
+        pooling = pooling_of(folder, config)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise DataError(f"{source} is not a model that can be loaded from safetensors: {reason}") from None
+    digest = xxhash.xxh3_64_hexdigest("".join(hashes.values()).encode())
+    name = f"{label or Path(source).name}-{digest}-{pooling}-{limit}-{'bf16' if bf16 else 'fp32'}"
+    return TransformerEncoder(name, dimension, languages, pooling, settings, tokenize, forward)
 
 
-def pooling_of(folder: Path, config: Any) -> Pooling:
+def pooling_of(folder: Path, config: Mapping[str, Any]) -> Pooling:
     """How a model's token vectors become one: as its sentence-transformers files say, else as its family needs."""
     path = folder / "1_Pooling" / "config.json"
     if path.is_file():
         modes = json.loads(path.read_text(encoding="utf-8"))
-        if modes.get("pooling_mode_cls_token"):
-            return "cls"
-        if modes.get("pooling_mode_lasttoken"):
-            return "last"
-        return "mean"
-    family = str(config.model_type).lower()
-    return "last" if family.startswith(_DECODERS) else "mean"
+        wanted = [name for name, on in modes.items() if name.startswith("pooling_mode_") and on is True]
+        known: dict[str, Pooling] = {
+            "pooling_mode_mean_tokens": "mean",
+            "pooling_mode_cls_token": "cls",
+            "pooling_mode_lasttoken": "last",
+        }
+        if len(wanted) != 1 or wanted[0] not in known:
+            raise ValueError(f"{path} asks for {' + '.join(wanted) or 'no pooling'}; known: {', '.join(known)}")
+        return known[wanted[0]]
+    return "last" if str(config.get("model_type", "")).lower().startswith(_READS_FORWARD) else "mean"
 
 
-def _name(source: str, weights: str, pooling: Pooling, longest: int, precision: str) -> str:
-    import xxhash
+def _is_written_out(folder: Path, config: Mapping[str, Any]) -> bool:
+    from palate.language.bert import is_plain_bert
 
-    return f"{Path(source).name}-{xxhash.xxh3_64_hexdigest(weights.encode())}-{pooling}-{longest}-{precision}"
+    files = ("tokenizer.json", "model.safetensors")
+    return is_plain_bert(config) and all((folder / name).is_file() for name in files)
+
+
+def _load_bert(
+    folder: Path, config: Mapping[str, Any], dtype: torch.dtype, limit: int
+) -> tuple[Tokenize, Forward, int]:
+    from safetensors.torch import load_file
+    from tokenizers import Tokenizer
+
+    from palate.language.bert import bert_of
+
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.enable_truncation(limit)
+    tokenizer.no_padding()
+
+    def tokenize(texts: list[str]) -> list[list[int]]:
+        return [encoding.ids for encoding in tokenizer.encode_batch(texts)]
+
+    return tokenize, bert_of(load_file(folder / "model.safetensors"), config, dtype), int(config["hidden_size"])
+
+
+def _load_any(folder: Path, config: Mapping[str, Any], dtype: torch.dtype, limit: int) -> tuple[Tokenize, Forward, int]:
+    from transformers import AutoModel, AutoTokenizer
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    model = AutoModel.from_pretrained(folder, use_safetensors=True, trust_remote_code=False, dtype=dtype).eval()
+
+    def tokenize(texts: list[str]) -> list[list[int]]:
+        ids: list[list[int]] = tokenizer(texts, truncation=True, max_length=limit, padding=False)["input_ids"]
+        return ids
+
+    def forward(ids: Tensor, mask: Tensor) -> Tensor:
+        hidden: Tensor = model(input_ids=ids, attention_mask=mask).last_hidden_state
+        return hidden
+
+    return tokenize, forward, int(model.config.hidden_size)
 
 
 def _folder_of(source: str | Path) -> Path:
@@ -215,19 +258,14 @@ def _folder_of(source: str | Path) -> Path:
         if not any(folder.glob("*.safetensors")):
             raise DataError(f"{folder} has no *.safetensors; weights in other formats can run code and are not loaded")
         return folder
-    if str(source).count("/") > 1 or str(source).startswith((".", "/", "~")):
-        raise UsageError(f"there is no model folder {source}")
+    if isinstance(source, Path) or source.count("/") > 1 or source.startswith((".", "/", "~")):
+        raise DataError(f"there is no model folder {source}")
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
-        return Path(
-            snapshot_download(
-                str(source), allow_patterns=["*.json", "*.safetensors", "*.txt", "*.model", "1_Pooling/*"]
-            )
-        )
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
+        return Path(snapshot_download(source, allow_patterns=list(_FILES)))
+    except (OSError, ValueError) as error:  # every error of the hub's own is one of these
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise DataError(
             f"the model {source} is neither a folder here nor to be had from the hub ({reason}). "
             'Name a folder with its files, or use "minilm" or "lexical".'

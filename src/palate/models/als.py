@@ -13,7 +13,7 @@ from pydantic import Field
 from palate.core import Abilities, FloatArray, Histories, IntArray, Queries, Rankings, Settings
 from palate.core.recommender import Arrays
 from palate.data import Dataset
-from palate.models.factors import need_vectors, quiet_implicit
+from palate.models.factors import need_vectors, one_blas_thread
 from palate.models.linear import event_weights, known_events, recommend_in_batches
 
 _CELLS = 8_000_000
@@ -83,7 +83,7 @@ class ALS:
     def fit(self, dataset: Dataset) -> Self:
         """Alternate between users and items; the same data, settings and seed give the same vectors."""
         settings = self.settings
-        with quiet_implicit():
+        with one_blas_thread():
             from implicit.cpu.als import AlternatingLeastSquares
 
             model = AlternatingLeastSquares(
@@ -105,7 +105,7 @@ class ALS:
         return recommend_in_batches(self, queries)
 
     def user_vectors(self, history: Histories) -> FloatArray:
-        """Fold histories in: ``(Y'Y + lambda I + sum (c - 1) y y')^-1 sum c y`` over their events; float32 (n, factors)."""
+        """Fold histories in: ``(Y'Y + lambda I + sum (c - 1) y y')^-1 sum c y`` over events; float32 (n, factors)."""
         vectors = self.item_vectors
         history = known_events(history, len(vectors))
         confidence = self.settings.alpha * event_weights(history, self.settings.decay)

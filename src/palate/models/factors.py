@@ -1,29 +1,24 @@
-"""What the factorisation models share: a quiet, single-threaded BLAS around ``implicit``, and their vectors."""
+"""What the factorisation models share: a single-threaded BLAS around ``implicit``, and their vectors."""
 
 from __future__ import annotations
 
-import os
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from palate.core import FloatArray, NotFittedError
+import numpy as np
+from scipy import sparse
+
+from palate.core import FloatArray, Histories, IntArray, NotFittedError
+from palate.models.linear import event_weights, known_events
 
 
 @contextmanager
-def quiet_implicit() -> Iterator[None]:
-    """Run ``implicit`` as it wants to be run: its own threads, one BLAS thread, and no remark about it."""
+def one_blas_thread() -> Iterator[None]:
+    """Run ``implicit`` as it wants to be run: with threads of its own and none of BLAS (it warns otherwise)."""
     from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(limits=1, user_api="blas"), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", category=RuntimeWarning, message=".*BLAS.*")
-        warnings.filterwarnings("ignore", category=RuntimeWarning, message=".*threadpool.*")
+    with threadpool_limits(limits=1, user_api="blas"):
         yield
-
-
-def threads() -> int:
-    """Threads for a fit that gives the same result with any number of them."""
-    return int(os.environ.get("OMP_NUM_THREADS", 0)) or os.cpu_count() or 1
 
 
 def need_vectors(vectors: FloatArray | None, name: str) -> FloatArray:
@@ -31,3 +26,25 @@ def need_vectors(vectors: FloatArray | None, name: str) -> FloatArray:
     if vectors is None:
         raise NotFittedError(f"{name} was asked before it was fitted; call fit(dataset) or restore(arrays) first")
     return vectors
+
+
+def mean_vectors(vectors: FloatArray, history: Histories, decay: float) -> FloatArray:
+    """Weighted mean of the vectors of each history's items, newer events weighing more; float32 (n, d)."""
+    history = known_events(history, len(vectors))
+    weights = event_weights(history, decay)
+    sums = np.bincount(history.rows, weights=weights, minlength=len(history))
+    weights = (weights / np.maximum(sums, np.finfo(np.float32).tiny)[history.rows]).astype(np.float32)
+    mean = sparse.csr_matrix((weights, history.items, history.indptr), shape=(len(history), len(vectors)))
+    return np.asarray(mean @ vectors, dtype=np.float32)
+
+
+def shares(vectors: FloatArray, history: Histories, decay: float, items: IntArray) -> FloatArray:
+    """What each event of one history adds to ``mean_vectors(...) @ vectors.T`` at some items; float32 (h, k)."""
+    answer = np.zeros((len(history.items), len(items)), dtype=np.float32)
+    known = np.nonzero(history.items < len(vectors))[0]
+    weights = event_weights(known_events(history, len(vectors)), decay)
+    weights = weights / max(float(weights.sum()), np.finfo(np.float32).tiny)
+    columns = np.nonzero((items >= 0) & (items < len(vectors)))[0]
+    block = vectors[history.items[known]] @ vectors[items[columns]].T
+    answer[np.ix_(known, columns)] = weights[:, None] * block
+    return answer

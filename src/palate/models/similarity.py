@@ -46,7 +46,6 @@ def neighbours_of(
     -------
     float32 (n, n), row i holds the neighbours of column i; entries that are not positive are left out.
     """
-    n = matrix.shape[1]
     scaled = row_scaled(matrix, length_power)
     columns = scaled.T.tocsr()
     pattern = binary(matrix)
@@ -62,7 +61,10 @@ def neighbours_of(
         here = np.repeat(np.arange(rows.start, rows.stop), np.diff(products.indptr))
         there = products.indices
         values = _similarity(
-            products.data, squares[here], squares[there], means[here] * means[there], matrix.shape[0], measure
+            products.data,
+            lengths=(squares[here], squares[there]),
+            means=matrix.shape[0] * means[here] * means[there],
+            measure=measure,
         )
         if shrinkage:
             common = (pattern_columns[rows] @ pattern).tocsr()
@@ -102,16 +104,11 @@ def row_scaled(matrix: sparse.csr_matrix, length_power: float) -> sparse.csr_mat
 
 
 def _similarity(
-    products: FloatArray,
-    left: FloatArray,
-    right: FloatArray,
-    means: FloatArray,
-    height: int,
-    measure: Measure,
+    products: FloatArray, *, lengths: tuple[FloatArray, FloatArray], means: FloatArray, measure: Measure
 ) -> FloatArray:
-    """Similarity of pairs of columns from inner products, squared lengths and the product of means (0: not centred)."""
+    """Similarity of pairs of columns from inner products, squared lengths, and what centring takes from products."""
+    left, right = lengths
     if measure == "euclidean":
-        distance = np.sqrt(np.maximum(left + right - 2.0 * products, 0.0))
-        return (1.0 / (1.0 + distance)).astype(np.float32)
-    products = products - np.float32(height) * means
-    return (products / np.sqrt(np.maximum(left * right, np.finfo(np.float32).tiny))).astype(np.float32)
+        return (1.0 / (1.0 + np.sqrt(np.maximum(left + right - 2.0 * products, 0.0)))).astype(np.float32)
+    scale = np.sqrt(np.maximum(left * right, np.finfo(np.float32).tiny))
+    return ((products - means) / scale).astype(np.float32)

@@ -1,0 +1,229 @@
+"""From a dataset to fitted parts: which models, in which branch, taught on what."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from palate.core import FloatArray, Scorer, UsageError
+from palate.data import Dataset, Fold, cut_at, hold_out_last, time_quantile
+from palate.engine.settings import EngineSettings
+from palate.language import CachedEncoder, TextEncoder, choose_encoder, item_texts, load_encoder
+from palate.ranking.features import ItemFacts, feature_names
+from palate.ranking.fusion import learn_weights
+from palate.ranking.pipeline import Pipeline
+from palate.ranking.ranker import Examples, Ranker, learn
+from palate.ranking.training import examples, joined, sample, split
+
+Progress = Callable[[str, float], None]
+"""Called with what is being done and the share (0 to 1) of it that is done."""
+
+TEXT_SOURCES = frozenset({"semantic", "lexical"})
+"""Sources that learn from the catalogue alone: fitted once, whatever events are held out."""
+
+ENOUGH = 100
+"""Fewer questions with a proposed answer teach a ranker nothing; the weighted average ranks then."""
+
+
+@dataclass
+class Clock:
+    """Seconds spent by stage."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
+
+
+@dataclass(frozen=True)
+class Assembled:
+    """A fitted pipeline and how it came about."""
+
+    pipeline: Pipeline
+    encoder: TextEncoder | None
+    notes: tuple[str, ...]
+    learnt_from: int
+
+
+def assemble(
+    dataset: Dataset,
+    settings: EngineSettings,
+    *,
+    seed: int,
+    clock: Clock,
+    progress: Progress,
+    validation: Fold | None = None,
+    learn_validation: bool = False,
+    inner: Literal["last", "time"] = "last",
+    trees: int | None = None,
+    encoder: TextEncoder | None = None,
+) -> Assembled:
+    """Fit sources and teach the ranker.
+
+    The ranker learns from inner questions, asked of sources that were fitted without their answers; then the sources
+    are fitted on everything. ``validation`` only decides when the trees stop (and, with ``learn_validation``, is learnt
+    from afterwards with that number of trees).
+
+    Parameters
+    ----------
+    inner
+        Whether inner questions are everybody's last event or the last tenth of time.
+    trees
+        A fixed number of trees, no stopping.
+    """
+    notes: list[str] = []
+    text = dataset.catalogue.has_text
+    names = _chosen(dataset, settings, text, notes)
+    if text and encoder is None:
+        with clock.stage("encode"):
+            progress("read the catalogue", 0.0)
+            encoder = CachedEncoder(_encoder(dataset, settings, notes))
+    content = _fit_content(dataset, names, settings, encoder, clock, progress)
+    fold = _inner(dataset, inner)
+    with clock.stage("fit"):
+        before = _fit_sources(fold.dataset, names, settings, content, seed, lambda share: progress("models", share / 2))
+        full = _fit_sources(dataset, names, settings, content, seed, lambda share: progress("models", 0.5 + share / 2))
+    vectors = _vectors(content)
+    settings_of = {"candidates": settings.candidates, "wish": settings.wish}
+    uniform = np.full(len(names), 1 / len(names), dtype=np.float32)
+
+    def pipeline(sources: Mapping[str, Scorer[Dataset]], data: Dataset) -> Pipeline:
+        facts = ItemFacts.of(data, vectors)
+        return Pipeline(sources, uniform, facts, None, feature_names(tuple(sources), facts), **settings_of)
+
+    with clock.stage("fit"):
+        inner_pipeline, finished = pipeline(before, fold.dataset), pipeline(full, dataset)
+        asked = sample(fold, settings.ranker.questions, seed)
+        taught, values = examples(inner_pipeline, asked, lambda share: progress("questions", share))
+        watched: Examples | None = None
+        if validation is not None and (trees is None or learn_validation):
+            held = sample(validation, settings.ranker.questions, seed)
+            watched, _ = examples(finished, held, lambda share: progress("validation", share))
+        answers = taught.relevant.argmax(axis=1).astype(np.int32)
+        weights = learn_weights(values, answers, settings.fusion)
+        progress("ranker", 0.0)
+        ranker = _teach(taught, watched, finished.names, settings, seed, trees, learn_validation, notes)
+    return Assembled(replace(finished, weights=weights, ranker=ranker), encoder, tuple(notes), len(taught))
+
+
+def _teach(
+    taught: Examples,
+    watched: Examples | None,
+    names: tuple[str, ...],
+    settings: EngineSettings,
+    seed: int,
+    trees: int | None,
+    learn_validation: bool,
+    notes: list[str],
+) -> Ranker | None:
+    """The ranker; None where there is too little to learn from."""
+    if len(taught) < ENOUGH:
+        notes.append(f"{len(taught)} questions with a proposed answer are too few to teach a ranker; weights rank")
+        return None
+    if trees is not None:
+        return learn(taught, None, names, settings.ranker.model_copy(update={"trees": trees}), seed)
+    if watched is None or len(watched) < ENOUGH:
+        part, watched = split(taught, 0.15, seed)
+        ranker = learn(part, watched, names, settings.ranker, seed)
+        return learn(taught, None, names, settings.ranker.model_copy(update={"trees": ranker.trees}), seed)
+    ranker = learn(taught, watched, names, settings.ranker, seed)
+    if learn_validation:
+        both = joined(taught, watched)
+        return learn(both, None, names, settings.ranker.model_copy(update={"trees": ranker.trees}), seed)
+    return ranker
+
+
+def _chosen(dataset: Dataset, settings: EngineSettings, text: bool, notes: list[str]) -> tuple[str, ...]:
+    names = []
+    for name in settings.sources:
+        if name in TEXT_SOURCES and not text:
+            notes.append(f"{name} is left out: the catalogue has no text")
+        elif name == "ease" and int((dataset.popularity > 0).sum()) > settings.ease_items:
+            notes.append(f"ease is left out: more than {settings.ease_items:,} items have events")
+        else:
+            names.append(name)
+    if not names:
+        raise UsageError(f"none of the sources {', '.join(settings.sources)} can work with this data")
+    return tuple(names)
+
+
+def _inner(dataset: Dataset, by: Literal["last", "time"]) -> Fold:
+    if by == "time" and dataset.has_times:
+        moment = time_quantile(dataset, 0.9)
+        fold = cut_at(dataset, moment, moment)
+        if len(fold):
+            return fold
+    return hold_out_last(dataset)
+
+
+def _encoder(dataset: Dataset, settings: EngineSettings, notes: list[str]) -> TextEncoder:
+    texts = item_texts(dataset.catalogue)
+    choice = choose_encoder(texts, settings.encoder)
+    notes.append(f"encoder {choice.encoder}: {choice.reason}")
+    return load_encoder(choice.encoder, texts, settings.encoder)
+
+
+def build_model(name: str, settings: EngineSettings, encoder: TextEncoder | None) -> Scorer[Dataset]:
+    """An unfitted model by name.
+
+    Raises
+    ------
+    UsageError
+        There is no model of that name.
+    """
+    from palate import models
+
+    known: Mapping[str, Callable[..., Scorer[Dataset]]] = models.BY_NAME
+    if name not in known:
+        raise UsageError(f"unknown model {name!r}; there are {', '.join(known)}")
+    own: Any = getattr(settings.models, name)
+    if name in models.NEED_ENCODER:
+        return known[name](own, encoder)
+    return known[name](own)
+
+
+def _fit_content(
+    dataset: Dataset,
+    names: tuple[str, ...],
+    settings: EngineSettings,
+    encoder: TextEncoder | None,
+    clock: Clock,
+    progress: Progress,
+) -> dict[str, Scorer[Dataset]]:
+    wanted = [name for name in names if name in TEXT_SOURCES]
+    fitted = {}
+    for place, name in enumerate(wanted):
+        with clock.stage("encode" if name == "semantic" else "fit"):
+            progress("read the catalogue", place / len(wanted))
+            fitted[name] = build_model(name, settings, encoder).fit(dataset)
+    return fitted
+
+
+def _fit_sources(
+    dataset: Dataset,
+    names: tuple[str, ...],
+    settings: EngineSettings,
+    content: Mapping[str, Scorer[Dataset]],
+    seed: int,
+    progress: Callable[[float], None],
+) -> dict[str, Scorer[Dataset]]:
+    fitted: dict[str, Scorer[Dataset]] = {}
+    for place, name in enumerate(names):
+        progress(place / len(names))
+        fitted[name] = content[name] if name in content else build_model(name, settings, None).fit(dataset)
+    return fitted
+
+
+def _vectors(content: Mapping[str, Scorer[Dataset]]) -> FloatArray | None:
+    semantic: Any = content.get("semantic")
+    return None if semantic is None else semantic.item_vectors

@@ -1,0 +1,91 @@
+"""Settings of the whole engine: one tree, each leaf written beside the component that uses it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from palate.core import Settings, UsageError
+from palate.language import EncoderSettings
+from palate.models.als import ALSSettings
+from palate.models.bilinear import BilinearSettings
+from palate.models.bpr import BPRSettings
+from palate.models.ease import EASESettings
+from palate.models.item_knn import ItemKNNSettings
+from palate.models.lexical import LexicalSettings
+from palate.models.popularity import PopularitySettings
+from palate.models.semantic import SemanticSettings
+from palate.models.transitions import TransitionsSettings
+from palate.models.user_knn import UserKNNSettings
+from palate.ranking.candidates import CandidateSettings
+from palate.ranking.fusion import FusionSettings
+from palate.ranking.pipeline import DiversitySettings, WishSettings
+from palate.ranking.ranker import RankerSettings
+from palate.ranking.rules import RuleSettings
+
+FAST = ("popularity", "transitions", "item_knn", "ease", "als", "semantic", "lexical")
+"""Counts, factors and frozen text."""
+
+PRESETS: dict[str, tuple[str, ...]] = {"fast": FAST}
+"""Sources of each preset."""
+
+
+class ModelSettings(Settings):
+    """Settings of each model, by its name."""
+
+    popularity: PopularitySettings = Field(default_factory=PopularitySettings)
+    transitions: TransitionsSettings = Field(default_factory=TransitionsSettings)
+    item_knn: ItemKNNSettings = Field(default_factory=ItemKNNSettings)
+    user_knn: UserKNNSettings = Field(default_factory=UserKNNSettings)
+    ease: EASESettings = Field(default_factory=EASESettings)
+    als: ALSSettings = Field(default_factory=ALSSettings)
+    bpr: BPRSettings = Field(default_factory=BPRSettings)
+    semantic: SemanticSettings = Field(default_factory=SemanticSettings)
+    lexical: LexicalSettings = Field(default_factory=LexicalSettings)
+    bilinear: BilinearSettings = Field(default_factory=BilinearSettings)
+
+
+class EngineSettings(Settings):
+    """The whole tree.
+
+    Parameters
+    ----------
+    sources
+        Names of the models that propose, in order.
+    seen
+        ``mask`` items the asker had, ``keep`` them, or decide by how often people come back to things.
+    repeat_share
+        ``auto`` keeps seen items where at least this share of events repeats an earlier item of the same user.
+    ease_items
+        EASE inverts an items x items matrix; with more items than this it is left out of the sources.
+    history
+        Newest events of an asker that are looked at.
+    """
+
+    sources: tuple[str, ...] = FAST
+    seen: Literal["auto", "mask", "keep"] = "auto"
+    repeat_share: float = Field(default=0.1, ge=0, le=1)
+    ease_items: int = Field(default=6000, ge=0)
+    history: int = Field(default=200, ge=1)
+    encoder: EncoderSettings = Field(default_factory=EncoderSettings)
+    models: ModelSettings = Field(default_factory=ModelSettings)
+    candidates: CandidateSettings = Field(default_factory=CandidateSettings)
+    fusion: FusionSettings = Field(default_factory=FusionSettings)
+    ranker: RankerSettings = Field(default_factory=RankerSettings)
+    diversity: DiversitySettings = Field(default_factory=DiversitySettings)
+    wish: WishSettings = Field(default_factory=WishSettings)
+    rules: RuleSettings = Field(default_factory=RuleSettings)
+
+    @classmethod
+    def preset(cls, name: str) -> EngineSettings:
+        """The settings of a preset.
+
+        Raises
+        ------
+        UsageError
+            There is no such preset.
+        """
+        if name not in PRESETS:
+            raise UsageError(f"unknown preset {name!r}; there are {', '.join(PRESETS)}")
+        return cls(sources=PRESETS[name])

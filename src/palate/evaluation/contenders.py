@@ -1,0 +1,174 @@
+"""Who is measured: the fused engine and single models, fitted on what the protocol allows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any, Protocol, Self
+
+from palate.core import Queries, Rankings, Scorer, Settings, UsageError
+from palate.data import Dataset, Fold
+from palate.evaluation.protocols import Trial
+from palate.evaluation.tuning import MEASURE, sample, tune, validated
+
+ENTRY = "palate"
+"""The name under which the whole fused engine is reported."""
+
+
+def _lazily(module: str, name: str) -> Callable[..., Scorer[Dataset]]:
+    """A model class that is imported when it is first built."""
+
+    def build(*settings: Settings) -> Scorer[Dataset]:
+        model: Scorer[Dataset] = getattr(import_module(f"palate.models.{module}"), name)(*settings)
+        return model
+
+    return build
+
+
+COLLABORATIVE: Mapping[str, Callable[..., Scorer[Dataset]]] = {
+    "popularity": _lazily("popularity", "Popularity"),
+    "item_knn": _lazily("item_knn", "ItemKNN"),
+    "user_knn": _lazily("user_knn", "UserKNN"),
+    "ease": _lazily("ease", "EASE"),
+    "als": _lazily("als", "ALS"),
+    "bpr": _lazily("bpr", "BPR"),
+    "transitions": _lazily("transitions", "Transitions"),
+}
+"""Models that learn from events alone, by name; they can be measured, and tuned, without an engine."""
+
+Progress = Callable[[str, float], None]
+"""Called with what is being done, and the share (0 to 1) of it that is done."""
+
+
+class FittedEngine(Protocol):
+    """What is asked of an engine here."""
+
+    @property
+    def sources(self) -> Mapping[str, Scorer[Dataset]]: ...
+
+    @property
+    def timings(self) -> Mapping[str, float]: ...
+
+    def rank(self, queries: Queries) -> Rankings: ...
+
+    def refit(self, dataset: Dataset) -> Self: ...
+
+
+FitEngine = Callable[..., FittedEngine]
+"""``fit(dataset, *, preset, seed, validation, learn_validation)``, as ``palate.Engine.fit``."""
+
+
+@dataclass
+class Contenders:
+    """Everything fitted, ready to be asked.
+
+    Parameters
+    ----------
+    engine
+        The fused engine, None where only single models were asked for that need none.
+    singles
+        Fitted single models by name.
+    validation
+        N@10 of single models on validation questions.
+    tuning
+        What was tried for each tuned model.
+    seconds
+        ``encode`` and ``fit``, wall time.
+    """
+
+    engine: FittedEngine | None = None
+    singles: dict[str, Scorer[Dataset]] = field(default_factory=dict)
+    validation: dict[str, float] = field(default_factory=dict)
+    tuning: dict[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=lambda: {"encode": 0.0, "fit": 0.0})
+
+
+def gather(
+    trial: Trial,
+    models: Sequence[str] | None,
+    *,
+    preset: str,
+    seed: int,
+    tuned: bool,
+    fit_engine: FitEngine,
+    classes: Mapping[str, Callable[..., Scorer[Dataset]]],
+    progress: Progress | None = None,
+) -> Contenders:
+    """Fit who is asked for: the engine and all its sources where ``models`` is None.
+
+    Raises
+    ------
+    UsageError
+        A name is neither ``palate``, nor a source of the engine, nor a known model.
+    """
+    started = time.perf_counter()
+    found = Contenders()
+    report = progress or (lambda _stage, _share: None)
+    wanted = None if models is None else [name for name in dict.fromkeys(models) if name != ENTRY]
+    if wanted is None or models is None or ENTRY in models or not set(wanted) <= set(classes):
+        report("fit", 0.0)
+        found.engine = fit_engine(
+            trial.train,
+            preset=preset,
+            seed=seed,
+            validation=trial.validation,
+            **({"learn_validation": True} if trial.learn_validation else {}),
+        )
+        found.seconds["encode"] += float(found.engine.timings.get("encode", 0.0))
+    sources = dict(found.engine.sources) if found.engine is not None else {}
+    names = list(sources) if wanted is None else wanted
+    unknown = [name for name in names if name not in sources and name not in classes]
+    if unknown:
+        known = dict.fromkeys([ENTRY, *sources, *classes])
+        raise UsageError(f"unknown model {unknown[0]!r}; known here: {', '.join(known)}")
+    for place, name in enumerate(names):
+        report(f"fit {name}", place / len(names))
+        _single(name, sources.get(name), classes.get(name), trial, found, tuned=tuned, seed=seed)
+    if found.engine is not None and trial.refit is not None:
+        report("refit", 0.0)
+        found.engine = found.engine.refit(trial.refit)
+        found.seconds["encode"] += float(found.engine.timings.get("encode", 0.0))
+        found.singles.update(
+            {name: model for name, model in found.engine.sources.items() if name in names and name not in found.tuning}
+        )
+    found.seconds["fit"] = time.perf_counter() - started - found.seconds["encode"]
+    return found
+
+
+def _single(
+    name: str,
+    source: Scorer[Dataset] | None,
+    build: Callable[..., Scorer[Dataset]] | None,
+    trial: Trial,
+    found: Contenders,
+    *,
+    tuned: bool,
+    seed: int,
+) -> None:
+    """Have one single model fitted, tuned where that is asked, and its validation figure noted."""
+    asked: Fold | None = None if trial.validation is None else sample(trial.validation, seed=seed)
+    if tuned and build is not None and asked is not None:
+        start = source.settings if source is not None else build().settings
+        outcome = tune(build, start, trial.train, asked, seed=seed)
+        found.tuning[name] = outcome.tried
+        found.validation[name] = max(float(entry[MEASURE]) for entry in outcome.tried)
+        model = outcome.model
+    elif source is not None:
+        model = source
+    elif build is not None:
+        model = build().fit(trial.train)
+    else:
+        raise UsageError(f"unknown model {name!r}")
+    if name not in found.validation and asked is not None and events_alone(model):
+        found.validation[name] = validated(model, asked)
+    refitted_with_the_engine = source is not None and name not in found.tuning
+    if trial.refit is not None and build is not None and not refitted_with_the_engine:
+        model = build(model.settings).fit(trial.refit)
+    found.singles[name] = model
+
+
+def events_alone(model: Scorer[Dataset]) -> bool:
+    """Whether a model is collaborative: it learns from events, and from nothing that is said of items."""
+    return not model.abilities.uses_text and not model.abilities.unseen_items

@@ -1,0 +1,223 @@
+"""An evaluation as one page that needs nothing else: table, intervals, paired comparison, slices, notes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from palate.core import UsageError
+from palate.evaluation.charts import intervals_chart, legend, slices_chart
+from palate.evaluation.words import WORDS
+
+if TYPE_CHECKING:
+    from palate.evaluation.result import Evaluation
+
+COLUMNS = (
+    "ndcg@10",
+    "recall@1",
+    "recall@5",
+    "recall@10",
+    "recall@20",
+    "mrr",
+    "coverage@10",
+    "novelty@10",
+    "diversity@10",
+    "gini@10",
+)
+PLOTTED = "ndcg@10"
+_MOST = 6
+"""Models in one plot of slices; more would not be read."""
+
+_STYLE = """
+:root { color-scheme: light; --ink: #22272e; --faint: #6b7480; --line: #e4e7ea; --green: #2f6f4f; }
+* { box-sizing: border-box; }
+body { margin: 0; background: #f6f7f5; color: var(--ink); font: 15px/1.55 system-ui, -apple-system, "Segoe UI",
+  "PingFang SC", "Noto Sans CJK SC", "Microsoft YaHei", sans-serif; }
+main { max-width: 1200px; margin: 0 auto; padding: 40px 24px 64px; }
+h1 { font-size: 28px; margin: 0 0 4px; letter-spacing: -.01em; }
+h2 { font-size: 18px; margin: 0 0 14px; }
+p { margin: 0 0 10px; }
+.lead, .faint { color: var(--faint); }
+.card { background: #fff; border: 1px solid var(--line); border-radius: 12px; padding: 22px 24px; margin-top: 20px; }
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(130px, 1fr)); gap: 12px; margin-top: 22px; }
+.tile { background: #fff; border: 1px solid var(--line); border-radius: 12px; padding: 14px 16px; }
+.tile b { display: block; font-size: 22px; font-weight: 650; }
+.tile span { color: var(--faint); font-size: 13px; }
+.tile.good b { color: var(--green); }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: 13.5px; }
+th, td { padding: 7px 8px; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
+th { color: var(--faint); font-weight: 600; }
+th:first-child, td:first-child { text-align: left; }
+tr:last-child td { border-bottom: 0; }
+tr.entry td { background: #f0f6f2; font-weight: 600; }
+td.best { color: var(--green); font-weight: 650; }
+small { color: var(--faint); font-size: 11px; font-weight: 400; }
+svg { width: 100%; height: auto; font-size: 12px; fill: var(--ink); }
+svg .faint { fill: var(--faint); font-size: 11px; }
+svg .value { font-variant-numeric: tabular-nums; }
+.whisker { stroke: #22272e; stroke-width: 1.6; opacity: .65; fill: none; }
+.grid { stroke: var(--line); }
+.key { display: inline-flex; align-items: center; gap: 6px; margin: 0 16px 6px 0; font-size: 13px; }
+.key i { width: 11px; height: 11px; border-radius: 3px; }
+h3 { font-size: 14px; margin: 18px 0 4px; color: var(--faint); font-weight: 600; }
+ul { margin: 0; padding-left: 20px; }
+"""
+
+
+def page(evaluation: Evaluation, language: str = "en") -> str:
+    """The whole page as HTML.
+
+    Parameters
+    ----------
+    language
+        ``"en"`` or ``"zh"``.
+    """
+    if language not in WORDS:
+        raise UsageError(f"a report can be in {', '.join(WORDS)}; not in {language!r}")
+    words = WORDS[language]
+    models = _ordered(evaluation)
+    title = f"{evaluation.name} · {evaluation.protocol}"
+    body = "".join(
+        (
+            f"<h1>{escape(title)}</h1><p class='lead'>{escape(words['lead'])}</p>",
+            _tiles(evaluation, words),
+            _card(words["table"], _table(models, words) + f"<p class='faint'>{escape(words['table_note'])}</p>"),
+            _card(words["intervals"], intervals_chart(models, PLOTTED)),
+            _comparison(evaluation, words),
+            _slices(evaluation, models, words),
+            _tuning(evaluation, words),
+            _card(words["notes"], "<ul>" + "".join(f"<li>{escape(note)}</li>" for note in evaluation.notes) + "</ul>"),
+        )
+    )
+    return (
+        f'<!doctype html><html lang="{words["lang"]}"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>palate · {escape(title)}</title><style>{_STYLE}</style></head>"
+        f"<body><main>{body}</main></body></html>\n"
+    )
+
+
+def _ordered(evaluation: Evaluation) -> dict[str, Mapping[str, Any]]:
+    """The engine first, then single models from best to worst."""
+    names = sorted(evaluation.models, key=lambda name: (name != "palate", -float(evaluation.models[name][PLOTTED])))
+    return {name: evaluation.models[name] for name in names}
+
+
+def _card(title: str, body: str) -> str:
+    return f'<section class="card"><h2>{escape(title)}</h2>{body}</section>'
+
+
+def _tiles(evaluation: Evaluation, words: Mapping[str, str]) -> str:
+    tiles: list[tuple[str, str, bool]] = []
+    if "palate" in evaluation.models:
+        figures = evaluation.models["palate"]
+        tiles += [(f"{figures[measure]:.4f}", f"palate {measure}", True) for measure in ("ndcg@10", "recall@10")]
+    record = evaluation.headline
+    if record is not None:
+        low, high = record["relative_ci95"]
+        tiles.append(
+            (
+                f"{record['relative']:+.1%}",
+                f"{words['against']} {record['baseline']} [{low:+.1%}, {high:+.1%}]",
+                low > 0,
+            )
+        )
+    data = evaluation.dataset
+    tiles += [
+        (f"{evaluation.queries:,}", words["queries"], False),
+        (f"{data['events']:,}", f"{words['events']} · {data['users']:,} × {data['items']:,}", False),
+        (f"{evaluation.seconds.get('total', sum(evaluation.seconds.values())):.0f} s", words["total"], False),
+        (f"{evaluation.peak_rss_mb:,.0f} MB", words["memory"], False),
+    ]
+    return (
+        '<div class="tiles">'
+        + "".join(
+            f'<div class="tile{" good" if good else ""}"><b>{escape(value)}</b><span>{escape(label)}</span></div>'
+            for value, label, good in tiles
+        )
+        + "</div>"
+    )
+
+
+def _table(models: Mapping[str, Mapping[str, Any]], words: Mapping[str, str]) -> str:
+    best = {column: _best(models, column) for column in COLUMNS}
+    head = "".join(f"<th>{column}</th>" for column in COLUMNS)
+    rows = []
+    for name, figures in models.items():
+        cells = []
+        for column in COLUMNS:
+            interval = figures["ci95"].get(column)
+            small = f"<br><small>{interval[0]:.4f}–{interval[1]:.4f}</small>" if interval else ""
+            mark = ' class="best"' if figures[column] == best[column] else ""
+            cells.append(f"<td{mark}>{figures[column]:.4f}{small}</td>")
+        entry = ' class="entry"' if name == "palate" else ""
+        rows.append(f"<tr{entry}><td>{escape(name)}</td>{''.join(cells)}</tr>")
+    return (
+        f'<div class="scroll"><table><thead><tr><th>{escape(words["model"])}</th>{head}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table></div>"
+    )
+
+
+def _best(models: Mapping[str, Mapping[str, Any]], column: str) -> float:
+    """The best value of a column; of the Gini coefficient, the lowest."""
+    values = [float(figures[column]) for figures in models.values()]
+    return min(values) if column.startswith("gini") else max(values)
+
+
+def _comparison(evaluation: Evaluation, words: Mapping[str, str]) -> str:
+    if not evaluation.comparisons:
+        return ""
+    rows = []
+    for record in evaluation.comparisons:
+        if record["measure"] not in ("ndcg@10", "diversity@10"):
+            continue
+        low, high = record["relative_ci95"]
+        star = " ★" if record["best_single"] else ""
+        rows.append(
+            f"<tr><td>{escape(record['baseline'])}{star}</td><td>{record['measure']}</td>"
+            f"<td>{record['difference']:+.4f}</td><td>{_share(record['relative'])}</td>"
+            f"<td>{_share(low)} … {_share(high)}</td><td>{record['p_holm']:.4f}</td></tr>"
+        )
+    head = "".join(
+        f"<th>{escape(words[key])}</th>"
+        for key in ("baseline", "measure", "difference", "relative", "interval", "p_holm")
+    )
+    table = f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
+    return _card(words["comparison"], table + f"<p class='faint'>{escape(words['comparison_note'])}</p>")
+
+
+def _share(value: float) -> str:
+    return f"{value:+.1%}" if abs(value) != float("inf") else "∞"
+
+
+def _slices(evaluation: Evaluation, models: Mapping[str, Any], words: Mapping[str, str]) -> str:
+    names = list(models)[:_MOST]
+    charts = [
+        f"<h3>{escape(words[f'slice_{group}'])}</h3>"
+        + slices_chart(_translated(parts, words), names, PLOTTED, words["n"])
+        for group, parts in evaluation.slices.items()
+        if len(parts) > 1
+    ]
+    return _card(f"{PLOTTED} {words['by_slice']}", legend(names) + "".join(charts)) if charts else ""
+
+
+def _translated(parts: Sequence[Mapping[str, Any]], words: Mapping[str, str]) -> list[dict[str, Any]]:
+    return [{**part, "slice": words.get(part["slice"], part["slice"])} for part in parts]
+
+
+def _tuning(evaluation: Evaluation, words: Mapping[str, str]) -> str:
+    if not evaluation.tuning:
+        return ""
+    rows = []
+    for name, tried in evaluation.tuning.items():
+        best = max(tried, key=lambda entry: float(entry["ndcg@10"]))
+        settings = ", ".join(f"{key} = {value}" for key, value in best["settings"].items())
+        rows.append(
+            f"<tr><td>{escape(name)}</td><td>{len(tried)}</td><td>{best['ndcg@10']:.4f}</td>"
+            f"<td>{escape(settings)}</td></tr>"
+        )
+    head = "".join(f"<th>{escape(words[key])}</th>" for key in ("model", "tried", "validation", "chosen"))
+    table = f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
+    return _card(words["tuning"], table)

@@ -1,0 +1,168 @@
+"""Language vectors: what reads like what somebody took, or like what they ask for in words.
+
+Needs no event about an item, so new items are recommendable at once. Sentence vectors of one catalogue lean all the
+same way; taking their mean away and flattening their spectrum ("all-but-the-top", Mu & Viswanath, 2018; whitening,
+Su et al., 2021) makes likeness tell more, and keeping the leading directions makes it fast.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Self
+
+import numpy as np
+from pydantic import Field
+
+from palate.core import Abilities, FloatArray, Ids, IntArray, Queries, Rankings, Settings, UsageError
+from palate.core.recommender import Arrays
+from palate.data import Catalogue, Dataset
+from palate.language import TextEncoder, unit_rows
+from palate.language.verbalise import item_texts
+from palate.models.factors import mean_vectors, need_vectors, shares
+from palate.models.linear import recommend_in_batches
+
+
+class SemanticSettings(Settings):
+    """Hyper-parameters of the semantic model.
+
+    Parameters
+    ----------
+    dimensions
+        Leading directions kept; all where the encoder has fewer.
+    whitening
+        0 = directions as they are, 1 = all of the same spread.
+    remove
+        Leading directions dropped: they tell what kind of catalogue it is, not which item.
+    decay
+        What an event of the history asked about is worth relative to the next one.
+    text_weight
+        What a wish in words is worth relative to the whole history.
+    """
+
+    dimensions: int = Field(default=128, ge=1)
+    whitening: float = Field(default=0.5, ge=0, le=1)
+    remove: int = Field(default=0, ge=0)
+    decay: float = Field(default=0.6, gt=0, le=1)
+    text_weight: float = Field(default=2.0, ge=0)
+
+    @classmethod
+    def grid(cls) -> tuple[Self, ...]:
+        """What a tuner may try."""
+        return (
+            cls(),
+            cls(decay=0.8),
+            cls(whitening=0.0),
+            cls(whitening=1.0),
+            cls(remove=2),
+            cls(dimensions=256),
+        )
+
+
+class Semantic:
+    """An item's score is the cosine of its vector with the mean of the history's vectors and of the wish.
+
+    Parameters
+    ----------
+    settings
+        The defaults where None.
+    encoder
+        What turns texts into vectors. It is no part of the saved state: give the same one to the restored model.
+    """
+
+    name: ClassVar[str] = "semantic"
+    abilities: ClassVar[Abilities] = Abilities(unseen_items=True, uses_text=True)
+
+    def __init__(self, settings: SemanticSettings | None, encoder: TextEncoder) -> None:
+        self.settings = settings or SemanticSettings()
+        self.encoder = encoder
+        self._vectors: FloatArray | None = None
+        self._mean: FloatArray = np.empty(0, dtype=np.float32)
+        self._projection: FloatArray = np.empty((0, 0), dtype=np.float32)
+
+    @property
+    def n_items(self) -> int:
+        return len(self.item_vectors)
+
+    @property
+    def item_vectors(self) -> FloatArray:
+        """float32 (n_items, dimensions), rows of length 1; zeros for items without text."""
+        return need_vectors(self._vectors, self.name)
+
+    def fit(self, dataset: Dataset) -> Self:
+        """Encode the catalogue and find its directions."""
+        raw = self.encoder.encode(item_texts(dataset.catalogue))
+        self._mean, self._projection = _directions(raw, self.settings)
+        self._vectors = self.project(raw)
+        return self
+
+    def extend(self, catalogue: Catalogue) -> Self:
+        """Serve a catalogue that grew: items after the known ones are encoded and appended.
+
+        Raises
+        ------
+        UsageError
+            The catalogue is shorter than the known one, so it is not the same one grown.
+        """
+        known = self.n_items
+        if len(catalogue) < known:
+            raise UsageError(f"a catalogue of {len(catalogue):,} items cannot extend one of {known:,}; fit again")
+        if len(catalogue) > known:
+            new = Catalogue(Ids(catalogue.ids.names[known:]), catalogue.frame[known:])
+            raw = self.encoder.encode(item_texts(new))
+            self._vectors = np.concatenate([self.item_vectors, self.project(raw)])
+        return self
+
+    def project(self, raw: FloatArray) -> FloatArray:
+        """Encoder vectors (n, d) in the catalogue's directions, length 1; float32 (n, dimensions)."""
+        known = raw.any(axis=1)[:, None]
+        return unit_rows(np.where(known, (raw - self._mean) @ self._projection, np.float32(0)))
+
+    def score(self, queries: Queries) -> FloatArray:
+        """Cosine of each item with history and wish; float32 (n, n_items), 0 for items without text."""
+        wanted = self.user_vectors(queries)
+        return np.asarray(wanted @ self.item_vectors.T, dtype=np.float32)
+
+    def user_vectors(self, queries: Queries) -> FloatArray:
+        """What is wanted, as unit vectors; float32 (n, dimensions), zeros where nothing is known."""
+        return unit_rows(self._wanted(queries))
+
+    def recommend(self, queries: Queries) -> Rankings:
+        return recommend_in_batches(self, queries)
+
+    def contributions(self, queries: Queries, items: IntArray) -> FloatArray:
+        """What each event adds to each item's score; float32 (h, k). The rest of the score is the wish's."""
+        length = max(float(np.linalg.norm(self._wanted(queries))), 1e-12)
+        return shares(self.item_vectors, queries.history, self.settings.decay, items) / np.float32(length)
+
+    def arrays(self) -> Arrays:
+        return {"item_vectors": self.item_vectors, "mean": self._mean, "projection": self._projection}
+
+    def restore(self, arrays: Arrays) -> Self:
+        self._vectors = np.asarray(arrays["item_vectors"], dtype=np.float32)
+        self._mean = np.asarray(arrays["mean"], dtype=np.float32)
+        self._projection = np.asarray(arrays["projection"], dtype=np.float32)
+        return self
+
+    def _wanted(self, queries: Queries) -> FloatArray:
+        wanted = mean_vectors(self.item_vectors, queries.history, self.settings.decay)
+        if queries.text is not None and any(queries.text):
+            wishes = self.project(self.encoder.encode(queries.text))
+            wanted = wanted + np.float32(self.settings.text_weight) * wishes
+        return wanted
+
+
+def _directions(raw: FloatArray, settings: SemanticSettings) -> tuple[FloatArray, FloatArray]:
+    """Mean of the texts' vectors and the map to their leading directions, from the spectrum of their covariance."""
+    said = raw[raw.any(axis=1)]
+    if len(said) < 2:
+        return np.zeros(raw.shape[1], dtype=np.float32), np.eye(raw.shape[1], dtype=np.float32)
+    mean = said.mean(axis=0)
+    centred = said - mean
+    spread, directions = np.linalg.eigh((centred.T @ centred).astype(np.float64) / len(said))
+    spread, directions = spread[::-1], directions[:, ::-1]
+    useful = spread > spread[0] * 1e-6
+    useful[: min(settings.remove, int(useful.sum()) - 1)] = False
+    chosen = np.nonzero(useful)[0][: settings.dimensions]
+    scale = spread[chosen] ** (-settings.whitening / 2)
+    # A direction's sign is arbitrary; fixing it makes saved vectors of two fits comparable.
+    signs = np.sign(directions[np.abs(directions[:, chosen]).argmax(axis=0), chosen])
+    return mean.astype(np.float32), (directions[:, chosen] * (scale * signs)).astype(np.float32)

@@ -1,0 +1,47 @@
+"""Lists that do not say the same thing ten times: maximal marginal relevance (Carbonell and Goldstein, 1998)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from palate.core import FloatArray, IntArray
+from palate.core.rankings import NEVER
+
+
+def diversify(scores: FloatArray, vectors: FloatArray, k: int, strength: float) -> IntArray:
+    """Columns of k candidates chosen one by one for relevance less likeness to those already chosen.
+
+    Each step takes the candidate with the highest ``(1 - strength) relevance - strength max cosine``, where relevance
+    is the score brought to 0..1 within its row.
+
+    Parameters
+    ----------
+    scores
+        float32 (n, c); -inf: never choose.
+    vectors
+        float32 (n, c, d), unit vectors (zeros where unknown).
+    strength
+        0 = relevance alone, 1 = difference alone.
+
+    Returns
+    -------
+    int32 (n, min(k, c)), in the order of choice; columns whose score is -inf come last.
+    """
+    n, c = scores.shape
+    possible = scores > NEVER
+    low = np.where(possible, scores, np.inf).min(axis=1, keepdims=True)
+    high = np.where(possible, scores, -np.inf).max(axis=1, keepdims=True)
+    span = np.where(high > low, high - low, 1)
+    relevance = np.where(possible, (scores - low) / span, -np.inf)
+    nearest = np.zeros((n, c), dtype=np.float32)
+    chosen = np.zeros((n, min(k, c)), dtype=np.int32)
+    rows = np.arange(n)
+    for step in range(chosen.shape[1]):
+        marginal = (1 - strength) * relevance - strength * nearest
+        best = marginal.argmax(axis=1)
+        chosen[:, step] = best
+        relevance[rows, best] = -np.inf
+        # Beyond the last real candidate every value is -inf; argmax then repeats column 0, which the caller drops.
+        cosines = np.matmul(vectors, vectors[rows, best][:, :, None])[:, :, 0]
+        nearest = np.maximum(nearest, cosines)
+    return chosen

@@ -1,0 +1,216 @@
+"""The one path from questions to lists, the same for one question from the web and for a test set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from pydantic import Field
+
+from palate.core import FloatArray, IntArray, Queries, Rankings, Settings
+from palate.core.rankings import NEVER
+from palate.ranking.candidates import Candidates, CandidateSettings, propose
+from palate.ranking.diversity import diversify
+from palate.ranking.features import LAST_OF, ItemFacts, build
+from palate.ranking.fusion import fuse, normalised
+from palate.ranking.ranker import Ranker
+from palate.ranking.sources import Sources, SourceScores, ask
+
+BATCH = 512
+"""Questions answered at once: a source's scores of 12,000 items are then 25 MB."""
+
+
+class DiversitySettings(Settings):
+    """Of maximal marginal relevance.
+
+    Parameters
+    ----------
+    strength
+        0 = relevance alone (off), 1 = difference alone.
+    depth
+        Best candidates among which the list is chosen, as a multiple of its length.
+    """
+
+    strength: float = Field(default=0.0, ge=0, le=1)
+    depth: int = Field(default=5, ge=1)
+
+
+class WishSettings(Settings):
+    """How a wish in words meets the history.
+
+    Parameters
+    ----------
+    weight
+        Share of the wish's likeness in the order; the rest is the learned order.
+    """
+
+    weight: float = Field(default=0.8, ge=0, le=1)
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """Fitted parts of the ranking.
+
+    Parameters
+    ----------
+    sources
+        Fitted models by name.
+    weights
+        float32 (s,), the weighted average's.
+    facts
+        What is known of items.
+    ranker
+        The learned ranker; None where there was too little to learn from, then the weighted average ranks.
+    names
+        Features, in order.
+    """
+
+    sources: Sources
+    weights: FloatArray
+    facts: ItemFacts
+    ranker: Ranker | None
+    names: tuple[str, ...]
+    candidates: CandidateSettings = field(default_factory=CandidateSettings)
+    wish: WishSettings = field(default_factory=WishSettings)
+
+    @property
+    def n_items(self) -> int:
+        return len(self.facts.popularity)
+
+    def rank(
+        self, queries: Queries, diversity: DiversitySettings | None = None, boost: FloatArray | None = None
+    ) -> Rankings:
+        """Answer n questions.
+
+        Parameters
+        ----------
+        boost
+            float32 (n_items,), moves of items' scores in standard deviations.
+        """
+        parts = [self._rank(batch, diversity, boost) for batch in queries.batches(BATCH)]
+        return parts[0] if len(parts) == 1 else Rankings.concatenate(parts)
+
+    def score(self, queries: Queries) -> FloatArray:
+        """Scores that order the full catalogue as ``rank`` does: candidates above everything else.
+
+        Returns
+        -------
+        float32 (n, n_items), -inf where ruled out.
+        """
+        scores = ask(self.sources, queries, self.n_items)
+        candidates = propose(scores, self.candidates)
+        ranked = self._score_candidates(queries, candidates, scores)
+        full = fuse(scores, self.weights)
+        finite = np.isfinite(full)
+        top = np.where(finite, full, -np.inf).max(axis=1, keepdims=True, initial=-1.0)
+        full = np.where(finite, full - np.maximum(top, 0) - 1, full).astype(np.float32)
+        # Places, not scores: float32 has room for the order of a few hundred candidates whatever their scores are.
+        order = _order(ranked, candidates.items)
+        places = np.empty(ranked.shape, dtype=np.float32)
+        c = ranked.shape[1]
+        np.put_along_axis(places, order, np.arange(c, 0, -1, dtype=np.float32)[None, :], axis=1)
+        rows, columns = np.nonzero(candidates.valid)
+        full[rows, candidates.items[rows, columns]] = places[rows, columns]
+        return full
+
+    def features(self, queries: Queries, candidates: Candidates, scores: SourceScores) -> FloatArray:
+        """The feature table of candidates; float32 (n, c, f)."""
+        last_of = {name: model for name, model in self.sources.items() if name in LAST_OF}
+        newest = replace(queries, history=queries.history.last(1), text=None, candidates=None, excludes=None)
+        last = ask(last_of, replace(newest, mask_seen=False), self.n_items)
+        return build(self.facts, queries, candidates, scores, last)
+
+    def _rank(self, queries: Queries, diversity: DiversitySettings | None, boost: FloatArray | None) -> Rankings:
+        scores = ask(self.sources, queries, self.n_items)
+        candidates = propose(scores, self.candidates)
+        ranked = self._score_candidates(queries, candidates, scores)
+        if boost is not None:
+            from palate.ranking.rules import boosted
+
+            ranked = boosted(ranked, candidates.items, boost)
+        order = self._ordered(ranked, candidates, queries.k, diversity)
+        items = np.take_along_axis(candidates.items, order, axis=1)
+        values = np.take_along_axis(ranked, order, axis=1)
+        bits = np.take_along_axis(candidates.sources, order, axis=1)
+        if items.shape[1] < queries.k or (items < 0).any():
+            items, values, bits = self._filled(queries, scores, items, values, bits)
+        return Rankings(items, values, bits, tuple(self.sources))
+
+    def _score_candidates(self, queries: Queries, candidates: Candidates, scores: SourceScores) -> FloatArray:
+        """The learned score where there is a history to judge by, the weighted average elsewhere; float32 (n, c)."""
+        average = self._average(candidates, scores)
+        lengths = queries.history.lengths
+        ranked = average
+        learned = lengths > 0
+        if self.ranker is not None and learned.any():
+            learnt = self.ranker.score(self.features(queries, candidates, scores))
+            ranked = np.where(learned[:, None], learnt, average)
+        if queries.text is not None and any(queries.text):
+            ranked = self._with_wish(queries, candidates, ranked)
+        return np.where(candidates.valid, ranked, NEVER).astype(np.float32)
+
+    def _average(self, candidates: Candidates, scores: SourceScores) -> FloatArray:
+        values = normalised(scores.at(candidates.items))
+        return np.asarray(np.einsum("s,snc->nc", self.weights, values), dtype=np.float32)
+
+    def _with_wish(self, queries: Queries, candidates: Candidates, ranked: FloatArray) -> FloatArray:
+        """Order by likeness to the wish first; the ranker has learnt from histories, not from wishes."""
+        assert queries.text is not None  # noqa: S101
+        alone = replace(queries, history=queries.history.last(0), candidates=None, excludes=None)
+        readers = {name: model for name, model in self.sources.items() if model.abilities.uses_text}
+        if not readers:
+            return ranked
+        likeness = normalised(ask(readers, alone, self.n_items).at(candidates.items)).mean(axis=0)
+        wished = np.array([bool(text.strip()) for text in queries.text])[:, None]
+        personal = np.where((queries.history.lengths > 0)[:, None], _unit(ranked), 0)
+        mixed = self.wish.weight * likeness + (1 - self.wish.weight) * personal
+        return np.where(wished, mixed, ranked).astype(np.float32)
+
+    def _ordered(
+        self, ranked: FloatArray, candidates: Candidates, k: int, diversity: DiversitySettings | None
+    ) -> IntArray:
+        order = _order(ranked, candidates.items)
+        if diversity is None or diversity.strength == 0 or not self.facts.vectors.shape[1]:
+            return order[:, :k]
+        head = order[:, : k * diversity.depth]
+        items = np.take_along_axis(candidates.items, head, axis=1)
+        vectors = self.facts.vectors[np.clip(items, 0, len(self.facts.vectors) - 1)]
+        chosen = diversify(np.take_along_axis(ranked, head, axis=1), vectors, k, diversity.strength)
+        return np.take_along_axis(head, chosen, axis=1)
+
+    def _filled(
+        self, queries: Queries, scores: SourceScores, items: IntArray, values: FloatArray, bits: IntArray
+    ) -> tuple[IntArray, FloatArray, np.ndarray]:
+        """Lists shorter than asked for, continued by the weighted average over the rest of the catalogue."""
+        k = min(queries.k, self.n_items)
+        rest = fuse(scores, self.weights)
+        rows, columns = np.nonzero(items >= 0)
+        rest[rows, items[rows, columns]] = NEVER
+        tail = _order(rest, np.broadcast_to(np.arange(self.n_items, dtype=np.int32), rest.shape))[:, :k]
+        tail_values = np.take_along_axis(rest, tail, axis=1)
+        tail = np.where(tail_values > NEVER, tail, -1)
+        low = np.where(items >= 0, values, np.inf).min(axis=1, keepdims=True, initial=np.inf)
+        low = np.where(np.isfinite(low), low, 0)
+        tail_values = tail_values - np.maximum(tail_values[:, :1], 0) + low - 1e-3
+        everything = np.concatenate([items, tail], axis=1)
+        # Stable: the candidates in their order, then the tail in its own, padding last.
+        order = np.argsort(everything < 0, axis=1, kind="stable")[:, :k]
+        return (
+            np.take_along_axis(everything, order, axis=1).astype(np.int32),
+            np.take_along_axis(np.concatenate([values, tail_values], axis=1), order, axis=1).astype(np.float32),
+            np.take_along_axis(np.concatenate([bits, np.zeros_like(tail, dtype=np.uint32)], axis=1), order, axis=1),
+        )
+
+
+def _order(scores: FloatArray, items: IntArray) -> IntArray:
+    """Columns by falling score; the lower item position wins an exact tie."""
+    return np.lexsort((items, -scores), axis=-1).astype(np.int32)
+
+
+def _unit(scores: FloatArray) -> FloatArray:
+    """Finite scores brought to 0..1 within their row."""
+    finite = np.isfinite(scores)
+    low = np.where(finite, scores, np.inf).min(axis=1, keepdims=True)
+    high = np.where(finite, scores, -np.inf).max(axis=1, keepdims=True)
+    span = np.where(high > low, high - low, 1)
+    return np.where(finite, (scores - low) / span, 0).astype(np.float32)

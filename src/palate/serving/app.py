@@ -1,0 +1,91 @@
+"""The application: an engine, a log and a door, put together."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.responses import Response
+
+import palate
+from palate.data.event_log import EventLog
+from palate.serving import answers, feedback, problems, showroom
+from palate.serving.answers import json_response
+from palate.serving.contract import ServedEngine
+from palate.serving.door import Door
+from palate.serving.live import Live
+from palate.serving.metrics import CONTENT_TYPE, Metrics
+from palate.serving.problems import documented
+from palate.serving.responses import Health
+from palate.serving.settings import ServingSettings
+
+
+def create_app(
+    engine: ServedEngine,
+    log: EventLog,
+    settings: ServingSettings | None = None,
+    *,
+    clock: Callable[[], float] = time.time,
+) -> FastAPI:
+    """An ASGI application over an engine.
+
+    Parameters
+    ----------
+    engine
+        Told here of everything the log holds, so that it starts where the last server stopped.
+    log
+        Where answers and events are recorded; the caller closes it after the application has shut down.
+    clock
+        Seconds since 1970 UTC; when an event without a time happened.
+    """
+    settings = settings or ServingSettings()
+    live, metrics = Live(engine, log, clock), Metrics()
+    live.replay(settings.replay_rows)
+    metrics.watch(engine.version, lambda: log.waiting)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        live.close()
+
+    app = FastAPI(
+        title="palate",
+        version=palate.__version__,
+        summary="Recommendations, explained; what happens changes the very next answer.",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
+    problems.install(app)
+
+    @app.get("/health/live", tags=["health"], responses={200: {"model": Health}}, summary="Is the process alive?")
+    async def alive() -> Response:
+        return json_response({"status": "ok"})
+
+    @app.get(
+        "/health/ready",
+        tags=["health"],
+        responses={200: {"model": Health}, **documented(503)},
+        summary="May it be asked?",
+    )
+    async def ready() -> Response:
+        if log.failure is not None:
+            return problems.problem(503, log.failure, name="not-ready")
+        return json_response({"status": "ok"})
+
+    @app.get("/metrics", tags=["health"], summary="Counters in Prometheus' text format.")
+    async def counters() -> Response:
+        return Response(metrics.text(), media_type=CONTENT_TYPE)
+
+    @app.get("/v1/status", tags=["answers"], responses=documented(401), summary="Which engine answers, over what.")
+    async def status() -> Response:
+        return json_response({**engine.describe(), "version": engine.version, "log_head": log.head().seq})
+
+    app.include_router(answers.router(live, settings, metrics))
+    app.include_router(feedback.router(live, metrics))
+    if settings.page:
+        app.include_router(showroom.router(live, settings))
+    app.add_middleware(Door, settings=settings, metrics=metrics)
+    return app

@@ -1,0 +1,92 @@
+"""What the server needs of an engine: the part of ``palate.engine.Engine`` it speaks to, and nothing more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from palate.data import Catalogue, Dataset
+
+
+class Reason(Protocol):
+    """Why an item was recommended."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def text(self) -> str: ...
+    @property
+    def weight(self) -> float: ...
+    @property
+    def item(self) -> str | None: ...
+
+
+class Recommendation(Protocol):
+    """One recommended item."""
+
+    @property
+    def item(self) -> str: ...
+    @property
+    def score(self) -> float: ...
+    @property
+    def source(self) -> tuple[str, ...]: ...
+    @property
+    def reasons(self) -> tuple[Any, ...]: ...
+    @property
+    def properties(self) -> dict[str, Any]: ...
+
+
+class Answer(Protocol):
+    """A list of recommendations and how it came about."""
+
+    @property
+    def items(self) -> tuple[Any, ...]: ...
+    @property
+    def degraded(self) -> bool: ...
+    @property
+    def source(self) -> str: ...
+    @property
+    def model_version(self) -> str: ...
+    @property
+    def took_ms(self) -> float: ...
+
+
+class ServedEngine(Protocol):
+    """An engine that can be served."""
+
+    @property
+    def dataset(self) -> Dataset: ...
+    @property
+    def catalogue(self) -> Catalogue: ...
+    @property
+    def version(self) -> str: ...
+
+    def recommend(
+        self,
+        user: str | None = None,
+        k: int = 10,
+        *,
+        history: Sequence[str | Mapping[str, Any]] | None = None,
+        text: str = "",
+        filter: Mapping[str, Any] | None = None,  # noqa: A002 - the engine's own name for it
+        exclude: Sequence[str] = (),
+        candidates: Sequence[str] | None = None,
+        context: Mapping[str, Any] | None = None,
+        diversity: float | None = None,
+        scenario: str | None = None,
+        explain: bool = False,
+        language: str = "en",
+    ) -> Any: ...
+
+    def similar(self, item: str, k: int = 10) -> Any: ...
+
+    def explain(self, item: str, user: str | None = None, *, language: str = "en") -> Any: ...
+
+    def update(
+        self,
+        events: list[dict[str, Any]] | None = None,
+        items: list[dict[str, Any]] | None = None,
+        users: list[dict[str, Any]] | None = None,
+    ) -> Any: ...
+
+    def describe(self) -> dict[str, Any]: ...

@@ -1,0 +1,235 @@
+"""The live state: people get their pseudonyms, what happens is written down first and known to the engine next.
+
+The engine knows the people it was trained on by the ids of the training data and everybody else by pseudonym; the log
+knows everybody by pseudonym alone. What the log holds is enough to tell a fresh engine what happened since.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import math
+import random
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from palate.data.event_log import Entry, EventLog, Row
+from palate.data.log_rows import canonical
+from palate.serving.contract import ServedEngine
+from palate.serving.schemas import EventRow, ItemRow, UserRow, given
+
+_FUTURE_SECONDS = 86_400.0
+_REMEMBERED_DESCRIPTIONS = 200_000
+_PERSONAL = frozenset({"text", "place", "lat", "lon", "device", "session_id", "basket_id"})
+
+
+# Ids must be unique, not secret; asking the system for randomness each time would cost the hot path a system call.
+_numbers = random.Random(secrets.randbits(256))  # noqa: S311
+
+
+def _fresh(letter: str) -> str:
+    """An id nobody has used: a letter and 128 random bits."""
+    return f"{letter}_{_numbers.getrandbits(128):032x}"
+
+
+@dataclass(frozen=True, slots=True)
+class RowFate:
+    """What became of one row: accepted, duplicate or rejected, and why."""
+
+    id: str
+    status: str
+    reason: str | None = None
+
+
+class Live:
+    """The engine and its log, kept in step.
+
+    Parameters
+    ----------
+    clock
+        Seconds since 1970 UTC; when an event without a time happened.
+    """
+
+    def __init__(self, engine: ServedEngine, log: EventLog, clock: Callable[[], float] = time.time) -> None:
+        self.engine, self.log, self._clock = engine, log, clock
+        # One thread: updates reach the engine in the order of the log, and never hold up the event loop.
+        self._updates = ThreadPoolExecutor(1, thread_name_prefix="palate-update")
+        self._described: OrderedDict[str, bytes] = OrderedDict()
+
+    def known_as(self, user_id: str) -> str:
+        """The name under which the engine knows a person."""
+        return user_id if user_id in self.engine.dataset.user_ids else self.log.vault.pseudonym(user_id)
+
+    def replay(self, rows_at_once: int) -> int:
+        """Tell the engine what the log holds; returns how many rows. Due once, before anything is asked."""
+        trained = {self.log.vault.pseudonym(name): name for name in self.engine.dataset.user_ids.names}
+        rows = self.log.replay()
+        total = 0
+        while part := list(islice(rows, rows_at_once)):
+            total += len(part)
+            for sort, run in _runs(part):
+                if sort == "event":
+                    # An erased person's words are gone; that they clicked is not personal by itself and still counts.
+                    self.engine.update(events=[_event_of(row, trained) for row in run])
+                elif sort == "item":
+                    self.engine.update(items=[row.body for row in run])
+                else:
+                    self.engine.update(users=[_user_of(row, trained) for row in run if not row.erased])
+        return total
+
+    async def take_events(self, rows: Sequence[EventRow]) -> list[RowFate]:
+        """Write events down and tell the engine of the new ones; when this returns, the next answer knows them."""
+        now = self._clock()
+        items, kinds = self.engine.catalogue.ids, self.engine.dataset.kinds
+        fates: list[RowFate | None] = [None] * len(rows)
+        entries: list[Entry] = []
+        updates: list[dict[str, Any]] = []
+        places: list[int] = []
+        for place, row in enumerate(rows):
+            name = row.event_id or _fresh("e")
+            reason = None
+            if row.item_id is not None and row.item_id not in items:
+                reason = f"unknown item {row.item_id!r}; send it to /v1/items first"
+            elif row.kind not in kinds:
+                reason = f"unknown kind {row.kind!r}; known: {', '.join(kinds.names)}"
+            elif row.timestamp is not None and row.timestamp > now + _FUTURE_SECONDS:
+                reason = "its time lies more than a day ahead"
+            if reason is not None:
+                fates[place] = RowFate(name, "rejected", reason)
+                continue
+            fields = given(row)
+            fields.pop("user_id")
+            fields.pop("event_id", None)
+            fields.setdefault("timestamp", now)
+            personal = {key: value for key, value in fields.items() if key in _PERSONAL}
+            body = {key: value for key, value in fields.items() if key not in _PERSONAL}
+            entries.append(Entry("event", name, self.log.vault.pseudonym(row.user_id), body, personal or None))
+            updates.append({**fields, "user_id": self.known_as(row.user_id), "event_id": name})
+            places.append(place)
+        if entries:
+            fresh = await asyncio.wrap_future(self.log.commit(entries))
+            new = [update for update, is_new in zip(updates, fresh, strict=True) if is_new]
+            if new:
+                await self._update(events=new)
+            for place, entry, is_new in zip(places, entries, fresh, strict=True):
+                fates[place] = RowFate(entry.id, "accepted" if is_new else "duplicate")
+        return [fate for fate in fates if fate is not None]
+
+    async def take_items(self, rows: Sequence[ItemRow]) -> list[RowFate]:
+        """Write items down and tell the engine of those that are new or changed."""
+        described = [(row.item_id, {**row.properties, **given(row)}) for row in rows]
+        return await self._describe("item", described, lambda changed: self._update(items=changed))
+
+    async def take_users(self, rows: Sequence[UserRow]) -> list[RowFate]:
+        """Write users' attributes down, sealed, and tell the engine of those that are new or changed."""
+        described = [(row.user_id, {**row.attributes, "user_id": self.known_as(row.user_id)}) for row in rows]
+        return await self._describe("user", described, lambda changed: self._update(users=changed))
+
+    def note_answer(
+        self,
+        answer: Any,
+        *,
+        user_id: str | None = None,
+        scenario: str | None = None,
+        personal: dict[str, Any] | None = None,
+    ) -> str:
+        """Record an answer as it was given and return its recommendation id.
+
+        Parameters
+        ----------
+        answer
+            What the engine answered.
+        personal
+            What the question told of the asker; kept only where there is a key to seal it under, that is, a user.
+        """
+        name = _fresh("r")
+        catalogue = self.engine.catalogue
+        shown = [item.item for item in answer.items]
+        prices = catalogue.prices[catalogue.ids.positions(shown)].tolist()
+        body = {
+            "model_version": answer.model_version,
+            "source": answer.source,
+            "degraded": answer.degraded,
+            "scenario": scenario,
+            "items": shown,
+            "positions": list(range(1, len(shown) + 1)),
+            # The engine always answers the same question with the same list: each item was shown with certainty.
+            "propensities": [1.0] * len(shown),
+            "prices": [None if math.isnan(price) else price for price in prices],
+        }
+        subject = "" if user_id is None else self.log.vault.pseudonym(user_id)
+        self.log.record(Entry("answer", name, subject, body, personal if subject else None))
+        return name
+
+    def close(self) -> None:
+        """Finish updates under way and write what waits."""
+        self._updates.shutdown(wait=True)
+        self.log.flush()
+
+    async def _update(self, **changes: Any) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._updates, lambda: self.engine.update(**changes))
+
+    async def _describe(
+        self, sort: str, described: list[tuple[str, dict[str, Any]]], update: Callable[[list[dict[str, Any]]], Any]
+    ) -> list[RowFate]:
+        """Write down descriptions that differ from the last one of the same thing, and pass them on."""
+        entries, changed, fates = [], [], []
+        for name, values in described:
+            digest = hashlib.sha256(canonical(values)).digest()
+            key = f"{sort}:{name}"
+            if self._described.get(key) == digest:
+                fates.append(RowFate(name, "duplicate"))
+                continue
+            self._described[key] = digest
+            self._described.move_to_end(key)
+            if len(self._described) > _REMEMBERED_DESCRIPTIONS:
+                self._described.popitem(last=False)
+            fresh = _fresh(sort[0])
+            if sort == "item":
+                entries.append(Entry(sort, fresh, "", values))
+            else:
+                attributes = {key: value for key, value in values.items() if key != "user_id"}
+                entries.append(Entry(sort, fresh, self.log.vault.pseudonym(name), {}, attributes or None))
+            changed.append(values)
+            fates.append(RowFate(name, "accepted"))
+        if entries:
+            try:
+                await update(changed)
+                await asyncio.wrap_future(self.log.commit(entries))
+            except BaseException:
+                # Not taken: the same description sent again must not pass for a repeat.
+                for name, _ in described:
+                    self._described.pop(f"{sort}:{name}", None)
+                raise
+        return fates
+
+
+def _runs(rows: Sequence[Row]) -> Iterator[tuple[str, list[Row]]]:
+    """Consecutive rows of the same sort together, so that an item is known before the events about it."""
+    run: list[Row] = []
+    for row in rows:
+        if run and run[-1].sort != row.sort:
+            yield run[0].sort, run
+            run = []
+        run.append(row)
+    if run:
+        yield run[0].sort, run
+
+
+def _event_of(row: Row, trained: dict[str, str]) -> dict[str, Any]:
+    return {
+        **row.body,
+        **(row.personal or {}),
+        "user_id": trained.get(row.subject, row.subject),
+        "event_id": row.id,
+    }
+
+
+def _user_of(row: Row, trained: dict[str, str]) -> dict[str, Any]:
+    return {**(row.personal or {}), "user_id": trained.get(row.subject, row.subject)}

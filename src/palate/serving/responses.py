@@ -1,0 +1,113 @@
+"""What the server answers, for the OpenAPI document. Answers are written as JSON directly and not checked twice."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Why(BaseModel):
+    """One reason, as a sentence in the asked language."""
+
+    kind: str = Field(description="history, words, model, feature, popular or text.")
+    text: str
+    weight: float
+    item: str | None = None
+
+
+class Item(BaseModel):
+    """A recommended item."""
+
+    id: str
+    score: float
+    source: list[str] = Field(description="The models that proposed it.")
+    reasons: list[Why]
+    properties: dict[str, Any]
+
+
+class Recommendations(BaseModel):
+    """An answer. ``degraded`` says that a fallback gave it; events that react to it carry its id."""
+
+    model_config = ConfigDict(
+        protected_namespaces=(),
+        json_schema_extra={
+            "examples": [
+                {
+                    "recommendation_id": "r_5f0c6b1e9d3a4c21b7e8f9a0c1d2e3f4",
+                    "model_version": "9f1c2ab7",
+                    "degraded": False,
+                    "took_ms": 1.4,
+                    "items": [
+                        {
+                            "id": "i17",
+                            "score": 0.83,
+                            "source": ["ease", "semantic"],
+                            "reasons": [
+                                {"kind": "history", "text": "Because you bought Sea salt.", "weight": 0.4, "item": "i3"}
+                            ],
+                            "properties": {"title": "Ocean candle"},
+                        }
+                    ],
+                }
+            ]
+        },
+    )
+    recommendation_id: str
+    model_version: str
+    degraded: bool
+    took_ms: float
+    items: list[Item]
+
+
+class RowVerdict(BaseModel):
+    """What became of one row."""
+
+    id: str
+    status: Literal["accepted", "duplicate", "rejected"]
+    reason: str | None = None
+
+
+class Verdicts(BaseModel):
+    """What became of a batch; ``results`` are in the order of the request."""
+
+    accepted: int
+    duplicate: int
+    rejected: int
+    results: list[RowVerdict]
+
+
+class Explained(BaseModel):
+    """Why an item is scored as it is: base and contributions add up to the score."""
+
+    item: str
+    score: float
+    base: float
+    sources: dict[str, Any]
+    history: list[dict[str, Any]]
+    words: list[dict[str, Any]]
+    features: list[dict[str, Any]]
+
+
+class Health(BaseModel):
+    """``ok``, or what is wrong in words."""
+
+    status: str
+    problem: str | None = None
+
+
+class Mistake(BaseModel):
+    """One thing that is wrong with a request, and where."""
+
+    at: str = Field(description="Path into the body or the query, such as events.3.item_id.")
+    problem: str
+
+
+class Problem(BaseModel):
+    """An error as RFC 9457 describes it."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[Mistake] | None = None

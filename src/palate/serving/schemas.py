@@ -1,0 +1,245 @@
+"""What a request may say: every text and list has a bound, unknown fields are refused, nothing is guessed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
+
+from palate.data.schema import ITEM_COLUMNS
+
+MAX_ROWS = 1_000
+_YEAR_2100 = 4_102_444_800.0
+_SAFE_INTEGER = 2**53
+
+
+def moment(value: object) -> object:
+    """Seconds since 1970 UTC from a number of seconds or an ISO 8601 text with its zone."""
+    if isinstance(value, str):
+        try:
+            when = datetime.fromisoformat(value)
+        except ValueError:
+            raise ValueError("neither seconds since 1970 nor an ISO 8601 time") from None
+        if when.tzinfo is None:
+            raise ValueError("a time without a zone; end it with Z or an offset such as +08:00")
+        value = (when - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds()
+    if isinstance(value, int | float) and not isinstance(value, bool) and value > _YEAR_2100:
+        raise ValueError("beyond the year 2100; are these milliseconds? Send seconds")
+    return value
+
+
+Moment = Annotated[
+    float,
+    Field(ge=0, allow_inf_nan=False),
+    BeforeValidator(moment),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "minimum": 0, "maximum": _YEAR_2100},
+                {"type": "string", "format": "date-time"},
+            ],
+            "description": "Seconds since 1970 UTC, or ISO 8601 with a zone.",
+        }
+    ),
+]
+Id = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Words = Annotated[str, StringConstraints(max_length=2_000)]
+Number = Annotated[float, Field(allow_inf_nan=False, ge=-1e12, le=1e12)]
+Latitude = Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False)]
+Longitude = Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False)]
+Whole = Annotated[int, Field(ge=-_SAFE_INTEGER, le=_SAFE_INTEGER)]
+Scalar = Words | bool | Whole | Number
+Language = Literal["en", "zh"]
+
+
+class Request(BaseModel):
+    """Base of all request bodies: strict, closed, immutable."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class PastEvent(Request):
+    """Something that happened, as told with a question."""
+
+    item_id: Id
+    kind: Name | None = None
+    timestamp: Moment | None = None
+
+
+class Context(Request):
+    """Where and how the question is asked."""
+
+    when: Moment | None = None
+    lat: Latitude | None = None
+    lon: Longitude | None = None
+    device: Name | None = None
+    session: Id | None = None
+
+
+class Range(Request):
+    """A property must lie between these, bounds included."""
+
+    min: Number | None = None
+    max: Number | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Range:
+        if self.min is None and self.max is None:
+            raise ValueError("a range needs min, max or both")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError("min is above max")
+        return self
+
+
+Wanted = Scalar | Annotated[list[Scalar], Field(min_length=1, max_length=100)] | Range
+
+
+class RecommendRequest(Request):
+    """A question. Everything may be left out: a question about nobody gets what is popular."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"user_id": "u42", "count": 10, "explain": True, "return_properties": True},
+                {"text": "a gift for somebody who loves the sea", "count": 5, "language": "en"},
+                {"history": ["i17", {"item_id": "i99", "kind": "purchase"}], "filter": {"price": {"max": 50}}},
+            ]
+        }
+    )
+
+    user_id: Id | None = Field(None, description="Whom to answer. Somebody unknown is answered like a newcomer.")
+    history: list[Id | PastEvent] | None = Field(
+        None, max_length=1_000, description="What the asker did, oldest first; instead of what is stored."
+    )
+    text: Words = Field("", description="A wish in words, in any language.")
+    count: int = Field(10, ge=1, le=200, description="How many items.")
+    scenario: Name | None = Field(None, description="Named settings of the engine, such as a page or a campaign.")
+    filter: dict[Name, Wanted] | None = Field(
+        None, max_length=20, description="Property: a value, a list of values, or a range {min, max}."
+    )
+    exclude_ids: list[Id] = Field(default_factory=list, max_length=2_000, description="Never answer these.")
+    candidates: list[Id] | None = Field(None, min_length=1, max_length=5_000, description="Rank only these.")
+    context: Context | None = None
+    diversity: float | None = Field(None, ge=0, le=1, allow_inf_nan=False, description="0: closest, 1: most varied.")
+    explain: bool = Field(False, description="Say why, for every item.")
+    return_properties: bool = Field(False, description="Return what the catalogue knows of every item.")
+    language: Language = Field("en", description="Language of the reasons.")
+
+
+class EventRow(Request):
+    """Something that happened."""
+
+    user_id: Id
+    kind: Name = Field(description="view, click, cart, purchase, return, rating, like, dislike, share, search, ...")
+    item_id: Id | None = Field(None, description="Due unless the event is a search.")
+    event_id: Id | None = Field(None, description="Repeats of an id are ignored. Made by the server where left out.")
+    timestamp: Moment | None = Field(None, description="Now, where left out.")
+    value: Number | None = Field(None, description="The rating, of a rating.")
+    quantity: Number | None = None
+    price: Number | None = None
+    currency: Name | None = None
+    dwell: Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)] | None = Field(None, description="Seconds.")
+    session_id: Id | None = None
+    basket_id: Id | None = None
+    place: Id | None = None
+    lat: Latitude | None = None
+    lon: Longitude | None = None
+    device: Name | None = None
+    text: Words | None = Field(None, description="The review, or what was searched for. Stored encrypted.")
+    recommendation_id: Id | None = Field(None, description="The answer this event reacts to.")
+    impression_id: Id | None = None
+
+    @model_validator(mode="after")
+    def _has_its_object(self) -> EventRow:
+        if self.item_id is None and self.kind != "search":
+            raise ValueError(f"item_id is missing; only a search may do without, and this is a {self.kind}")
+        return self
+
+
+class EventsRequest(Request):
+    """Events, in the order they happened."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"events": [{"event_id": "e1", "user_id": "u42", "item_id": "i17", "kind": "click"}]},
+                {"events": [{"user_id": "u42", "kind": "search", "text": "waterproof phone"}]},
+            ]
+        }
+    )
+    events: list[EventRow] = Field(min_length=1, max_length=MAX_ROWS)
+
+
+_ITEM_NAMES = frozenset(column.name for column in ITEM_COLUMNS)
+Properties = Annotated[dict[Name, Scalar | None], Field(max_length=64)]
+
+
+class ItemRow(Request):
+    """An item, new or changed; what is left out stays as it was."""
+
+    item_id: Id
+    title: Annotated[str, StringConstraints(max_length=2_000)] | None = None
+    description: Annotated[str, StringConstraints(max_length=20_000)] | None = None
+    brand: Id | None = None
+    category: Annotated[str, StringConstraints(max_length=1_000)] | None = None
+    price: Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)] | None = None
+    currency: Name | None = None
+    stock: Number | None = None
+    lat: Latitude | None = None
+    lon: Longitude | None = None
+    image: Words | None = None
+    created: Moment | None = None
+    properties: Properties = Field(default_factory=dict, description="Whatever else is known of it.")
+
+    @model_validator(mode="after")
+    def _no_name_twice(self) -> ItemRow:
+        _refuse(self.properties, _ITEM_NAMES)
+        return self
+
+
+class ItemsRequest(Request):
+    """Items to add or change."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"items": [{"item_id": "n1", "title": "Waterproof phone pouch", "category": "Phones", "price": 9.5}]}
+            ]
+        }
+    )
+    items: list[ItemRow] = Field(min_length=1, max_length=MAX_ROWS)
+
+
+class UserRow(Request):
+    """A user's attributes."""
+
+    user_id: Id
+    attributes: Properties = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _no_name_twice(self) -> UserRow:
+        _refuse(self.attributes, frozenset({"user_id"}))
+        return self
+
+
+class UsersRequest(Request):
+    """Users to add or change."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"users": [{"user_id": "u42", "attributes": {"city": "上海", "age": 31}}]}]}
+    )
+    users: list[UserRow] = Field(min_length=1, max_length=MAX_ROWS)
+
+
+def given(row: BaseModel) -> dict[str, Any]:
+    """The fields of a row that say something."""
+    return {name: value for name, value in row if value is not None and name not in ("properties", "attributes")}
+
+
+def _refuse(properties: Mapping[str, object], reserved: frozenset[str]) -> None:
+    twice = sorted(reserved & properties.keys())
+    if twice:
+        raise ValueError(f"{', '.join(twice)} is a field of its own; send it beside the properties")

@@ -1,0 +1,167 @@
+"""A small engine with a mind simple enough to predict: it likes the categories of the last things done."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+
+from palate.core import UnknownIdError, UsageError
+from palate.data import Catalogue, Dataset
+from palate.data.catalogue import frame_of
+
+CATEGORIES = ("Lipstick", "Perfume", "Shampoo", "手机", "Books > Novels")
+XSS = "<img src=x onerror=alert(1)><script>document.title='owned'</script>"
+
+
+@dataclass(frozen=True)
+class FakeReason:
+    kind: str
+    text: str
+    weight: float
+    item: str | None = None
+
+
+@dataclass(frozen=True)
+class FakeRecommendation:
+    item: str
+    score: float
+    source: tuple[str, ...]
+    reasons: tuple[FakeReason, ...]
+    properties: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class FakeAnswer:
+    items: tuple[FakeRecommendation, ...]
+    degraded: bool = False
+    source: str = "palate"
+    model_version: str = "fake0001"
+    took_ms: float = 0.1
+
+
+@dataclass(frozen=True)
+class FakeExplanation:
+    item: str
+    score: float
+    base: float
+    sources: dict[str, Any] = field(default_factory=dict)
+    history: list[dict[str, Any]] = field(default_factory=list)
+    words: list[dict[str, Any]] = field(default_factory=list)
+    features: list[dict[str, Any]] = field(default_factory=list)
+
+
+def shop() -> Dataset:
+    """Fifty items in five categories, twenty users; one title tries to be a script."""
+    items = [
+        {
+            "item_id": f"i{number}",
+            "title": XSS if number == 0 else f"{CATEGORIES[number % 5]} No. {number}",
+            "category": CATEGORIES[number % 5],
+            "price": float(number),
+        }
+        for number in range(50)
+    ]
+    events = [
+        {"user_id": f"user-{user}", "item_id": f"i{(user * 7 + step * 5) % 50}", "timestamp": 1.6e9 + step}
+        for user in range(20)
+        for step in range(6)
+    ]
+    return Dataset.assemble(pl.DataFrame(events), pl.DataFrame(items), name="fake shop")
+
+
+class FakeEngine:
+    """Scores an item by its category's place among the latest events, then by its number."""
+
+    def __init__(self, dataset: Dataset | None = None) -> None:
+        self.dataset = dataset or shop()
+        self.catalogue: Catalogue = self.dataset.catalogue
+        self.version = "fake0001"
+        self.updates: list[dict[str, Any]] = []
+        self.broken = False
+        self._done: dict[str, list[str]] = {}
+        self._lock = threading.Lock()
+
+    def recommend(
+        self,
+        user: str | None = None,
+        k: int = 10,
+        *,
+        history: Sequence[str | Mapping[str, Any]] | None = None,
+        text: str = "",
+        filter: Mapping[str, Any] | None = None,  # noqa: A002
+        exclude: Sequence[str] = (),
+        candidates: Sequence[str] | None = None,
+        context: Mapping[str, Any] | None = None,
+        diversity: float | None = None,
+        scenario: str | None = None,
+        explain: bool = False,
+        language: str = "en",
+    ) -> FakeAnswer:
+        if self.broken:
+            raise RuntimeError("a secret detail of the machine room")
+        started = time.perf_counter()
+        if scenario not in (None, "home"):
+            raise UsageError(f"unknown scenario {scenario!r}; known: home")
+        done = self._history(user) if history is None else [_id(one) for one in history]
+        liked = [self._category(name) for name in done if name in self.catalogue.ids][::-1]
+        names = candidates if candidates is not None else self.catalogue.ids.names
+        rows = []
+        for name in names:
+            if name not in self.catalogue.ids or name in done or name in exclude:
+                continue
+            properties = self.catalogue.properties(self.catalogue.ids.position(name))
+            if any(properties.get(key) != wanted for key, wanted in (filter or {}).items()):
+                continue
+            category = self._category(name)
+            score = 1.0 / (1 + liked.index(category)) if category in liked else 0.0
+            score += 2.0 if text and text.lower() in str(properties.get("title", "")).lower() else 0.0
+            rows.append((score, name, properties))
+        rows.sort(key=lambda row: (-row[0], row[1]))
+        sentence = "因为您看过同类商品" if language == "zh" else "Because you looked at things like it"
+        reasons = (FakeReason("history", sentence, 0.5, done[-1] if done else None),) if explain else ()
+        items = tuple(FakeRecommendation(name, score, ("fake",), reasons, facts) for score, name, facts in rows[:k])
+        return FakeAnswer(items, degraded=not done and not text, took_ms=(time.perf_counter() - started) * 1e3)
+
+    def similar(self, item: str, k: int = 10) -> FakeAnswer:
+        if item not in self.catalogue.ids:
+            raise UnknownIdError(f"unknown item {item!r}")
+        return self.recommend(k=k, history=[item])
+
+    def explain(self, item: str, user: str | None = None, *, language: str = "en") -> FakeExplanation:
+        return FakeExplanation(item, 1.0, 0.25, features=[{"name": "category", "value": 1, "contribution": 0.75}])
+
+    def update(
+        self,
+        events: list[dict[str, Any]] | None = None,
+        items: list[dict[str, Any]] | None = None,
+        users: list[dict[str, Any]] | None = None,
+    ) -> None:
+        with self._lock:
+            self.updates.append({"events": events, "items": items, "users": users})
+            if items:
+                self.catalogue = self.catalogue.extended(frame_of(items))
+            for event in events or []:
+                if event.get("item_id"):
+                    self._done.setdefault(event["user_id"], []).append(event["item_id"])
+
+    def describe(self) -> dict[str, Any]:
+        return {"users": self.dataset.n_users, "items": len(self.catalogue), "events": self.dataset.n_events}
+
+    def _history(self, user: str | None) -> list[str]:
+        if user is None:
+            return []
+        row = self.dataset.user_ids.get(user)
+        before = self.dataset.item_ids.externals(self.dataset.sequences.row(row)) if row >= 0 else []
+        return before + self._done.get(user, [])
+
+    def _category(self, name: str) -> str:
+        return str(self.catalogue.properties(self.catalogue.ids.position(name)).get("category"))
+
+
+def _id(event: str | Mapping[str, Any]) -> str:
+    return event if isinstance(event, str) else str(event["item_id"])

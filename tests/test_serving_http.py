@@ -1,0 +1,494 @@
+"""The server over real HTTP: answers, feedback, refusals. All is real; only the engine is a small one."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from prometheus_client.parser import text_string_to_metric_families
+
+from palate.core import UsageError
+from palate.data.event_log import EventLog
+from palate.privacy import Vault
+from palate.serving import ServingSettings, create_app, new_api_key, running
+from tests.serving_fake import FakeEngine
+
+_numbers = itertools.count()
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A running server and what stands behind it."""
+
+    http: httpx.Client
+    engine: FakeEngine
+    folder: Path
+
+
+@contextlib.contextmanager
+def opened(folder: Path, **limits: Any) -> Iterator[Shop]:
+    engine = FakeEngine()
+    with (
+        running(
+            engine, log=folder / "events.sqlite", vault=folder / "vault.sqlite", settings=ServingSettings(**limits)
+        ) as url,
+        httpx.Client(base_url=url) as http,
+    ):
+        yield Shop(http, engine, folder)
+
+
+@pytest.fixture(scope="session")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    with opened(tmp_path_factory.mktemp("shop")) as shop:
+        yield shop
+
+
+@pytest.fixture
+def user() -> str:
+    """Somebody no other test knows."""
+    return f"somebody-{next(_numbers)}@example.com"
+
+
+def ask(shop: Shop, **question: Any) -> Any:
+    response = shop.http.post("/v1/recommend", json=question)
+    assert response.status_code == 200, response.text
+    return response.json()
+
+
+def names(answer: Any) -> list[str]:
+    return [item["id"] for item in answer["items"]]
+
+
+def refused(response: httpx.Response, status: int) -> dict[str, Any]:
+    """The problem document of a refusal."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    body: dict[str, Any] = response.json()
+    assert {"type", "title", "status", "detail"} <= body.keys()
+    assert body["status"] == status
+    assert "Traceback" not in response.text
+    return body
+
+
+def test_an_answer_has_what_the_contract_says(shop: Shop) -> None:
+    answer = ask(shop, user_id="user-1", count=3, explain=True, return_properties=True)
+    assert answer.keys() == {"recommendation_id", "model_version", "degraded", "took_ms", "items"}
+    assert answer["model_version"] == "fake0001"
+    assert answer["degraded"] is False and answer["took_ms"] >= 0
+    assert len(answer["items"]) == 3
+    for item in answer["items"]:
+        assert item.keys() == {"id", "score", "source", "reasons", "properties"}
+        assert item["properties"]["title"] and item["reasons"][0]["text"].startswith("Because")
+    bare = ask(shop, user_id="user-1", count=3)
+    assert names(bare) == names(answer)
+    assert all(item["properties"] == {} and item["reasons"] == [] for item in bare["items"])
+    assert bare["recommendation_id"] != answer["recommendation_id"]
+
+
+def test_a_question_can_say_everything(shop: Shop) -> None:
+    answer = ask(
+        shop,
+        history=["i1", {"item_id": "i6", "kind": "purchase", "timestamp": "2024-05-01T12:00:00Z"}],
+        text="",
+        count=5,
+        scenario="home",
+        filter={"category": "Perfume"},
+        exclude_ids=["i11"],
+        candidates=["i11", "i16", "i21", "i2"],
+        context={"when": 1.7e9, "lat": 31.2, "lon": 121.5, "device": "phone", "session": "s1"},
+        diversity=0.3,
+        explain=True,
+        language="zh",
+    )
+    assert names(answer) == ["i16", "i21"]
+    assert answer["items"][0]["reasons"][0]["text"] == "因为您看过同类商品"
+
+
+def test_words_find_items_in_both_languages(shop: Shop) -> None:
+    assert all(
+        "Shampoo" in item["properties"]["title"]
+        for item in ask(shop, text="shampoo", count=5, return_properties=True)["items"]
+    )
+    assert all(
+        item["properties"]["category"] == "手机"
+        for item in ask(shop, text="手机", count=5, return_properties=True)["items"]
+    )
+
+
+def test_nobody_in_particular_gets_a_degraded_answer(shop: Shop) -> None:
+    answer = ask(shop)
+    assert answer["degraded"] is True
+    assert len(answer["items"]) == 10
+
+
+def test_an_event_changes_the_very_next_answer(shop: Shop, user: str) -> None:
+    before = ask(shop, user_id=user, count=5, return_properties=True)
+    posted = shop.http.post("/v1/events", json={"events": [{"user_id": user, "item_id": "i4", "kind": "click"}]})
+    assert posted.json()["accepted"] == 1
+    after = ask(shop, user_id=user, count=5, return_properties=True)
+    assert names(after) != names(before)
+    assert all(item["properties"]["category"] == "Books > Novels" for item in after["items"])
+    assert "i4" not in names(after)
+
+
+def test_an_event_id_counts_once(shop: Shop, user: str) -> None:
+    event = {"event_id": f"once-{user}", "user_id": user, "item_id": "i4", "kind": "click"}
+    first = shop.http.post("/v1/events", json={"events": [event, event]}).json()
+    again = shop.http.post("/v1/events", json={"events": [event]}).json()
+    assert [row["status"] for row in first["results"] + again["results"]] == ["accepted", "duplicate", "duplicate"]
+    assert (
+        sum(one["event_id"] == event["event_id"] for update in shop.engine.updates for one in update["events"] or [])
+        == 1
+    )
+
+
+def test_every_row_gets_its_verdict(shop: Shop, user: str) -> None:
+    rows = [
+        {"user_id": user, "item_id": "i1", "kind": "view"},
+        {"user_id": user, "item_id": "never-heard-of", "kind": "view"},
+        {"user_id": user, "item_id": "i1", "kind": "yodel"},
+        {"user_id": user, "item_id": "i1", "kind": "view", "timestamp": 4_000_000_000},
+        {"user_id": user, "kind": "search", "text": "red lipstick"},
+    ]
+    answer = shop.http.post("/v1/events", json={"events": rows}).json()
+    assert (answer["accepted"], answer["duplicate"], answer["rejected"]) == (2, 0, 3)
+    assert [row["status"] for row in answer["results"]] == ["accepted", "rejected", "rejected", "rejected", "accepted"]
+    assert "/v1/items" in answer["results"][1]["reason"]
+    assert "purchase" in answer["results"][2]["reason"]
+    assert "ahead" in answer["results"][3]["reason"]
+
+
+def test_a_new_item_is_recommendable_at_once_and_repeats_are_no_news(shop: Shop, user: str) -> None:
+    item = {"item_id": f"new-{user}", "title": f"Zither {user}", "category": "Music", "properties": {"strings": 36}}
+    unknown = refused(shop.http.get(f"/v1/similar/{item['item_id']}"), 404)
+    assert "unknown item" in unknown["detail"]
+    assert shop.http.post("/v1/items", json={"items": [item]}).json()["accepted"] == 1
+    assert shop.http.post("/v1/items", json={"items": [item]}).json()["duplicate"] == 1
+    answer = ask(shop, text=f"zither {user}", count=1, return_properties=True)
+    assert answer["items"][0]["id"] == item["item_id"]
+    assert answer["items"][0]["properties"]["strings"] == 36
+    changed = shop.http.post("/v1/items", json={"items": [{"item_id": item["item_id"], "price": 9.5}]}).json()
+    assert changed["accepted"] == 1
+    answer = ask(shop, text=f"zither {user}", count=1, return_properties=True)
+    assert answer["items"][0]["properties"]["price"] == 9.5
+    assert answer["items"][0]["properties"]["title"] == item["title"]
+
+
+def test_users_are_described_under_their_pseudonym(shop: Shop, user: str) -> None:
+    body = {"users": [{"user_id": user, "attributes": {"city": "上海", "age": 31}}]}
+    assert shop.http.post("/v1/users", json=body).json()["accepted"] == 1
+    assert shop.http.post("/v1/users", json=body).json()["duplicate"] == 1
+    told = [row for update in shop.engine.updates for row in update["users"] or []]
+    assert told[-1]["city"] == "上海" and told[-1]["user_id"].startswith("p_")
+
+
+def test_similar_and_explain(shop: Shop) -> None:
+    similar = shop.http.get("/v1/similar/i3", params={"count": 4, "return_properties": True}).json()
+    assert [item["properties"]["category"] for item in similar["items"]] == ["手机"] * 4
+    explained = shop.http.get("/v1/explain/i3", params={"user_id": "user-1", "language": "zh"}).json()
+    parts = sum(one["contribution"] for one in explained["features"])
+    assert explained["base"] + parts == pytest.approx(explained["score"])
+    refused(shop.http.get("/v1/explain/no-such"), 404)
+
+
+@pytest.mark.parametrize(
+    ("body", "where"),
+    [
+        ({"count": -1}, "count"),
+        ({"count": 0}, "count"),
+        ({"count": 201}, "count"),
+        ({"count": "5"}, "count"),
+        ({"count": True}, "count"),
+        ({"count": 2.5}, "count"),
+        ({"user_id": 7}, "user_id"),
+        ({"user_id": ""}, "user_id"),
+        ({"user_id": "x" * 257}, "user_id"),
+        ({"user_id": "a\x00b"}, "user_id"),
+        ({"text": "x" * 2001}, "text"),
+        ({"history": "i1"}, "history"),
+        ({"history": ["i1"] * 1001}, "history"),
+        ({"history": [{"item_id": "i1", "timestamp": "yesterday"}]}, "history.0"),
+        ({"history": [{"item_id": "i1", "timestamp": 1_700_000_000_000}]}, "history.0"),
+        ({"candidates": []}, "candidates"),
+        ({"context": {"lat": 91}}, "context.lat"),
+        ({"context": {"mood": "good"}}, "context.mood"),
+        ({"filter": {"price": {"min": 9, "max": 1}}}, "filter.price"),
+        ({"diversity": 1.5}, "diversity"),
+        ({"language": "fr"}, "language"),
+        ({"conut": 5}, "conut"),
+        ([], ""),
+        ("text", ""),
+    ],
+)
+def test_what_makes_no_sense_is_refused_with_the_place(shop: Shop, body: Any, where: str) -> None:
+    problem = refused(shop.http.post("/v1/recommend", json=body), 422)
+    assert any(error["at"].startswith(where) and error["problem"] for error in problem["errors"])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{", b'{"count": NaN}', b'{"diversity": 1e999}', b"\xff\xfe", b"[" * 100_000, b'{"user_id": "\\ud800"}'],
+)
+def test_bodies_that_are_no_json_of_ours_are_refused(shop: Shop, body: bytes) -> None:
+    response = shop.http.post("/v1/recommend", content=body, headers={"content-type": "application/json"})
+    assert response.status_code in (400, 422)
+    refused(response, response.status_code)
+
+
+def test_a_batch_with_a_malformed_row_is_refused_whole(shop: Shop, user: str) -> None:
+    rows = [{"user_id": user, "item_id": "i1", "kind": "view"}, {"user_id": user, "item_id": 5, "kind": "view"}]
+    seen = len(shop.engine.updates)
+    problem = refused(shop.http.post("/v1/events", json={"events": rows}), 422)
+    assert problem["errors"][0]["at"] == "events.1.item_id"
+    refused(shop.http.post("/v1/events", json={"events": [{"user_id": user, "kind": "view"}]}), 422)
+    refused(shop.http.post("/v1/events", json={"events": []}), 422)
+    refused(shop.http.post("/v1/events", json={"events": rows[:1] * 1001}), 422)
+    assert len(shop.engine.updates) == seen
+
+
+def test_a_batch_of_unknown_items_is_not_found(shop: Shop, user: str) -> None:
+    problem = refused(
+        shop.http.post("/v1/events", json={"events": [{"user_id": user, "item_id": "?", "kind": "view"}]}), 404
+    )
+    assert problem["errors"][0]["at"] == "events.0"
+
+
+def test_properties_may_not_pose_as_fields(shop: Shop) -> None:
+    body = {"items": [{"item_id": "i1", "properties": {"title": "another"}}]}
+    assert "title" in refused(shop.http.post("/v1/items", json=body), 422)["detail"]
+    body = {"users": [{"user_id": "u", "attributes": {"user_id": "v"}}]}
+    refused(shop.http.post("/v1/users", json=body), 422)
+
+
+def test_large_bodies_are_refused_with_and_without_a_promise(shop: Shop) -> None:
+    large = b'{"text": "' + b"x" * (1 << 20) + b'"}'
+    headers = {"content-type": "application/json"}
+    assert "1,048,576" in refused(shop.http.post("/v1/recommend", content=large, headers=headers), 413)["detail"]
+    pieces = (large[start : start + 65_536] for start in range(0, len(large), 65_536))
+    refused(shop.http.post("/v1/recommend", content=pieces, headers=headers), 413)
+
+
+def test_wrong_content_types_methods_and_paths(shop: Shop) -> None:
+    refused(shop.http.post("/v1/recommend", content=b"{}", headers={"content-type": "text/plain"}), 415)
+    refused(shop.http.post("/v1/recommend", content=b"{}"), 415)
+    refused(shop.http.post("/v1/recommend", data={"count": "5"}), 415)
+    assert "POST" in refused(shop.http.get("/v1/recommend"), 405)["detail"]
+    refused(shop.http.get("/v1/nothing-here"), 404)
+    refused(shop.http.get("/v1/similar/i1", params={"count": -4}), 422)
+    refused(shop.http.get("/v1/catalogue/search"), 422)
+
+
+def test_engine_refusals_reach_the_asker_in_words(shop: Shop) -> None:
+    assert "known: home" in refused(shop.http.post("/v1/recommend", json={"scenario": "attic"}), 422)["detail"]
+
+
+def test_the_unexpected_is_answered_without_a_trace(tmp_path: Path) -> None:
+    with opened(tmp_path) as shop:
+        shop.engine.broken = True
+        for question in ({}, {"text": "words"}):
+            problem = refused(shop.http.post("/v1/recommend", json=question), 500)
+            assert "secret detail" not in json.dumps(problem)
+        shop.engine.broken = False
+        assert shop.http.post("/v1/recommend", json={}).status_code == 200
+
+
+def test_health_status_and_metrics(shop: Shop) -> None:
+    assert shop.http.get("/health/live").json() == {"status": "ok"}
+    assert shop.http.get("/health/ready").json() == {"status": "ok"}
+    assert shop.http.get("/v1/status").json()["version"] == "fake0001"
+    ask(shop, count=7)
+    families = {family.name: family for family in text_string_to_metric_families(shop.http.get("/metrics").text)}
+    counted = {
+        (sample.labels["route"], sample.labels["status"]): sample.value
+        for sample in families["palate_requests"].samples
+        if sample.name == "palate_requests_total"
+    }
+    assert counted["/v1/recommend", "200"] >= 1
+    assert {route for route, _ in counted} <= {*shop_routes(), "other"}
+    assert families["palate_recommended_items"].samples[0].value >= 7
+    assert families["palate_request_seconds"].type == "histogram"
+
+
+def shop_routes() -> set[str]:
+    document = FakeEngine.__doc__ and {
+        "/",
+        "/style.css",
+        "/app.js",
+        "/tiles.js",
+        "/why.js",
+        "/words.js",
+        "/openapi.json",
+    }
+    return {
+        *(document or ()),
+        *("/health/live", "/health/ready", "/metrics", "/v1/status", "/v1/recommend", "/v1/events", "/v1/items"),
+        *("/v1/users", "/v1/similar/{item_id:path}", "/v1/explain/{item_id:path}", "/v1/sample-users"),
+        "/v1/catalogue/search",
+    }
+
+
+def test_page_helpers(shop: Shop) -> None:
+    people = shop.http.get("/v1/sample-users").json()["users"]
+    assert 0 < len(people) <= 12
+    assert people[0]["recent"][0]["properties"]["title"]
+    found = shop.http.get("/v1/catalogue/search", params={"q": "PERF", "count": 3}).json()["items"]
+    assert len(found) == 3 and all("Perfume" in item["properties"]["title"] for item in found)
+    assert shop.http.get("/v1/catalogue/search", params={"q": "[.*("}).json() == {"items": []}
+    page = shop.http.get("/")
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    assert "http://" not in page.text.replace("http://www.w3.org", "") and "https://" not in page.text
+
+
+def test_the_log_holds_answers_and_events_and_no_names_or_words(tmp_path: Path) -> None:
+    with opened(tmp_path) as shop:
+        answer = ask(
+            shop,
+            user_id="alice@example.com",
+            text="a very secret wish",
+            context={"lat": 48.85, "device": "spyphone"},
+            count=3,
+        )
+        event = {
+            "user_id": "alice@example.com",
+            "item_id": answer["items"][0]["id"],
+            "kind": "click",
+            "text": "lovely private review",
+            "recommendation_id": answer["recommendation_id"],
+        }
+        assert shop.http.post("/v1/events", json={"events": [event]}).status_code == 200
+        body = {"users": [{"user_id": "alice@example.com", "attributes": {"city": "Atlantis"}}]}
+        assert shop.http.post("/v1/users", json=body).status_code == 200
+    written = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    for secret in (b"alice", b"secret wish", b"48.85", b"spyphone", b"private review", b"Atlantis"):
+        assert secret not in written
+    vault = Vault(tmp_path / "vault.sqlite")
+    person = vault.pseudonym("alice@example.com")
+    with EventLog(tmp_path / "events.sqlite", vault) as log:
+        told, clicked, described = log.events_of(person)
+        assert (told.sort, told.id) == ("answer", answer["recommendation_id"])
+        assert told.body["items"] == names(answer) and told.body["positions"] == [1, 2, 3]
+        assert told.body["propensities"] == [1.0] * 3 and len(told.body["prices"]) == 3
+        assert told.body["model_version"] == "fake0001"
+        assert told.personal == {"text": "a very secret wish", "context": {"lat": 48.85, "device": "spyphone"}}
+        assert clicked.body["recommendation_id"] == answer["recommendation_id"]
+        assert clicked.personal == {"text": "lovely private review"}
+        assert described.personal == {"city": "Atlantis"}
+        vault.erase(person)
+        assert [row.personal for row in log.events_of(person)] == [None] * 3
+        assert log.verify().ok
+
+
+def test_a_restarted_server_knows_what_happened(tmp_path: Path) -> None:
+    with opened(tmp_path) as shop:
+        shop.http.post("/v1/items", json={"items": [{"item_id": "late", "title": "Late arrival", "category": "Late"}]})
+        for person in ("newcomer", "user-3"):
+            event = {"event_id": f"{person}-1", "user_id": person, "item_id": "late", "kind": "purchase"}
+            shop.http.post("/v1/events", json={"events": [event]})
+        before = [names(ask(shop, user_id=person)) for person in ("newcomer", "user-3")]
+    with opened(tmp_path) as shop:
+        assert [names(ask(shop, user_id=person)) for person in ("newcomer", "user-3")] == before
+        again = shop.http.post("/v1/events", json={"events": [event]}).json()
+        assert again["duplicate"] == 1
+
+
+def test_a_key_opens_what_is_locked(tmp_path: Path) -> None:
+    key, digest = new_api_key()
+    with opened(tmp_path, api_key_hashes=(digest,)) as shop:
+        for path in ("/v1/status", "/metrics", "/openapi.json"):
+            assert "Bearer" in refused(shop.http.get(path), 401)["detail"]
+        refused(shop.http.get("/v1/status", headers={"authorization": "Bearer wrong"}), 401)
+        assert shop.http.get("/v1/status", headers={"authorization": f"Bearer {key}"}).status_code == 200
+        assert shop.http.get("/v1/status", headers={"x-api-key": key}).status_code == 200
+        assert shop.http.get("/health/live").status_code == shop.http.get("/").status_code == 200
+    with pytest.raises(ValueError, match="never put the key itself"):
+        ServingSettings(api_key_hashes=(key,))
+
+
+def test_other_host_names_are_turned_away(shop: Shop) -> None:
+    refused(shop.http.get("/v1/status", headers={"host": "evil.example"}), 421)
+    assert shop.http.get("/v1/status", headers={"host": "localhost:1234"}).status_code == 200
+
+
+def test_a_taken_port_is_said_in_words(shop: Shop, tmp_path: Path) -> None:
+    with (
+        pytest.raises(UsageError, match="cannot listen"),
+        running(FakeEngine(), port=shop.http.base_url.port or 0, log=tmp_path / "l", vault=tmp_path / "v"),
+    ):
+        pass
+
+
+def test_the_openapi_document_has_examples_and_names_its_problems(shop: Shop) -> None:
+    document = shop.http.get("/openapi.json").json()
+    recommend = document["paths"]["/v1/recommend"]["post"]
+    assert {"200", "413", "415", "422"} <= recommend["responses"].keys()
+    schemas = document["components"]["schemas"]
+    for name in ("RecommendRequest", "EventsRequest", "ItemsRequest", "UsersRequest", "Recommendations"):
+        assert schemas[name]["examples"]
+    for path in ("/v1/events", "/v1/items", "/v1/users", "/v1/similar/{item_id}", "/v1/explain/{item_id}"):
+        assert path in document["paths"]
+
+
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=True) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4),
+    max_leaves=12,
+)
+_fields = st.sampled_from(
+    ["user_id", "history", "text", "count", "filter", "context", "candidates", "exclude_ids", "diversity"]
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(body=st.dictionaries(_fields, _json, max_size=4) | _json)
+def test_no_question_is_too_strange(shop: Shop, body: Any) -> None:
+    content = json.dumps(body).encode()
+    response = shop.http.post("/v1/recommend", content=content, headers={"content-type": "application/json"})
+    assert response.status_code < 500, response.text
+    if response.status_code >= 400:
+        refused(response, response.status_code)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    path=st.sampled_from(["events", "items", "users"]),
+    rows=st.lists(
+        st.dictionaries(
+            st.sampled_from(["user_id", "item_id", "kind", "title", "price", "properties", "text"]), _json, max_size=5
+        ),
+        max_size=3,
+    ),
+)
+def test_no_batch_is_too_strange(shop: Shop, path: str, rows: list[Any]) -> None:
+    content = json.dumps({path: rows}).encode()
+    response = shop.http.post(f"/v1/{path}", content=content, headers={"content-type": "application/json"})
+    assert response.status_code < 500, response.text
+
+
+def test_schemathesis_finds_no_server_error(tmp_path: Path) -> None:
+    import schemathesis
+    from schemathesis.checks import not_a_server_error
+
+    with EventLog(tmp_path / "events.sqlite", Vault(tmp_path / "vault.sqlite")) as log:
+        app = create_app(FakeEngine(), log)
+        schema = schemathesis.openapi.from_asgi("/openapi.json", app)
+        asked = 0
+        for operation in schema.get_all_operations():
+
+            @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+            @given(case=operation.ok().as_strategy())
+            def one_operation(case: Any) -> None:
+                nonlocal asked
+                asked += 1
+                case.call_and_validate(checks=[not_a_server_error])
+
+            one_operation()
+        assert asked > 50
