@@ -16,6 +16,8 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11 py
 	$(if $(shell $(name) -c "import sys; sys.version_info >= (3, 11) and print(1)" 2>/dev/null),$(name))))
 WORKERS ?= 2
 PORT ?= 8420
+DATA ?= demo/shop
+ENGINE ?= demo/engine
 TORCH ?=
 TORCH_VERSION := 2.13.0
 CPU_INDEX := https://download.pytorch.org/whl/cpu
@@ -65,9 +67,13 @@ format: $(READY)
 	$(BIN)/ruff format $(SOURCES)
 	$(BIN)/ruff check --fix $(SOURCES)
 
-bench: $(READY)
-	@for file in bench/bench_*.py; do \
-		test -f "$$file" || continue; echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
+bench: $(READY) $(ENGINE)/manifest.json
+	$(BIN)/python bench/start.py
+	$(BIN)/python bench/encoding.py $(DATA) --limit 4000
+	$(BIN)/python bench/serving.py $(ENGINE)
+
+demo/engine/manifest.json: | $(READY)
+	$(BIN)/palate demo --once
 
 lock: $(READY)
 	@{ sed -n '/^#/p' requirements.lock; \

@@ -1,6 +1,6 @@
 """How long until palate is ready to do something: ``import palate`` and ``palate --help``, against Python alone.
 
-python bench/bench_start.py
+python bench/start.py
 """
 
 from __future__ import annotations
