@@ -16,6 +16,8 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11 py
 	$(if $(shell $(name) -c "import sys; sys.version_info >= (3, 11) and print(1)" 2>/dev/null),$(name))))
 WORKERS ?= 2
 PORT ?= 8420
+DATA ?= demo/shop
+ENGINE ?= demo/engine
 TORCH ?=
 TORCH_VERSION := 2.13.0
 CPU_INDEX := https://download.pytorch.org/whl/cpu
@@ -25,7 +27,7 @@ READY := $(VENV)/.ready
 SOURCES := src tests bench
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format bench lock clean
+.PHONY: help demo test check lint style types layers format bench lock clean
 
 help:
 	@sed -n '3,12s/^# \{0,1\}//p' Makefile
@@ -47,10 +49,16 @@ demo: $(READY)
 test: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
-lint: $(READY)
+lint: style types layers
+
+style: $(READY)
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
+
+types: $(READY)
 	$(BIN)/mypy
+
+layers: $(READY)
 	$(BIN)/lint-imports
 
 check: lint test
@@ -59,9 +67,13 @@ format: $(READY)
 	$(BIN)/ruff format $(SOURCES)
 	$(BIN)/ruff check --fix $(SOURCES)
 
-bench: $(READY)
-	@for file in bench/bench_*.py; do \
-		test -f "$$file" || continue; echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
+bench: $(READY) $(ENGINE)/manifest.json
+	$(BIN)/python bench/start.py
+	$(BIN)/python bench/encoding.py $(DATA) --limit 4000
+	$(BIN)/python bench/serving.py $(ENGINE)
+
+demo/engine/manifest.json: | $(READY)
+	$(BIN)/palate demo --once
 
 lock: $(READY)
 	@{ sed -n '/^#/p' requirements.lock; \

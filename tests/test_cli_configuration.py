@@ -15,6 +15,7 @@ from palate.cli.folder import EXAMPLE
 from palate.cli.settings import PalateSettings, settings_for
 from palate.core import Settings, UsageError
 from palate.core.configuration import read_settings, suggestion
+from palate.engine.settings import EngineSettings
 
 
 class Inner(Settings):
@@ -112,14 +113,26 @@ def test_a_file_in_the_folder_is_found_and_a_named_one_wins(tmp_path: Path, monk
     assert settings_for(folder, named).training.seed == 4
 
 
+def test_what_is_said_of_the_engine_is_laid_over_the_preset(tmp_path: Path) -> None:
+    path = written(tmp_path, "[engine]\nhistory = 50\n[engine.models.ease]\nregularization = 7\n")
+    settings = settings_for(tmp_path, path).engine_of("fast")
+    preset = EngineSettings.preset("fast")
+    assert (settings.history, settings.models.ease.regularization) == (50, 7.0)
+    assert settings.models.ease.decay == preset.models.ease.decay
+    assert settings.model_copy(update={"history": preset.history, "models": preset.models}) == preset
+    assert settings_for(tmp_path / "none", None).engine_of("fast") == preset
+    with pytest.raises(UsageError, match="preset"):
+        settings_for(tmp_path, path).engine_of("fastest")
+
+
 def test_the_written_example_says_the_truth_about_defaults() -> None:
     """Every commented default, switched on, changes nothing; every commented name is a setting."""
     text = (EXAMPLE / "palate.toml").read_text(encoding="utf-8")
     assert PalateSettings.model_validate(tomllib.loads(text)) == PalateSettings()
-    section = re.compile(r"^\[(training|evaluation|serving|data)\]$")
+    section = re.compile(r"^\[(training|engine|evaluation|serving|data)\]$")
     switched, on = [], False
     for line in text.splitlines():
-        if line.startswith("["):
+        if line.startswith(("[", "# [")):
             on = bool(section.match(line))
         switched.append(line.removeprefix("# ") if on and " = " in line else line)
     tree = tomllib.loads("\n".join(switched))

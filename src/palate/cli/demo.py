@@ -25,7 +25,7 @@ palate demo
 
 palate demo --once              (ends after printing)
 
-palate demo --folder /tmp/demo --port 9000"""
+palate demo --folder ~/palate-demo --port 9000"""
 
 
 def register(app: typer.Typer) -> None:

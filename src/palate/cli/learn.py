@@ -62,6 +62,7 @@ def train(
         engine = Engine.fit(
             dataset,
             preset=preset or settings.training.preset,
+            settings=settings.engine_of(preset or settings.training.preset),
             seed=settings.training.seed if seed is None else seed,
             progress=progress,
         )
@@ -106,10 +107,12 @@ def evaluate(
     Exit code 2 where the protocol cannot be applied to the data, for instance temporal without times.
     """
     from dataclasses import replace
+    from functools import partial
     from time import perf_counter
 
     from palate.cli.settings import settings_for
     from palate.cli.show import show_evaluation
+    from palate.engine import Engine
     from palate.evaluation import evaluate as measure
 
     chosen = options.language(language)
@@ -130,6 +133,7 @@ def evaluate(
             cases=cases,
             tune=tune,
             progress=progress,
+            fit=partial(Engine.fit, settings=settings.engine_of(preset or settings.training.preset)),
         )
     seconds = dict(evaluation.seconds)
     seconds.update(load=loading, total=loading + seconds.get("total", 0.0))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from palate.core import Kind, Settings
 from palate.core.configuration import read_settings
+from palate.engine.settings import EngineSettings
 from palate.serving.settings import ServingSettings
 
 FILE = "palate.toml"
@@ -80,8 +82,31 @@ class PalateSettings(Settings):
 
     data: DataSettings = Field(default_factory=DataSettings)
     training: TrainingSettings = Field(default_factory=TrainingSettings)
+    engine: EngineSettings = Field(default_factory=EngineSettings)
     evaluation: EvaluationSettings = Field(default_factory=EvaluationSettings)
     serving: ServeSettings = Field(default_factory=ServeSettings)
+
+    def engine_of(self, preset: str) -> EngineSettings:
+        """A preset with what ``[engine]`` says laid over it.
+
+        Raises
+        ------
+        UsageError
+            There is no such preset.
+        """
+        laid: EngineSettings = _laid_over(EngineSettings.preset(preset), self.engine)
+        return laid
+
+
+def _laid_over(base: Any, changes: BaseModel) -> Any:
+    """A copy of ``base`` with every setting that was said in ``changes``, however deep."""
+    said = {name: getattr(changes, name) for name in changes.model_fields_set}
+    return base.model_copy(
+        update={
+            name: _laid_over(getattr(base, name), value) if isinstance(value, BaseModel) else value
+            for name, value in said.items()
+        }
+    )
 
 
 def settings_for(folder: Path | None, config: Path | None) -> PalateSettings:
