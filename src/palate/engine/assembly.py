@@ -54,6 +54,7 @@ class Assembled:
     encoder: TextEncoder | None
     notes: tuple[str, ...]
     learnt_from: int
+    masks_seen: bool
 
 
 def assemble(
@@ -84,13 +85,15 @@ def assemble(
     """
     notes: list[str] = []
     text = dataset.catalogue.has_text
-    names = _chosen(dataset, settings, text, notes)
+    masks = settings.masks_seen(dataset) if validation is None else validation.queries.mask_seen
+    names = _chosen(dataset, settings, text, masks, notes)
     if text and encoder is None:
         with clock.stage("encode"):
             progress("read the catalogue", 0.0)
             encoder = CachedEncoder(_encoder(dataset, settings, notes), VectorCache())
     content = _fit_content(dataset, names, settings, encoder, clock, progress)
     fold = _inner(dataset, inner)
+    fold = replace(fold, queries=replace(fold.queries, mask_seen=masks))
     with clock.stage("fit"):
         before = _fit_sources(fold.dataset, names, settings, content, seed, lambda share: progress("models", share / 2))
         full = _fit_sources(dataset, names, settings, content, seed, lambda share: progress("models", 0.5 + share / 2))
@@ -114,7 +117,7 @@ def assemble(
         weights = learn_weights(values, answers, settings.fusion)
         progress("ranker", 0.0)
         ranker = _teach(taught, watched, finished.names, settings, seed, trees, learn_validation, notes)
-    return Assembled(replace(finished, weights=weights, ranker=ranker), encoder, tuple(notes), len(taught))
+    return Assembled(replace(finished, weights=weights, ranker=ranker), encoder, tuple(notes), len(taught), masks)
 
 
 def _teach(
@@ -144,11 +147,13 @@ def _teach(
     return ranker
 
 
-def _chosen(dataset: Dataset, settings: EngineSettings, text: bool, notes: list[str]) -> tuple[str, ...]:
+def _chosen(dataset: Dataset, settings: EngineSettings, text: bool, masks: bool, notes: list[str]) -> tuple[str, ...]:
     names = []
     for name in settings.sources:
         if name in TEXT_SOURCES and not text:
             notes.append(f"{name} is left out: the catalogue has no text")
+        elif name == "repeats" and masks:
+            continue
         elif name == "ease" and int((dataset.popularity > 0).sum()) > settings.ease_items:
             notes.append(f"ease is left out: more than {settings.ease_items:,} items have events")
         else:

@@ -136,9 +136,7 @@ class Engine:
     @property
     def masks_seen(self) -> bool:
         """Whether items the asker had are left out of answers."""
-        if self.settings.seen == "auto":
-            return self.dataset.repeat_share < self.settings.repeat_share
-        return self.settings.seen == "mask"
+        return self._assembled.masks_seen
 
     def rank(self, queries: Queries) -> Rankings:
         """Answer n questions in positions: the one path, for tests and for the web alike."""

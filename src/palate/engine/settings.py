@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from palate.core import Settings, UsageError
+from palate.data import Dataset
 from palate.language import EncoderSettings
 from palate.models.als import ALSSettings
 from palate.models.bpr import BPRSettings
@@ -14,6 +15,7 @@ from palate.models.ease import EASESettings
 from palate.models.item_knn import ItemKNNSettings
 from palate.models.lexical import LexicalSettings
 from palate.models.popularity import PopularitySettings
+from palate.models.repeats import RepeatsSettings
 from palate.models.semantic import SemanticSettings
 from palate.models.transitions import TransitionsSettings
 from palate.models.user_knn import UserKNNSettings
@@ -23,7 +25,7 @@ from palate.ranking.pipeline import DiversitySettings, WishSettings
 from palate.ranking.ranker import RankerSettings
 from palate.ranking.rules import RuleSettings
 
-FAST = ("popularity", "transitions", "item_knn", "ease", "als", "semantic", "lexical")
+FAST = ("popularity", "repeats", "transitions", "item_knn", "ease", "als", "semantic", "lexical")
 """Counts, factors and frozen text."""
 
 PRESETS: dict[str, tuple[str, ...]] = {"fast": FAST}
@@ -34,6 +36,7 @@ class ModelSettings(Settings):
     """Settings of each model, by its name."""
 
     popularity: PopularitySettings = Field(default_factory=PopularitySettings)
+    repeats: RepeatsSettings = Field(default_factory=RepeatsSettings)
     transitions: TransitionsSettings = Field(default_factory=TransitionsSettings)
     item_knn: ItemKNNSettings = Field(default_factory=ItemKNNSettings)
     user_knn: UserKNNSettings = Field(default_factory=UserKNNSettings)
@@ -74,6 +77,12 @@ class EngineSettings(Settings):
     diversity: DiversitySettings = Field(default_factory=DiversitySettings)
     wish: WishSettings = Field(default_factory=WishSettings)
     rules: RuleSettings = Field(default_factory=RuleSettings)
+
+    def masks_seen(self, dataset: Dataset) -> bool:
+        """Whether items an asker had are left out of answers."""
+        if self.seen == "auto":
+            return dataset.repeat_share < self.repeat_share
+        return self.seen == "mask"
 
     @classmethod
     def preset(cls, name: str) -> EngineSettings:

@@ -53,6 +53,7 @@ def save(engine: Engine, folder: Path) -> None:
         "timings": engine.timings,
         "seed": engine._seed,
         "inner": engine._inner,
+        "masks_seen": engine.masks_seen,
         "libraries": {name: _version(name) for name in _LIBRARIES},
     }
     write(
@@ -104,7 +105,7 @@ def load(folder: Path) -> Engine:
             settings.candidates,
             settings.wish,
         )
-        assembled = Assembled(pipeline, encoder, tuple(manifest["notes"]), 0)
+        assembled = Assembled(pipeline, encoder, tuple(manifest["notes"]), 0, bool(manifest["masks_seen"]))
         engine = Engine(
             dataset,
             settings,

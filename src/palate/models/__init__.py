@@ -8,6 +8,7 @@ from typing import Any
 
 _HOMES: Mapping[str, tuple[str, str]] = {
     "popularity": ("popularity", "Popularity"),
+    "repeats": ("repeats", "Repeats"),
     "transitions": ("transitions", "Transitions"),
     "item_knn": ("item_knn", "ItemKNN"),
     "user_knn": ("user_knn", "UserKNN"),

@@ -113,7 +113,7 @@ class Lexical:
         return need(self._state, self.name).contributions(queries, items)
 
     def words(self, queries: Queries, item: int, most: int = 8) -> list[tuple[str, float]]:
-        """Vocabulary the item shares with the one question's history and wish, strongest first, with their exact shares.
+        """Terms the item shares with the one question's history and wish, strongest first, with their exact shares.
 
         Shares are of the full similarity, before neighbours beyond the strongest were dropped.
         """

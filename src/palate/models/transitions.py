@@ -1,7 +1,7 @@
 """What follows what: distance-decayed counts of ordered pairs.
 
-The family of pair-count transition models (PCTM). ``C[i, j]`` adds ``distance ** -distance_power`` for every time j came
-after i in a history, and a share ``backward`` of that for the other direction. Counts are damped by popularity on both
+The family of pair-count transition models (PCTM). ``C[i, j]`` adds ``distance ** -distance_power`` for every time j
+came after i in a history, and a share ``backward`` of that for the other direction. Counts are damped by popularity on both
 sides and pressed through a logarithm::
 
     W[i, j] = log(1 + C[i, j] / (n_i ** source_power * n_j ** target_power * damping))
@@ -114,13 +114,16 @@ class Transitions:
 
 
 def pair_counts(sequences: Histories, n_items: int, window: int, power: float) -> sparse.csr_matrix:
-    """Decayed counts of j after i within ``window`` events; float32 (n_items, n_items), no item follows itself."""
+    """Decayed counts of j after i within ``window`` events; float32 (n_items, n_items).
+
+    An item that follows itself counts too: where seen items are kept, people come back to it.
+    """
     items, rows, weights = sequences.items, sequences.rows, sequences.weights
     total = sparse.csr_matrix((n_items, n_items), dtype=np.float32)
     waiting: list[tuple[IntArray, IntArray, FloatArray]] = []
     longest = int(sequences.lengths.max(initial=0))
     for distance in range(1, min(window, longest - 1) + 1):
-        both = (rows[distance:] == rows[:-distance]) & (items[distance:] != items[:-distance])
+        both = rows[distance:] == rows[:-distance]
         value = weights[distance:][both] * np.float32(distance**-power)
         waiting.append((items[:-distance][both], items[distance:][both], value))
         if sum(len(part[0]) for part in waiting) >= _PAIRS_AT_ONCE:

@@ -123,6 +123,7 @@ def feature_names(sources: tuple[str, ...], facts: ItemFacts) -> tuple[str, ...]
     """Names of the columns, in order."""
     names = [f"{source}.{part}" for source in sources for part in ("score", "share", "rank")]
     names += ["fused", "proposers", "popularity", "history_length", "days_since_last", "item_age"]
+    names += ["seen_count", "seen_age"]
     names += [f"{source}.last" for source in sources if source in LAST_OF]
     if facts.vectors.shape[1]:
         names += ["text_last", "text_nearest"]
@@ -164,6 +165,7 @@ def build(
     when = _asked(queries)
     columns.append(_wide(_days(when - _last_time(queries)), c))
     columns.append(_days(when[:, None] - facts.first_seen[items]))
+    columns += _seen(queries, candidates.items)
     columns += list(last.at(candidates.items))
     recent = _recent_items(queries, _RECENT)
     if facts.vectors.shape[1]:
@@ -218,6 +220,25 @@ def _recent_items(queries: Queries, most: int) -> IntArray:
     if not len(history.items):
         return np.full(at.shape, -1, dtype=np.int32)
     return np.where(inside, history.items[np.where(inside, at, 0)], -1).astype(np.int32)
+
+
+def _seen(queries: Queries, items: IntArray) -> list[FloatArray]:
+    """How often the asker had each candidate, and how many events ago last (log; NaN: never); float32 (n, c) each."""
+    history = queries.history
+    width = np.int64(max(history.items.max(initial=0), items.max(initial=0))) + 1
+    keys = history.rows * width + history.items
+    own, first, counts = np.unique(keys[::-1], return_index=True, return_counts=True)
+    if not len(own) or queries.mask_seen:
+        nothing = np.zeros(items.shape, dtype=np.float32)
+        return [nothing, np.full(items.shape, np.nan, dtype=np.float32)]
+    wanted = np.arange(len(items))[:, None] * width + items
+    at = np.minimum(np.searchsorted(own, wanted), len(own) - 1)
+    found = (own[at] == wanted) & (items >= 0)
+    ages = np.log1p(history.ages[::-1][first]).astype(np.float32)
+    return [
+        np.where(found, counts[at], 0).astype(np.float32),
+        np.where(found, ages[at], np.float32(np.nan)),
+    ]
 
 
 def _text_likeness(vectors: FloatArray, items: IntArray, recent: IntArray) -> list[FloatArray]:
