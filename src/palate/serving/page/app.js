@@ -113,8 +113,8 @@ function card(item, rank, oldRank, first) {
   act.addEventListener("click", () => guarded(() => choose(item, node)));
   const foot = make("span", "foot");
   if (properties.price !== undefined) foot.append(make("span", "price", price(properties)));
-  for (const source of item.source.slice(0, 2)) foot.append(make("span", "chip", source));
-  if (item.source.length > 2) foot.append(make("span", "chip", `+${item.source.length - 2}`));
+  for (const source of item.source.slice(0, 1)) foot.append(make("span", "chip", source));
+  if (item.source.length > 1) foot.append(make("span", "chip", `+${item.source.length - 1}`));
   const why = make("button", "link why", say("why"));
   why.type = "button";
   why.addEventListener("click", () => guarded(() => explain(item, userId(), call)));

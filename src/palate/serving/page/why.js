@@ -39,7 +39,7 @@ export async function explain(item, user, call) {
   sum.append(make("span", "", ` → ${short(told.score)} `), make("small", "", say("total")));
   body.append(sum);
   part(body, "features", told.features.map((one) => ({ name: one.name, value: one.contribution })));
-  part(body, "trail", told.history.map((one) => ({ name: one.title ?? one.item, value: one.contribution })));
+  part(body, "trail", told.history.map((one) => ({ name: `${one.title ?? one.item} · ${one.source}`, value: one.contribution })));
   part(body, "tokens", told.words.map((one) => ({ name: one.word, value: one.weight })));
   const proposers = Object.entries(told.sources);
   if (proposers.length) {
