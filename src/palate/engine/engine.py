@@ -9,23 +9,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
-import numpy as np
 import xxhash
 
-from palate.core import Histories, IntArray, Queries, Ragged, Rankings, Scorer, UnknownIdError, UsageError
+from palate.core import Histories, Queries, Rankings, Scorer
 from palate.core.arrays import FloatArray
 from palate.data import Catalogue, Dataset, Fold
-from palate.data.filters import matches
 from palate.data.validation import events_frame, items_frame, users_frame
 from palate.engine import explaining
 from palate.engine.answers import Answer, Explanation, Recommendation, Updated
 from palate.engine.assembly import Assembled, Clock, Progress, assemble
-from palate.engine.live import LiveEvent, LiveHistories
+from palate.engine.live import LiveHistories
+from palate.engine.questions import Told, check_language, question, told
 from palate.engine.settings import EngineSettings
+from palate.engine.shelf import Shelf
+from palate.engine.updating import live_events, with_items
 from palate.ranking.pipeline import DiversitySettings, Pipeline
-from palate.ranking.rules import allowed, boosts, quota_codes, within_quota
-
-LANGUAGES = ("en", "zh")
 
 
 class Engine:
@@ -42,16 +40,14 @@ class Engine:
         timings: Mapping[str, float] | None = None,
     ) -> None:
         self.dataset = dataset
-        self.catalogue: Catalogue = dataset.catalogue
         self.settings = settings
         self.timings: dict[str, float] = dict(timings or {})
         self.notes = assembled.notes
         self._assembled = assembled
         self._seed, self._inner = seed, inner
-        self._pipeline = assembled.pipeline
-        self._lock = threading.RLock()
+        self._shelf = Shelf.of(dataset.catalogue, assembled.pipeline, settings.rules)
+        self._answering, self._changing = threading.RLock(), threading.Lock()
         self._live = LiveHistories(dataset, settings.history)
-        self._apply_rules()
         digest = xxhash.xxh3_64(f"{dataset.fingerprint}{settings.model_dump_json()}{seed}".encode())
         self.version = digest.hexdigest()[:12]
 
@@ -105,7 +101,7 @@ class Engine:
     def refit(self, dataset: Dataset, progress: Progress | None = None) -> Engine:
         """The same settings, the number of trees included, taught on other data of the same catalogue."""
         clock = Clock()
-        ranker = self._pipeline.ranker
+        ranker = self.pipeline.ranker
         assembled = assemble(
             dataset,
             self.settings,
@@ -119,14 +115,19 @@ class Engine:
         return Engine(dataset, self.settings, assembled, seed=self._seed, inner=self._inner, timings=clock.seconds)
 
     @property
-    def sources(self) -> Mapping[str, Scorer[Dataset]]:
-        """The fitted models by name."""
-        return self._pipeline.sources
+    def catalogue(self) -> Catalogue:
+        """What can be recommended, items that came since training included."""
+        return self._shelf.catalogue
 
     @property
     def pipeline(self) -> Pipeline:
         """The fitted ranking."""
-        return self._pipeline
+        return self._shelf.pipeline
+
+    @property
+    def sources(self) -> Mapping[str, Scorer[Dataset]]:
+        """The fitted models by name."""
+        return self.pipeline.sources
 
     @property
     def kind(self) -> Literal["text", "features"]:
@@ -140,18 +141,18 @@ class Engine:
 
     def rank(self, queries: Queries) -> Rankings:
         """Answer n questions in positions: the one path, for tests and for the web alike."""
-        return self._rank(queries, self.settings.diversity)
+        return self._shelf.rank(queries, self.settings.diversity)
 
     def score(self, queries: Queries) -> FloatArray:
         """Scores that order the full catalogue as ``rank`` does; float32 (n, n_items)."""
-        return self._pipeline.score(self._ruled(queries))
+        return self._shelf.score(queries)
 
     def recommend(
         self,
         user: str | None = None,
         k: int = 10,
         *,
-        history: Sequence[str | Mapping[str, Any]] | None = None,
+        history: Told | None = None,
         text: str = "",
         filter: Mapping[str, Any] | None = None,  # noqa: A002 - the field's word
         exclude: Sequence[str] = (),
@@ -189,15 +190,27 @@ class Engine:
             Something else makes no sense; the message says what.
         """
         started = time.perf_counter()
-        _check_language(language)
-        with self._lock:
-            queries = self._queries(user, k, history, text, filter, exclude, candidates, context)
-            strength = self.settings.diversity
-            if diversity is not None:
-                strength = DiversitySettings(strength=diversity, depth=strength.depth)
-            rankings, degraded = self._rank_or_fall_back(queries, strength)
-            source = self._answered_by(queries, degraded)
-            items = self._recommendations(queries, rankings, explain, language)
+        check_language(language)
+        strength = self.settings.diversity
+        if diversity is not None:
+            strength = DiversitySettings(strength=diversity, depth=strength.depth)
+        with self._answering:
+            shelf = self._shelf
+            queries = question(
+                shelf.catalogue,
+                self._history(shelf, user, history),
+                k=k,
+                mask_seen=self.masks_seen,
+                text=text,
+                conditions=filter,
+                exclude=exclude,
+                candidates=candidates,
+                context=context,
+            )
+            rankings, source, degraded = shelf.answer(queries, strength)
+            if not len(queries.history.items) and queries.text is None:
+                source = "popularity"
+            items = _recommendations(shelf, queries, rankings, language if explain else None)
         return Answer(items, degraded, source, self.version, (time.perf_counter() - started) * 1000)
 
     def similar(self, item: str, k: int = 10) -> Answer:
@@ -209,69 +222,80 @@ class Engine:
             The item is not in the catalogue.
         """
         started = time.perf_counter()
-        with self._lock:
-            position = self.catalogue.ids.position(item)
-            queries = self._ruled(Queries(Histories.of([[position]]), k=min(k, len(self.catalogue))))
-            rankings = self._pipeline.rank(queries)
-            items = self._recommendations(queries, rankings, False, "en")
-        return Answer(items, False, "palate", self.version, (time.perf_counter() - started) * 1000)
+        with self._answering:
+            shelf = self._shelf
+            position = shelf.catalogue.ids.position(item)
+            queries = Queries(Histories.of([[position]]), k=min(k, len(shelf.catalogue)))
+            rankings, source, degraded = shelf.answer(queries, DiversitySettings())
+            items = _recommendations(shelf, queries, rankings, None)
+        return Answer(items, degraded, source, self.version, (time.perf_counter() - started) * 1000)
 
     def explain(
         self,
         item: str,
         user: str | None = None,
         *,
-        history: Sequence[str | Mapping[str, Any]] | None = None,
+        history: Told | None = None,
         text: str = "",
         language: str = "en",
     ) -> Explanation:
-        """Why an item gets its score for somebody.
+        """Why an item gets its score for somebody, among the candidates of the same question to ``recommend``.
 
         Raises
         ------
         UnknownIdError
             An item is not in the catalogue.
         """
-        _check_language(language)
-        with self._lock:
-            position = self.catalogue.ids.position(item)
-            queries = self._queries(user, 1, history, text, None, (), None, None)
-            queries = replace(queries, mask_seen=False, candidates=None)
-            return explaining.explain(self._pipeline, self.catalogue, queries, position, language)
+        check_language(language)
+        with self._answering:
+            shelf = self._shelf
+            position = shelf.catalogue.ids.position(item)
+            own = self._history(shelf, user, history)
+            masks = self.masks_seen and position not in own.items
+            queries = question(shelf.catalogue, own, k=1, mask_seen=masks, text=text)
+            return explaining.explain(shelf.pipeline, shelf.catalogue, queries, position, language)
 
     def update(self, events: Any = None, items: Any = None, users: Any = None) -> Updated:
         """Take in what happened and what is new; the next answer knows it.
 
-        New items with text are recommendable at once. Rows that do not pass validation are left out and reported;
-        nothing else is lost.
+        New items with text are recommendable at once, changed texts are read again. Events of people nobody has seen
+        begin a history. Rows that do not pass validation are left out and reported; nothing else is lost. Attributes of
+        users are validated and counted but not kept: no model of this engine reads them, and what is not kept cannot
+        leak. What came in lives in memory and, items apart, not in a saved engine: replay the event log or train again.
 
         Parameters
         ----------
         events, items, users
             Lists of mappings, or frames, with canonical columns.
+
+        Raises
+        ------
+        DataError
+            What was given is no table of events, items or users; nothing was taken in.
+        PalateError
+            The items could not be taken in; the engine goes on with the catalogue it had.
         """
-        counts = {"events": 0, "items": 0, "users": 0}
-        rejected: list[dict[str, Any]] = []
-        with self._lock:
-            if items is not None and len(items):
-                checked = items_frame(items)
-                rejected += checked.refusals()
-                counts["items"] = checked.frame.height
-                if checked.frame.height:
-                    self._grow(self.catalogue.extended(checked.frame))
-            if users is not None and len(users):
-                checked = users_frame(users)
-                rejected += checked.refusals()
-                counts["users"] = checked.frame.height
-            if events is not None and len(events):
-                checked = events_frame(events, self.dataset.kinds)
-                rejected += checked.refusals()
-                counts["events"] = self._take(checked.frame, rejected)
-        return Updated(**counts, rejected=tuple(rejected))
+        of_items = items_frame(items) if _given(items) else None
+        of_users = users_frame(users) if _given(users) else None
+        of_events = events_frame(events, self.dataset.kinds) if _given(events) else None
+        rejected = [row for checked in (of_items, of_users, of_events) if checked for row in checked.refusals()]
+        with self._changing:
+            if of_items is not None and of_items.frame.height:
+                # Read beside the answers, which meanwhile come from the old shelf.
+                self._shelf = with_items(self._shelf, of_items.frame)
+            taken = 0
+            if of_events is not None:
+                by_user, taken, unknown = live_events(of_events, self.catalogue, self.dataset.kinds)
+                rejected += unknown
+                with self._answering:
+                    for user, own in by_user.items():
+                        self._live.add(self.known_as(user), own)
+        counts = [0 if checked is None else checked.frame.height for checked in (of_items, of_users)]
+        return Updated(taken, *counts, rejected=tuple(rejected))
 
     def describe(self) -> dict[str, Any]:
         """What this engine is, for pages and logs."""
-        ranker = self._pipeline.ranker
+        pipeline, ranker = self.pipeline, self.pipeline.ranker
         return {
             "version": self.version,
             "name": self.dataset.name,
@@ -281,7 +305,7 @@ class Engine:
             "branch": self.kind,
             "sources": list(self.sources),
             "weights": {
-                name: round(float(weight), 4) for name, weight in zip(self.sources, self._pipeline.weights, strict=True)
+                name: round(float(weight), 4) for name, weight in zip(self.sources, pipeline.weights, strict=True)
             },
             "trees": 0 if ranker is None else ranker.trees,
             "importance": {} if ranker is None else dict(list(ranker.importance().items())[:10]),
@@ -318,172 +342,34 @@ class Engine:
         other = pseudonym(user)
         return other if other is not None and self._live.known(other) else user
 
-    def _rank(self, queries: Queries, diversity: DiversitySettings) -> Rankings:
-        queries = self._ruled(queries)
-        quotas = self.settings.rules.quotas
-        if not quotas:
-            return self._pipeline.rank(queries, diversity, self._boost)
-        wide = self._pipeline.rank(replace(queries, k=queries.k * 5), diversity, self._boost)
-        fits = np.ones(wide.items.shape, dtype=bool)
-        for quota in quotas:
-            fits &= within_quota(wide.items, quota_codes(self.catalogue, quota), quota.at_most)
-        order = np.argsort(~fits, axis=1, kind="stable")[:, : queries.k]
-        kept = np.take_along_axis(fits, order, axis=1)
-        return Rankings(
-            np.where(kept, np.take_along_axis(wide.items, order, axis=1), -1).astype(np.int32),
-            np.where(kept, np.take_along_axis(wide.scores, order, axis=1), -np.inf).astype(np.float32),
-            np.take_along_axis(wide.sources, order, axis=1),
-            wide.names,
-        )
-
-    def _rank_or_fall_back(self, queries: Queries, diversity: DiversitySettings) -> tuple[Rankings, bool]:
-        """The full answer; the weighted average's, marked as degraded, where the ranker fails."""
-        try:
-            return self._rank(queries, diversity), False
-        except UsageError:
-            raise
-        except Exception:
-            plain = replace(self._pipeline, ranker=None)
-            return plain.rank(self._ruled(queries)), True
-
-    def _answered_by(self, queries: Queries, degraded: bool) -> str:
-        if not queries.history.lengths[0] and not (queries.text and queries.text[0].strip()):
-            return "popularity"
-        return "weights" if degraded or self._pipeline.ranker is None else "palate"
-
-    def _apply_rules(self) -> None:
-        rules = self.settings.rules
-        self._allowed = allowed(self.catalogue, rules)
-        self._boost = boosts(self.catalogue, rules)
-        for quota in rules.quotas:
-            quota_codes(self.catalogue, quota)
-
-    def _ruled(self, queries: Queries) -> Queries:
-        """The questions with what the shop's rules forbid among the excludes."""
-        if self._allowed is None:
-            return queries
-        out = np.nonzero(~self._allowed)[0].astype(np.int32)
-        if queries.excludes is None:
-            return replace(queries, excludes=Ragged.repeated(out, len(queries)))
-        rows = [np.concatenate([queries.excludes[row], out]) for row in range(len(queries))]
-        return replace(queries, excludes=Ragged.of(rows))
-
-    def _queries(
-        self,
-        user: str | None,
-        k: int,
-        history: Sequence[str | Mapping[str, Any]] | None,
-        text: str,
-        conditions: Mapping[str, Any] | None,
-        exclude: Sequence[str],
-        candidates: Sequence[str] | None,
-        context: Mapping[str, Any] | None,
-    ) -> Queries:
-        ids = self.catalogue.ids
+    def _history(self, shelf: Shelf, user: str | None, history: Told | None) -> Histories:
+        """What is known of an asker; one row."""
         if history is not None:
-            own = self._told(history)
-        elif user is not None:
-            own = self._live.of(self.known_as(user))
-        else:
-            own = Histories.empty(1)
-        allowed_items: IntArray | None = None
-        if conditions:
-            allowed_items = np.nonzero(matches(self.catalogue, conditions))[0].astype(np.int32)
-        if candidates is not None:
-            named = ids.positions(candidates)
-            if (named < 0).any():
-                unknown = candidates[int(np.nonzero(named < 0)[0][0])]
-                raise UnknownIdError(f"candidates: unknown item {unknown!r}")
-            allowed_items = named if allowed_items is None else np.intersect1d(named, allowed_items)
-        context = context or {}
-        when = context.get("when")
-        place = (context.get("lat"), context.get("lon"))
-        return Queries(
-            own,
-            k=k,
-            mask_seen=self.masks_seen,
-            candidates=None if allowed_items is None else Ragged.of([allowed_items]),
-            excludes=Ragged.of([ids.positions(exclude)]) if exclude else None,
-            text=(text,) if text.strip() else None,
-            when=np.array([time.time() if when is None else float(when)]),
-            where=None if None in place else np.array([place], dtype=np.float64),
-            session=np.array([context["session"]], dtype=np.int32) if "session" in context else None,
+            return told(shelf.catalogue, history)
+        return Histories.empty(1) if user is None else self._live.of(self.known_as(user))
+
+
+def _recommendations(
+    shelf: Shelf, queries: Queries, rankings: Rankings, language: str | None
+) -> tuple[Recommendation, ...]:
+    """The one list of an answer in ids, with reasons in a language, without any where None."""
+    items = rankings.row(0)
+    sources = [rankings.proposers(0, rank) for rank in range(len(items))]
+    reasons: Sequence[tuple[explaining.Reason, ...]] = [()] * len(items)
+    if language is not None and len(items):
+        proposers = dict(zip(items.tolist(), sources, strict=True))
+        reasons = explaining.reasons(shelf.pipeline, shelf.catalogue, queries, items, proposers, language)
+    return tuple(
+        Recommendation(
+            shelf.catalogue.ids[item],
+            float(rankings.scores[0, rank]),
+            sources[rank],
+            reasons[rank],
+            shelf.catalogue.properties(item),
         )
-
-    def _told(self, history: Sequence[str | Mapping[str, Any]]) -> Histories:
-        """A history in the caller's words; one row."""
-        names = [entry if isinstance(entry, str) else str(entry["item_id"]) for entry in history]
-        times = [np.nan if isinstance(entry, str) else _seconds(entry.get("timestamp")) for entry in history]
-        items = self.catalogue.ids.positions(names)
-        if (items < 0).any():
-            raise UnknownIdError(f"history: unknown item {names[int(np.nonzero(items < 0)[0][0])]!r}")
-        return Histories.of([items], [np.array(times)]).last(self.settings.history)
-
-    def _recommendations(
-        self, queries: Queries, rankings: Rankings, explain: bool, language: str
-    ) -> tuple[Recommendation, ...]:
-        items = rankings.row(0)
-        sources = {int(item): rankings.proposers(0, rank) for rank, item in enumerate(items)}
-        told = (
-            explaining.reasons(self._pipeline, self.catalogue, queries, items, sources, language)
-            if explain and len(items)
-            else [()] * len(items)
-        )
-        return tuple(
-            Recommendation(
-                self.catalogue.ids[int(item)],
-                float(rankings.scores[0, rank]),
-                sources[int(item)],
-                told[rank],
-                self.catalogue.properties(int(item)),
-            )
-            for rank, item in enumerate(items)
-        )
-
-    def _grow(self, catalogue: Catalogue) -> None:
-        """Serve a catalogue with new or changed items."""
-        grown = len(catalogue) > len(self.catalogue)
-        self.catalogue = catalogue
-        if grown:
-            for model in self.sources.values():
-                extend = getattr(model, "extend", None)
-                if extend is not None:
-                    extend(catalogue)
-            semantic: Any = self.sources.get("semantic")
-            facts = self._pipeline.facts.extended(catalogue, None if semantic is None else semantic.item_vectors)
-            self._pipeline = replace(self._pipeline, facts=facts)
-        self._apply_rules()
-
-    def _take(self, frame: Any, rejected: list[dict[str, Any]]) -> int:
-        """Live events into histories; returns how many were taken."""
-        kinds = self.dataset.kinds
-        taken = 0
-        by_user: dict[str, list[LiveEvent]] = {}
-        for row in frame.iter_rows(named=True):
-            position = -1 if row.get("item_id") is None else self.catalogue.ids.get(row["item_id"])
-            if row.get("item_id") is not None and position < 0:
-                rejected.append({"line": 0, "reason": f"unknown item {row['item_id']!r}", "row": row})
-                continue
-            taken += 1
-            kind = kinds.position(row["kind"])
-            weight = float(kinds.weights[kind])
-            if position >= 0 and weight > 0:
-                event = LiveEvent(position, float(row["timestamp"]), kind, weight)
-                by_user.setdefault(self.known_as(row["user_id"]), []).append(event)
-        for user, events in by_user.items():
-            self._live.add(user, events)
-        return taken
+        for rank, item in enumerate(items.tolist())
+    )
 
 
-def _seconds(value: Any) -> float:
-    if value is None:
-        return float("nan")
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        raise UsageError(f"history: timestamp {value!r} is not a number of seconds") from None
-
-
-def _check_language(language: str) -> None:
-    if language not in LANGUAGES:
-        raise UsageError(f"language {language!r}: reasons are written in {' and '.join(LANGUAGES)}")
+def _given(rows: Any) -> bool:
+    return rows is not None and len(rows) > 0

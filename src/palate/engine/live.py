@@ -33,7 +33,7 @@ class LiveHistories:
     dataset
         What the engine was trained on.
     most
-        Newest events kept for a user.
+        Newest reported events kept for a user; those of training are all kept already.
     """
 
     def __init__(self, dataset: Dataset, most: int) -> None:
@@ -61,21 +61,20 @@ class LiveHistories:
         return user in self._events or user in self._dataset.user_ids
 
     def of(self, user: str) -> Histories:
-        """One row: what the user did, oldest first, the newest events only."""
+        """One row: what the user did, oldest first: all of training, as the ranker learnt it, and what came since."""
         position = self._dataset.user_ids.get(user)
         trained = (
-            self._dataset.sequences.take(slice(position, position + 1)).last(self._most)
+            self._dataset.sequences.take(slice(position, position + 1))
             if position >= 0
             else Histories.empty(1)
         )
         own = self._events.get(user)
         if not own:
             return trained
-        joined = Histories(
+        return Histories(
             np.array([0, len(trained.items) + len(own)], dtype=np.int64),
             np.concatenate([trained.items, np.array([event.item for event in own], dtype=np.int32)]),
             np.concatenate([trained.times, np.array([event.time for event in own])]),
             np.concatenate([trained.kinds, np.array([event.kind for event in own], dtype=np.int8)]),
             np.concatenate([trained.weights, np.array([event.weight for event in own], dtype=np.float32)]),
         )
-        return joined.last(self._most)

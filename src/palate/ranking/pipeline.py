@@ -100,7 +100,7 @@ class Pipeline:
         scores = ask(self.sources, queries, self.n_items)
         candidates = propose(scores, self.candidates)
         ranked = self._score_candidates(queries, candidates, scores)
-        full = fuse(scores, self.weights)
+        full = fuse(scores, self.weights_for(queries))
         finite = np.isfinite(full)
         top = np.where(finite, full, -np.inf).max(axis=1, keepdims=True, initial=-1.0)
         full = np.where(finite, full - np.maximum(top, 0) - 1, full).astype(np.float32)
@@ -138,7 +138,7 @@ class Pipeline:
 
     def _score_candidates(self, queries: Queries, candidates: Candidates, scores: SourceScores) -> FloatArray:
         """The learned score where there is a history to judge by, the weighted average elsewhere; float32 (n, c)."""
-        average = self._average(candidates, scores)
+        average = self._average(queries, candidates, scores)
         lengths = queries.history.lengths
         ranked = average
         learned = lengths > 0
@@ -149,19 +149,33 @@ class Pipeline:
             ranked = self._with_wish(queries, candidates, ranked)
         return np.where(candidates.valid, ranked, NEVER).astype(np.float32)
 
-    def _average(self, candidates: Candidates, scores: SourceScores) -> FloatArray:
+    def weights_for(self, queries: Queries) -> FloatArray:
+        """Weights of the average; float32 (n, s), rows sum to 1.
+
+        They are learnt from histories. Without one they say nothing, and every source with something to say counts
+        alike: to somebody unknown, what is popular.
+        """
+        unknown = (queries.history.lengths == 0)[:, None]
+        return np.where(unknown, np.float32(1 / len(self.weights)), self.weights).astype(np.float32)
+
+    def _average(self, queries: Queries, candidates: Candidates, scores: SourceScores) -> FloatArray:
         values = normalised(scores.at(candidates.items))
-        return np.asarray(np.einsum("s,snc->nc", self.weights, values), dtype=np.float32)
+        return np.asarray(np.einsum("ns,snc->nc", self.weights_for(queries), values), dtype=np.float32)
 
     def _with_wish(self, queries: Queries, candidates: Candidates, ranked: FloatArray) -> FloatArray:
-        """Order by likeness to the wish first; the ranker has learnt from histories, not from wishes."""
+        """Order by likeness to the wish first; the ranker has learnt from histories, not from wishes.
+
+        A model that cannot read a wish likens it to nothing and has no vote; a wish that none can read changes nothing.
+        """
         assert queries.text is not None  # noqa: S101
         alone = replace(queries, history=queries.history.last(0), candidates=None, excludes=None)
         readers = {name: model for name, model in self.sources.items() if model.abilities.uses_text}
         if not readers:
             return ranked
-        likeness = normalised(ask(readers, alone, self.n_items).at(candidates.items)).mean(axis=0)
-        wished = np.array([bool(text.strip()) for text in queries.text])[:, None]
+        votes = normalised(ask(readers, alone, self.n_items).at(candidates.items))
+        voters = votes.any(axis=2).sum(axis=0)[:, None]
+        likeness = votes.sum(axis=0) / np.maximum(voters, 1)
+        wished = np.array([bool(text.strip()) for text in queries.text])[:, None] & (voters > 0)
         personal = np.where((queries.history.lengths > 0)[:, None], _unit(ranked), 0)
         mixed = self.wish.weight * likeness + (1 - self.wish.weight) * personal
         return np.where(wished, mixed, ranked).astype(np.float32)
@@ -183,7 +197,7 @@ class Pipeline:
     ) -> tuple[IntArray, FloatArray, np.ndarray]:
         """Lists shorter than asked for, continued by the weighted average over the rest of the catalogue."""
         k = min(queries.k, self.n_items)
-        rest = fuse(scores, self.weights)
+        rest = fuse(scores, self.weights_for(queries))
         rows, columns = np.nonzero(items >= 0)
         rest[rows, items[rows, columns]] = NEVER
         tail = _order(rest, np.broadcast_to(np.arange(self.n_items, dtype=np.int32), rest.shape))[:, :k]
