@@ -31,6 +31,10 @@ ENOUGH = 100
 """Fewer questions with a proposed answer teach a ranker nothing; the weighted average ranks then."""
 
 
+def silent(_stage: str, _share: float) -> None:
+    """Progress nobody looks at."""
+
+
 @dataclass
 class Clock:
     """Seconds spent by stage."""
@@ -48,13 +52,31 @@ class Clock:
 
 @dataclass(frozen=True)
 class Assembled:
-    """A fitted pipeline and how it came about."""
+    """A fitted pipeline and how it came about.
+
+    Parameters
+    ----------
+    pipeline
+        Models, weights, ranker.
+    encoder
+        What reads texts; None where the data has none.
+    masks_seen
+        Whether items the asker had are left out of answers.
+    seed, inner
+        As they were given to ``assemble``.
+    notes
+        What was decided on the way, in words.
+    seconds
+        Spent by stage.
+    """
 
     pipeline: Pipeline
     encoder: TextEncoder | None
-    notes: tuple[str, ...]
-    learnt_from: int
     masks_seen: bool
+    seed: int
+    inner: Literal["last", "time"]
+    notes: tuple[str, ...]
+    seconds: Mapping[str, float]
 
 
 def assemble(
@@ -62,8 +84,7 @@ def assemble(
     settings: EngineSettings,
     *,
     seed: int,
-    clock: Clock,
-    progress: Progress,
+    progress: Progress = silent,
     validation: Fold | None = None,
     learn_validation: bool = False,
     inner: Literal["last", "time"] = "last",
@@ -83,7 +104,7 @@ def assemble(
     trees
         A fixed number of trees, no stopping.
     """
-    notes: list[str] = []
+    clock, notes = Clock(), list[str]()
     text = dataset.catalogue.has_text
     masks = settings.masks_seen(dataset) if validation is None else validation.queries.mask_seen
     names = _chosen(dataset, settings, text, masks, notes)
@@ -91,19 +112,19 @@ def assemble(
         with clock.stage("encode"):
             progress("read the catalogue", 0.0)
             encoder = CachedEncoder(_encoder(dataset, settings, notes), VectorCache())
-    content = _fit_content(dataset, names, settings, encoder, clock, progress)
+    content = _fit_content(dataset, names, settings, encoder, clock=clock, progress=progress)
     fold = _inner(dataset, inner)
     fold = replace(fold, queries=replace(fold.queries, mask_seen=masks))
     with clock.stage("fit"):
-        before = _fit_sources(fold.dataset, names, settings, content, seed, lambda share: progress("models", share / 2))
-        full = _fit_sources(dataset, names, settings, content, seed, lambda share: progress("models", 0.5 + share / 2))
+        before = _fit_sources(fold.dataset, names, settings, content, lambda share: progress("models", share / 2))
+        full = _fit_sources(dataset, names, settings, content, lambda share: progress("models", 0.5 + share / 2))
     vectors = _vectors(content)
-    settings_of = {"candidates": settings.candidates, "wish": settings.wish}
     uniform = np.full(len(names), 1 / len(names), dtype=np.float32)
 
     def pipeline(sources: Mapping[str, Scorer[Dataset]], data: Dataset) -> Pipeline:
         facts = ItemFacts.of(data, vectors)
-        return Pipeline(sources, uniform, facts, None, feature_names(tuple(sources), facts), **settings_of)
+        names_of = feature_names(tuple(sources), facts)
+        return Pipeline(sources, uniform, facts, None, names_of, settings.candidates, settings.wish)
 
     with clock.stage("fit"):
         inner_pipeline, finished = pipeline(before, fold.dataset), pipeline(full, dataset)
@@ -116,13 +137,24 @@ def assemble(
         answers = taught.relevant.argmax(axis=1).astype(np.int32)
         weights = learn_weights(values, answers, settings.fusion)
         progress("ranker", 0.0)
-        ranker = _teach(taught, watched, finished.names, settings, seed, trees, learn_validation, notes)
-    return Assembled(replace(finished, weights=weights, ranker=ranker), encoder, tuple(notes), len(taught), masks)
+        ranker = _teach(
+            taught,
+            watched,
+            names=finished.names,
+            settings=settings,
+            seed=seed,
+            trees=trees,
+            learn_validation=learn_validation,
+            notes=notes,
+        )
+    pipeline_taught = replace(finished, weights=weights, ranker=ranker)
+    return Assembled(pipeline_taught, encoder, masks, seed, inner, tuple(notes), clock.seconds)
 
 
 def _teach(
     taught: Examples,
     watched: Examples | None,
+    *,
     names: tuple[str, ...],
     settings: EngineSettings,
     seed: int,
@@ -203,6 +235,7 @@ def _fit_content(
     names: tuple[str, ...],
     settings: EngineSettings,
     encoder: TextEncoder | None,
+    *,
     clock: Clock,
     progress: Progress,
 ) -> dict[str, Scorer[Dataset]]:
@@ -220,7 +253,6 @@ def _fit_sources(
     names: tuple[str, ...],
     settings: EngineSettings,
     content: Mapping[str, Scorer[Dataset]],
-    seed: int,
     progress: Callable[[float], None],
 ) -> dict[str, Scorer[Dataset]]:
     fitted: dict[str, Scorer[Dataset]] = {}

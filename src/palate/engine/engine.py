@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -14,41 +13,27 @@ import xxhash
 from palate.core import Histories, Queries, Rankings, Scorer
 from palate.core.arrays import FloatArray
 from palate.data import Catalogue, Dataset, Fold
-from palate.data.validation import events_frame, items_frame, users_frame
-from palate.engine import explaining
-from palate.engine.answers import Answer, Explanation, Recommendation, Updated
-from palate.engine.assembly import Assembled, Clock, Progress, assemble
+from palate.engine import explaining, storage
+from palate.engine.answers import Answer, Explanation, Updated
+from palate.engine.assembly import Assembled, Progress, assemble, silent
 from palate.engine.live import LiveHistories
 from palate.engine.questions import Told, check_language, question, told
 from palate.engine.settings import EngineSettings
 from palate.engine.shelf import Shelf
-from palate.engine.updating import live_events, with_items
+from palate.engine.updating import Changes, live_events, with_items
 from palate.ranking.pipeline import DiversitySettings, Pipeline
 
 
 class Engine:
     """A fitted recommendation engine. Made by ``Engine.fit`` or ``Engine.load``, never by its constructor."""
 
-    def __init__(
-        self,
-        dataset: Dataset,
-        settings: EngineSettings,
-        assembled: Assembled,
-        *,
-        seed: int = 0,
-        inner: Literal["last", "time"] = "last",
-        timings: Mapping[str, float] | None = None,
-    ) -> None:
-        self.dataset = dataset
-        self.settings = settings
-        self.timings: dict[str, float] = dict(timings or {})
-        self.notes = assembled.notes
-        self._assembled = assembled
-        self._seed, self._inner = seed, inner
+    def __init__(self, dataset: Dataset, settings: EngineSettings, assembled: Assembled) -> None:
+        self.dataset, self.settings, self.assembled = dataset, settings, assembled
+        self.notes, self.timings = assembled.notes, dict(assembled.seconds)
         self._shelf = Shelf.of(dataset.catalogue, assembled.pipeline, settings.rules)
         self._answering, self._changing = threading.RLock(), threading.Lock()
         self._live = LiveHistories(dataset, settings.history)
-        digest = xxhash.xxh3_64(f"{dataset.fingerprint}{settings.model_dump_json()}{seed}".encode())
+        digest = xxhash.xxh3_64(f"{dataset.fingerprint}{settings.model_dump_json()}{assembled.seed}".encode())
         self.version = digest.hexdigest()[:12]
 
     @classmethod
@@ -85,34 +70,30 @@ class Engine:
             The data or the settings do not allow it; the message says why.
         """
         chosen = settings or EngineSettings.preset(preset)
-        clock = Clock()
         assembled = assemble(
             dataset,
             chosen,
             seed=seed,
-            clock=clock,
-            progress=progress or (lambda _stage, _share: None),
+            progress=progress or silent,
             validation=validation,
             learn_validation=learn_validation,
             inner=inner,
         )
-        return cls(dataset, chosen, assembled, seed=seed, inner=inner, timings=clock.seconds)
+        return cls(dataset, chosen, assembled)
 
     def refit(self, dataset: Dataset, progress: Progress | None = None) -> Engine:
         """The same settings, the number of trees included, taught on other data of the same catalogue."""
-        clock = Clock()
-        ranker = self.pipeline.ranker
+        own, ranker = self.assembled, self.pipeline.ranker
         assembled = assemble(
             dataset,
             self.settings,
-            seed=self._seed,
-            clock=clock,
-            progress=progress or (lambda _stage, _share: None),
-            inner=self._inner,
+            seed=own.seed,
+            progress=progress or silent,
+            inner=own.inner,
             trees=None if ranker is None else ranker.trees,
-            encoder=self._assembled.encoder,
+            encoder=own.encoder,
         )
-        return Engine(dataset, self.settings, assembled, seed=self._seed, inner=self._inner, timings=clock.seconds)
+        return Engine(dataset, self.settings, assembled)
 
     @property
     def catalogue(self) -> Catalogue:
@@ -132,12 +113,12 @@ class Engine:
     @property
     def kind(self) -> Literal["text", "features"]:
         """Which branch the data took: texts through the language model, or engineered features."""
-        return "text" if self._assembled.encoder is not None else "features"
+        return "text" if self.assembled.encoder is not None else "features"
 
     @property
     def masks_seen(self) -> bool:
         """Whether items the asker had are left out of answers."""
-        return self._assembled.masks_seen
+        return self.assembled.masks_seen
 
     def rank(self, queries: Queries) -> Rankings:
         """Answer n questions in positions: the one path, for tests and for the web alike."""
@@ -210,7 +191,7 @@ class Engine:
             rankings, source, degraded = shelf.answer(queries, strength)
             if not len(queries.history.items) and queries.text is None:
                 source = "popularity"
-            items = _recommendations(shelf, queries, rankings, language if explain else None)
+            items = explaining.recommendations(shelf, queries, rankings, language if explain else None)
         return Answer(items, degraded, source, self.version, (time.perf_counter() - started) * 1000)
 
     def similar(self, item: str, k: int = 10) -> Answer:
@@ -226,8 +207,8 @@ class Engine:
             shelf = self._shelf
             position = shelf.catalogue.ids.position(item)
             queries = Queries(Histories.of([[position]]), k=min(k, len(shelf.catalogue)))
-            rankings, source, degraded = shelf.answer(queries, DiversitySettings())
-            items = _recommendations(shelf, queries, rankings, None)
+            rankings, source, degraded = shelf.similar(queries)
+            items = explaining.recommendations(shelf, queries, rankings, None)
         return Answer(items, degraded, source, self.version, (time.perf_counter() - started) * 1000)
 
     def explain(
@@ -275,27 +256,22 @@ class Engine:
         PalateError
             The items could not be taken in; the engine goes on with the catalogue it had.
         """
-        of_items = items_frame(items) if _given(items) else None
-        of_users = users_frame(users) if _given(users) else None
-        of_events = events_frame(events, self.dataset.kinds) if _given(events) else None
-        rejected = [row for checked in (of_items, of_users, of_events) if checked for row in checked.refusals()]
+        changes = Changes.of(events, items, users, self.dataset.kinds)
+        rejected, taken = changes.refusals(), 0
         with self._changing:
-            if of_items is not None and of_items.frame.height:
+            if changes.items is not None and changes.n_items:
                 # Read beside the answers, which meanwhile come from the old shelf.
-                self._shelf = with_items(self._shelf, of_items.frame)
-            taken = 0
-            if of_events is not None:
-                by_user, taken, unknown = live_events(of_events, self.catalogue, self.dataset.kinds)
+                self._shelf = with_items(self._shelf, changes.items.frame)
+            if changes.events is not None:
+                by_user, taken, unknown = live_events(changes.events, self.catalogue, self.dataset.kinds)
                 rejected += unknown
                 with self._answering:
                     for user, own in by_user.items():
                         self._live.add(self.known_as(user), own)
-        counts = [0 if checked is None else checked.frame.height for checked in (of_items, of_users)]
-        return Updated(taken, *counts, rejected=tuple(rejected))
+        return Updated(taken, changes.n_items, changes.n_users, tuple(rejected))
 
     def describe(self) -> dict[str, Any]:
         """What this engine is, for pages and logs."""
-        pipeline, ranker = self.pipeline, self.pipeline.ranker
         return {
             "version": self.version,
             "name": self.dataset.name,
@@ -303,12 +279,7 @@ class Engine:
             "items": len(self.catalogue),
             "events": self.dataset.n_events,
             "branch": self.kind,
-            "sources": list(self.sources),
-            "weights": {
-                name: round(float(weight), 4) for name, weight in zip(self.sources, pipeline.weights, strict=True)
-            },
-            "trees": 0 if ranker is None else ranker.trees,
-            "importance": {} if ranker is None else dict(list(ranker.importance().items())[:10]),
+            **self.pipeline.describe(),
             "masks_seen": self.masks_seen,
             "notes": list(self.notes),
             "seconds": {name: round(value, 2) for name, value in self.timings.items()},
@@ -316,9 +287,7 @@ class Engine:
 
     def save(self, folder: str | Path) -> None:
         """Write the engine as a directory, whole or not at all; users are stored under pseudonyms."""
-        from palate.engine.storage import save
-
-        save(self, Path(folder))
+        storage.save(self, Path(folder))
 
     @classmethod
     def load(cls, folder: str | Path) -> Engine:
@@ -329,17 +298,13 @@ class Engine:
         ArtefactError
             The folder is damaged, foreign or of another format; the message says which.
         """
-        from palate.engine.storage import load
-
-        return load(Path(folder))
+        return storage.load(Path(folder))
 
     def known_as(self, user: str) -> str:
         """The id under which this engine knows a user: a loaded engine knows pseudonyms only."""
         if self._live.known(user):
             return user
-        from palate.engine.storage import pseudonym
-
-        other = pseudonym(user)
+        other = storage.pseudonym(user)
         return other if other is not None and self._live.known(other) else user
 
     def _history(self, shelf: Shelf, user: str | None, history: Told | None) -> Histories:
@@ -347,29 +312,3 @@ class Engine:
         if history is not None:
             return told(shelf.catalogue, history)
         return Histories.empty(1) if user is None else self._live.of(self.known_as(user))
-
-
-def _recommendations(
-    shelf: Shelf, queries: Queries, rankings: Rankings, language: str | None
-) -> tuple[Recommendation, ...]:
-    """The one list of an answer in ids, with reasons in a language, without any where None."""
-    items = rankings.row(0)
-    sources = [rankings.proposers(0, rank) for rank in range(len(items))]
-    reasons: Sequence[tuple[explaining.Reason, ...]] = [()] * len(items)
-    if language is not None and len(items):
-        proposers = dict(zip(items.tolist(), sources, strict=True))
-        reasons = explaining.reasons(shelf.pipeline, shelf.catalogue, queries, items, proposers, language)
-    return tuple(
-        Recommendation(
-            shelf.catalogue.ids[item],
-            float(rankings.scores[0, rank]),
-            sources[rank],
-            reasons[rank],
-            shelf.catalogue.properties(item),
-        )
-        for rank, item in enumerate(items.tolist())
-    )
-
-
-def _given(rows: Any) -> bool:
-    return rows is not None and len(rows) > 0

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from palate.core import ExplainsByHistory, FloatArray, IntArray, Queries
+from palate.core import ExplainsByHistory, FloatArray, IntArray, Queries, Rankings
 from palate.data import Catalogue
-from palate.engine.answers import Explanation, Reason
+from palate.engine.answers import Explanation, Reason, Recommendation
+from palate.engine.shelf import Shelf
 from palate.language.terms import is_cjk
 from palate.language.vocabulary import text_terms
 from palate.ranking.candidates import Candidates, propose
@@ -59,11 +60,34 @@ def said(catalogue: Catalogue, position: int, language: str) -> set[str]:
     return {term for text in texts if text for term in text_terms(str(text))}
 
 
+def recommendations(
+    shelf: Shelf, queries: Queries, rankings: Rankings, language: str | None
+) -> tuple[Recommendation, ...]:
+    """The one list of an answer in ids, with reasons in a language, without any where None."""
+    items = rankings.row(0)
+    sources = [rankings.proposers(0, rank) for rank in range(len(items))]
+    told: Sequence[tuple[Reason, ...]] = [()] * len(items)
+    if language is not None and len(items):
+        proposers = dict(zip(items.tolist(), sources, strict=True))
+        told = reasons(shelf.pipeline, shelf.catalogue, queries, items, bits=proposers, language=language)
+    return tuple(
+        Recommendation(
+            shelf.catalogue.ids[item],
+            float(rankings.scores[0, rank]),
+            sources[rank],
+            told[rank],
+            shelf.catalogue.properties(item),
+        )
+        for rank, item in enumerate(items.tolist())
+    )
+
+
 def reasons(
     pipeline: Pipeline,
     catalogue: Catalogue,
     queries: Queries,
     items: IntArray,
+    *,
     bits: Mapping[int, tuple[str, ...]],
     language: str,
 ) -> list[tuple[Reason, ...]]:
@@ -141,13 +165,11 @@ def explain(pipeline: Pipeline, catalogue: Catalogue, queries: Queries, item: in
             for word, weight in _shared_words(pipeline, catalogue, queries, item, language)[:8]
         ],
         features=features,
-        reasons=reasons(pipeline, catalogue, queries, chosen, proposers, language)[0],
+        reasons=reasons(pipeline, catalogue, queries, chosen, bits=proposers, language=language)[0],
     )
 
 
-def _features(
-    pipeline: Pipeline, queries: Queries, table: FloatArray
-) -> tuple[float, float, list[dict[str, Any]]]:
+def _features(pipeline: Pipeline, queries: Queries, table: FloatArray) -> tuple[float, float, list[dict[str, Any]]]:
     """Score, base and contributions; the weighted average's own where it ranks: without a ranker, without a history."""
     if pipeline.ranker is not None and len(queries.history.items):
         shares = pipeline.ranker.contributions(table[None, :])[0]
@@ -215,13 +237,15 @@ def _words(pipeline: Pipeline, catalogue: Catalogue, queries: Queries, item: int
     found = _shared_words(pipeline, catalogue, queries, item, language)
     if not found or found[0][1] < 0.05:
         return []
-    single = [word for word, _ in found if " " not in word]
+    single = [word for word, _ in found if " " not in word and not word.isdigit()]
     # A Chinese word stands for the shorter ones within it.
     words = [word for word in single if not any(word != other and is_cjk(word) and word in other for other in single)]
-    text = (
-        f"Shares the words {', '.join(words[:3])}" if language == "en" else f"共同的词：{'、'.join(words[:3])}"
-    )
-    return [Reason("words", text, min(1.0, found[0][1]))] if words else []
+    if not words:
+        return []
+    english = f"Shares the word{'s' if len(words) > 1 else ''} {', '.join(words[:3])}"
+    return [
+        Reason("words", english if language == "en" else f"共同的词：{'、'.join(words[:3])}", min(1.0, found[0][1]))
+    ]
 
 
 def _because(catalogue: Catalogue, source: int, share: float, language: str) -> Reason:
@@ -242,4 +266,3 @@ def _by_models(names: tuple[str, ...], language: str) -> Reason:
 
 def _distinct(found: list[Reason]) -> list[Reason]:
     return list({reason.text: reason for reason in found}.values())
-

@@ -63,11 +63,7 @@ class LiveHistories:
     def of(self, user: str) -> Histories:
         """One row: what the user did, oldest first: all of training, as the ranker learnt it, and what came since."""
         position = self._dataset.user_ids.get(user)
-        trained = (
-            self._dataset.sequences.take(slice(position, position + 1))
-            if position >= 0
-            else Histories.empty(1)
-        )
+        trained = self._dataset.sequences.take(slice(position, position + 1)) if position >= 0 else Histories.empty(1)
         own = self._events.get(user)
         if not own:
             return trained

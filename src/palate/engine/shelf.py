@@ -17,6 +17,9 @@ from palate.ranking.rules import RuleSettings, allowed, boosts, quota_codes, wit
 _WIDE = 5
 """With quotas, lists this many times as long are ranked first; all of the catalogue only where that is too few."""
 
+_SAME_FOR_ITSELF = frozenset({"repeats"})
+"""Sources that know an item only as itself."""
+
 _logger = logging.getLogger("palate.engine")
 
 
@@ -75,18 +78,47 @@ class Shelf:
         -------
         The list, what answered (``palate``, ``weights`` or ``popularity``), and whether something failed.
         """
-        try:
-            return self.rank(queries, diversity), "weights" if self.pipeline.ranker is None else "palate", False
-        except UsageError:
-            raise
-        except Exception:
-            _logger.warning("the ranking failed; the weighted average answers", exc_info=True)
-        try:
-            plain = replace(self, pipeline=replace(self.pipeline, ranker=None))
-            return plain.rank(queries, diversity), "weights", True
-        except Exception:
-            _logger.warning("the weighted average failed; popularity answers", exc_info=True)
-            return self._popular(queries), "popularity", True
+        usual = "weights" if self.pipeline.ranker is None else "palate"
+        plain = replace(self, pipeline=replace(self.pipeline, ranker=None))
+        return self._first_that_works(
+            queries,
+            (usual, lambda: self.rank(queries, diversity)),
+            ("weights", lambda: plain.rank(queries, diversity)),
+        )
+
+    def similar(self, queries: Queries) -> tuple[Rankings, str, bool]:
+        """What is most like one item each; see ``answer``.
+
+        The learned ranker foresees what comes next, which favours the popular; likeness is for the models to say that
+        compare items, all counting alike.
+        """
+        return self._first_that_works(
+            queries,
+            ("palate", lambda: self._limited(self._ruled(queries), self._likeness.rank)),
+        )
+
+    @cached_property
+    def _likeness(self) -> Pipeline:
+        models = {
+            name: model
+            for name, model in self.pipeline.sources.items()
+            if model.abilities.personal and name not in _SAME_FOR_ITSELF
+        }
+        models = models or dict(self.pipeline.sources)
+        weights = np.full(len(models), 1 / len(models), dtype=np.float32)
+        return replace(self.pipeline, sources=models, weights=weights, ranker=None)
+
+    def _first_that_works(
+        self, queries: Queries, *ways: tuple[str, Callable[[], Rankings]]
+    ) -> tuple[Rankings, str, bool]:
+        for place, (name, way) in enumerate(ways):
+            try:
+                return way(), name, place > 0
+            except UsageError:
+                raise
+            except Exception:
+                _logger.warning("%s failed to answer; the next fallback does", name, exc_info=True)
+        return self._popular(queries), "popularity", True
 
     def _popular(self, queries: Queries) -> Rankings:
         counts = np.tile(self.pipeline.facts.popularity, (len(queries), 1))

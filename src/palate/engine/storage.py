@@ -53,8 +53,8 @@ def save(engine: Engine, folder: Path) -> None:
         "vault": _vault().fingerprint,
         "notes": list(engine.notes),
         "timings": engine.timings,
-        "seed": engine._seed,
-        "inner": engine._inner,
+        "seed": engine.assembled.seed,
+        "inner": engine.assembled.inner,
         "masks_seen": engine.masks_seen,
         "libraries": {name: _version(name) for name in _LIBRARIES},
     }
@@ -107,15 +107,16 @@ def load(folder: Path) -> Engine:
             settings.candidates,
             settings.wish,
         )
-        assembled = Assembled(pipeline, encoder, tuple(manifest["notes"]), 0, bool(manifest["masks_seen"]))
-        engine = Engine(
-            dataset,
-            settings,
-            assembled,
-            seed=int(manifest["seed"]),
-            inner=manifest["inner"],
-            timings=manifest["timings"],
+        assembled = Assembled(
+            pipeline,
+            encoder,
+            bool(manifest["masks_seen"]),
+            int(manifest["seed"]),
+            manifest["inner"],
+            tuple(manifest["notes"]),
+            manifest["timings"],
         )
+        engine = Engine(dataset, settings, assembled)
     except (KeyError, TypeError, ValueError, AttributeError, UsageError, pl.exceptions.PolarsError) as error:
         raise ArtefactError(f"{folder} is not an engine this palate can read ({error}). Train again.") from None
     engine.version = str(manifest["version"])
@@ -153,7 +154,7 @@ def _anonymous(events: pl.DataFrame) -> pl.DataFrame:
 
 
 def _inner(engine: Engine) -> Any:
-    encoder = engine._assembled.encoder
+    encoder = engine.assembled.encoder
     return encoder.encoder if isinstance(encoder, CachedEncoder) else encoder
 
 

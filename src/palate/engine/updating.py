@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from copy import copy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,9 +12,52 @@ import polars as pl
 
 from palate.core import Grows, IntArray, Kinds, PalateError, Scorer
 from palate.data import Catalogue, Dataset
-from palate.data.validation import Checked
+from palate.data.validation import Checked, events_frame, items_frame, users_frame
 from palate.engine.live import LiveEvent
 from palate.engine.shelf import Shelf
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What was given, validated as files are; None where nothing was.
+
+    Parameters
+    ----------
+    events, items, users
+        Canonical rows and those refused.
+    """
+
+    events: Checked | None
+    items: Checked | None
+    users: Checked | None
+
+    @classmethod
+    def of(cls, events: Any, items: Any, users: Any, kinds: Kinds) -> Changes:
+        """Validate everything before anything is taken in.
+
+        Raises
+        ------
+        DataError
+            Something is no table of its kind.
+        """
+        return cls(
+            events_frame(events, kinds) if _given(events) else None,
+            items_frame(items) if _given(items) else None,
+            users_frame(users) if _given(users) else None,
+        )
+
+    @property
+    def n_items(self) -> int:
+        return 0 if self.items is None else self.items.frame.height
+
+    @property
+    def n_users(self) -> int:
+        return 0 if self.users is None else self.users.frame.height
+
+    def refusals(self) -> list[dict[str, Any]]:
+        """Rows that did not pass: ``line`` (from 1), ``reason``, ``row``."""
+        given = (self.items, self.users, self.events)
+        return [row for checked in given if checked is not None for row in checked.refusals()]
 
 
 def with_items(shelf: Shelf, frame: pl.DataFrame) -> Shelf:
@@ -73,8 +116,12 @@ def live_events(
     return dict(by_user), checked.frame.height - len(rejected), rejected
 
 
+def _given(rows: Any) -> bool:
+    return rows is not None and len(rows) > 0
+
+
 def _extended(model: Scorer[Dataset], catalogue: Catalogue, changed: IntArray) -> Scorer[Dataset]:
-    """A model that serves the new catalogue; a shallow copy, because ``extend`` puts new arrays in place of old ones."""
+    """A model that serves the new catalogue, beside the old one: ``extend`` puts new arrays in place of old ones."""
     if not isinstance(model, Grows):
         return model
     own: Any = copy(model)

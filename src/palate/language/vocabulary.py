@@ -48,6 +48,14 @@ class Vocabulary:
         weights = np.log((1 + len(texts)) / (1 + frequencies)) + 1
         return cls(tuple(term for term, _ in kept), weights.astype(np.float32))
 
+    def extended(self, texts: Sequence[str]) -> Vocabulary:
+        """With the terms of texts that came later after the known ones; they weigh what the rarest known term does."""
+        new = sorted({term for text in texts for term in text_terms(text)} - self._index.keys())
+        if not new:
+            return self
+        weights = np.full(len(new), self.weights.max(initial=1.0), dtype=np.float32)
+        return Vocabulary((*self.names, *new), np.concatenate([self.weights, weights]))
+
     def __len__(self) -> int:
         return len(self.names)
 

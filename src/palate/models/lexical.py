@@ -78,7 +78,7 @@ class Lexical:
         return self
 
     def extend(self, catalogue: Catalogue) -> Self:
-        """Take up items that came after the fit (rows beyond those known); the vocabulary stays.
+        """Take up items that came after the fit (rows beyond those known), new words included.
 
         Raises
         ------
@@ -105,13 +105,17 @@ class Lexical:
         if not len(items):
             return self
         texts = _texts(catalogue)
-        vectors = _with_rows(vectors, items, self._vocabulary.matrix([texts[item] for item in items]))
+        read = [texts[item] for item in items]
+        vocabulary = self._vocabulary.extended(read)
+        vectors = sparse.csr_matrix(vectors, copy=True)
+        vectors.resize((vectors.shape[0], len(vocabulary)))
+        vectors = _with_rows(vectors, items, vocabulary.matrix(read))
         most = self.settings.neighbours
         if len(items) * _FEW > vectors.shape[0]:
             matrix = _neighbours(vectors, most)
         else:
             matrix = _neighbours_again(state.matrix, vectors, items, most)
-        self._vectors, self._state = vectors, ItemWeights(matrix, state.decay)
+        self._vocabulary, self._vectors, self._state = vocabulary, vectors, ItemWeights(matrix, state.decay)
         return self
 
     def score(self, queries: Queries) -> FloatArray:
@@ -201,24 +205,24 @@ def _neighbours_again(
 ) -> sparse.csr_matrix:
     """Neighbours after the vectors of a few items came or changed; float32 (n, n) from (m, m), m at most n.
 
-    With new items alone the same as ``_neighbours``, but for exact ties. A neighbour that a changed item pushed out long
-    ago does not come back into the room it leaves.
+    These items find their nearest, and become neighbours of those; between all others nothing changes, so that no known
+    item loses a neighbour to a new one before the next fit.
     """
     n = vectors.shape[0]
     similar = sparse.coo_matrix(vectors[items] @ vectors.T)
-    rows, columns, data = items[similar.row], similar.col, similar.data
-    other = rows != columns
-    scattered = sparse.csr_matrix((data[other], (rows[other], columns[other])), shape=(n, n), dtype=np.float32)
+    other = items[similar.row] != similar.col
+    entries = (similar.data[other], (similar.row[other], similar.col[other]))
+    nearest = strongest_stored(sparse.csr_matrix(entries, shape=similar.shape, dtype=np.float32), neighbours)
+    scattered = _with_rows(sparse.csr_matrix((n, n), dtype=np.float32), items, nearest)
     keep = np.ones(n, dtype=np.float32)
     keep[items] = 0
     others = sparse.diags(keep)
     old = sparse.csr_matrix(matrix, copy=True)
     old.resize((n, n))
-    # What was thought of these items before goes; between two of them the scattered rows say it for both.
+    # What was thought of these items before goes; of two of them, each has its own say.
     both = sparse.csr_matrix(others @ old @ others + scattered + others @ scattered.T, dtype=np.float32)
     both.eliminate_zeros()
-    touched = np.union1d(items, scattered.indices).astype(np.int32)
-    return _with_rows(both, touched, strongest_stored(both[touched], neighbours))
+    return both
 
 
 def _with_rows(matrix: sparse.csr_matrix, rows: IntArray, values: sparse.csr_matrix) -> sparse.csr_matrix:

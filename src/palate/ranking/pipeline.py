@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from pydantic import Field
@@ -76,6 +77,16 @@ class Pipeline:
     @property
     def n_items(self) -> int:
         return len(self.facts.popularity)
+
+    def describe(self) -> dict[str, Any]:
+        """Models, their weights in the average, trees and what they look at most."""
+        ranker = self.ranker
+        return {
+            "sources": list(self.sources),
+            "weights": {name: round(float(own), 4) for name, own in zip(self.sources, self.weights, strict=True)},
+            "trees": 0 if ranker is None else ranker.trees,
+            "importance": {} if ranker is None else dict(list(ranker.importance().items())[:10]),
+        }
 
     def rank(
         self, queries: Queries, diversity: DiversitySettings | None = None, boost: FloatArray | None = None
