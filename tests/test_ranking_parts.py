@@ -14,7 +14,7 @@ from hypothesis.extra.numpy import arrays
 
 from palate.core import FloatArray, Queries
 from palate.core.rankings import NEVER
-from palate.data import Dataset, Fold
+from palate.data import Fold, hold_out_last
 from palate.engine import Engine, EngineSettings, assembly
 from palate.ranking.candidates import CandidateSettings, propose
 from palate.ranking.diversity import diversify
@@ -137,7 +137,7 @@ def test_a_batch_has_the_features_its_questions_have_alone() -> None:
     for row in range(64):
         alone_items, alone = features_of(pipeline, queries.take(slice(row, row + 1)))
         known = (items[row] >= 0) & (items[row] == alone_items[0])
-        assert known.mean() > 0.95
+        assert known.sum() > 0.95 * (items[row] >= 0).sum()
         scored = [place for place, name in enumerate(pipeline.names) if not name.endswith(".rank")]
         np.testing.assert_allclose(together[row][known][:, scored], alone[0][known][:, scored], rtol=1e-3, atol=1e-4)
 
@@ -163,9 +163,7 @@ def test_no_feature_knows_what_was_held_out(monkeypatch: pytest.MonkeyPatch) -> 
     np.testing.assert_array_equal(features, other_features)
 
 
-def test_questions_are_drawn_by_seed(monkeypatch: pytest.MonkeyPatch) -> None:
-    from palate.data import hold_out_last
-
+def test_questions_are_drawn_by_seed() -> None:
     fold = hold_out_last(dataset())
     few, again, other = (sample(fold, 50, seed) for seed in (1, 1, 2))
     assert few.users.tolist() == again.users.tolist() == sorted(few.users.tolist())
@@ -178,4 +176,3 @@ def test_weights_say_nothing_of_people_nobody_knows() -> None:
     weights = pipeline.weights_for(Queries.of([[], [3]]))
     np.testing.assert_allclose(weights[0], 1 / len(pipeline.sources))
     np.testing.assert_array_equal(weights[1], pipeline.weights)
-    assert isinstance(dataset(), Dataset)

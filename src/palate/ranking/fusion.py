@@ -63,7 +63,9 @@ def learn_weights(values: FloatArray, answers: IntArray, settings: FusionSetting
 
     found = minimize(loss, np.ones(s), jac=True, method="L-BFGS-B", bounds=[(0, None)] * s)
     weights = np.maximum(found.x, 0)
-    return np.asarray(weights / max(weights.sum(), 1e-9), dtype=np.float32)
+    if weights.sum() < 1e-6:  # every source misleads: then none leads
+        return np.full(s, 1 / s, dtype=np.float32)
+    return np.asarray(weights / weights.sum(), dtype=np.float32)
 
 
 def fuse(scores: SourceScores, weights: FloatArray) -> FloatArray:
