@@ -30,7 +30,7 @@ def found(model: Scorer[Dataset], fold: Fold) -> np.ndarray:
     """Discounted gain at 10 of each question."""
     answer = model.fit(fold.dataset).recommend(fold.queries)
     hit = answer.items == fold.targets.values[:, None]
-    return (hit / np.log2(np.arange(hit.shape[1]) + 2)).sum(axis=1)
+    return np.asarray((hit / np.log2(np.arange(hit.shape[1]) + 2)).sum(axis=1), dtype=np.float64)
 
 
 @pytest.mark.parametrize(

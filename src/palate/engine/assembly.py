@@ -91,19 +91,19 @@ def assemble(
         with clock.stage("encode"):
             progress("read the catalogue", 0.0)
             encoder = CachedEncoder(_encoder(dataset, settings, notes), VectorCache())
-    content = _fit_content(dataset, names, settings, encoder, clock, progress)
+    content = _fit_content(dataset, names, settings, encoder, clock=clock, progress=progress)
     fold = _inner(dataset, inner)
     fold = replace(fold, queries=replace(fold.queries, mask_seen=masks))
     with clock.stage("fit"):
-        before = _fit_sources(fold.dataset, names, settings, content, seed, lambda share: progress("models", share / 2))
-        full = _fit_sources(dataset, names, settings, content, seed, lambda share: progress("models", 0.5 + share / 2))
+        before = _fit_sources(fold.dataset, names, settings, content, lambda share: progress("models", share / 2))
+        full = _fit_sources(dataset, names, settings, content, lambda share: progress("models", 0.5 + share / 2))
     vectors = _vectors(content)
-    settings_of = {"candidates": settings.candidates, "wish": settings.wish}
     uniform = np.full(len(names), 1 / len(names), dtype=np.float32)
 
     def pipeline(sources: Mapping[str, Scorer[Dataset]], data: Dataset) -> Pipeline:
         facts = ItemFacts.of(data, vectors)
-        return Pipeline(sources, uniform, facts, None, feature_names(tuple(sources), facts), **settings_of)
+        names = feature_names(tuple(sources), facts)
+        return Pipeline(sources, uniform, facts, None, names, candidates=settings.candidates, wish=settings.wish)
 
     with clock.stage("fit"):
         inner_pipeline, finished = pipeline(before, fold.dataset), pipeline(full, dataset)
@@ -116,7 +116,16 @@ def assemble(
         answers = taught.relevant.argmax(axis=1).astype(np.int32)
         weights = learn_weights(values, answers, settings.fusion)
         progress("ranker", 0.0)
-        ranker = _teach(taught, watched, finished.names, settings, seed, trees, learn_validation, notes)
+        ranker = _teach(
+            taught,
+            watched,
+            finished.names,
+            settings,
+            seed=seed,
+            trees=trees,
+            learn_validation=learn_validation,
+            notes=notes,
+        )
     return Assembled(replace(finished, weights=weights, ranker=ranker), encoder, tuple(notes), len(taught), masks)
 
 
@@ -125,6 +134,7 @@ def _teach(
     watched: Examples | None,
     names: tuple[str, ...],
     settings: EngineSettings,
+    *,
     seed: int,
     trees: int | None,
     learn_validation: bool,
@@ -203,6 +213,7 @@ def _fit_content(
     names: tuple[str, ...],
     settings: EngineSettings,
     encoder: TextEncoder | None,
+    *,
     clock: Clock,
     progress: Progress,
 ) -> dict[str, Scorer[Dataset]]:
@@ -220,7 +231,6 @@ def _fit_sources(
     names: tuple[str, ...],
     settings: EngineSettings,
     content: Mapping[str, Scorer[Dataset]],
-    seed: int,
     progress: Callable[[float], None],
 ) -> dict[str, Scorer[Dataset]]:
     fitted: dict[str, Scorer[Dataset]] = {}

@@ -12,20 +12,18 @@ from typing import Any, Literal, Self
 import numpy as np
 import xxhash
 
-from palate.core import Histories, IntArray, Queries, Ragged, Rankings, Scorer, UnknownIdError, UsageError
+from palate.core import Histories, Queries, Ragged, Rankings, Scorer, UsageError
 from palate.core.arrays import FloatArray
 from palate.data import Catalogue, Dataset, Fold
-from palate.data.filters import matches
 from palate.data.validation import events_frame, items_frame, users_frame
 from palate.engine import explaining
-from palate.engine.answers import Answer, Explanation, Recommendation, Updated
+from palate.engine.answers import Answer, Explanation, Updated
+from palate.engine.asking import Wishes, check_language, question, told_history
 from palate.engine.assembly import Assembled, Clock, Progress, assemble
-from palate.engine.live import LiveEvent, LiveHistories
+from palate.engine.live import LiveHistories, read_events
 from palate.engine.settings import EngineSettings
 from palate.ranking.pipeline import DiversitySettings, Pipeline
-from palate.ranking.rules import allowed, boosts, quota_codes, within_quota
-
-LANGUAGES = ("en", "zh")
+from palate.ranking.rules import allowed, boosts, kept_to_quotas, quota_codes
 
 
 class Engine:
@@ -189,15 +187,19 @@ class Engine:
             Something else makes no sense; the message says what.
         """
         started = time.perf_counter()
-        _check_language(language)
+        check_language(language)
         with self._lock:
-            queries = self._queries(user, k, history, text, filter, exclude, candidates, context)
+            wishes = Wishes(k, text, filter, exclude, candidates, context)
+            own = self._history(user, history)
+            queries = question(self.catalogue, own, wishes, mask_seen=self.masks_seen)
             strength = self.settings.diversity
             if diversity is not None:
                 strength = DiversitySettings(strength=diversity, depth=strength.depth)
             rankings, degraded = self._rank_or_fall_back(queries, strength)
             source = self._answered_by(queries, degraded)
-            items = self._recommendations(queries, rankings, explain, language)
+            items = explaining.recommendations(
+                self._pipeline, self.catalogue, queries, rankings, language=language if explain else None
+            )
         return Answer(items, degraded, source, self.version, (time.perf_counter() - started) * 1000)
 
     def similar(self, item: str, k: int = 10) -> Answer:
@@ -213,7 +215,7 @@ class Engine:
             position = self.catalogue.ids.position(item)
             queries = self._ruled(Queries(Histories.of([[position]]), k=min(k, len(self.catalogue))))
             rankings = self._pipeline.rank(queries)
-            items = self._recommendations(queries, rankings, False, "en")
+            items = explaining.recommendations(self._pipeline, self.catalogue, queries, rankings)
         return Answer(items, False, "palate", self.version, (time.perf_counter() - started) * 1000)
 
     def explain(
@@ -232,11 +234,11 @@ class Engine:
         UnknownIdError
             An item is not in the catalogue.
         """
-        _check_language(language)
+        check_language(language)
         with self._lock:
             position = self.catalogue.ids.position(item)
-            queries = self._queries(user, 1, history, text, None, (), None, None)
-            queries = replace(queries, mask_seen=False, candidates=None)
+            own = self._history(user, history)
+            queries = question(self.catalogue, own, Wishes(k=1, text=text), mask_seen=False)
             return explaining.explain(self._pipeline, self.catalogue, queries, position, language)
 
     def update(self, events: Any = None, items: Any = None, users: Any = None) -> Updated:
@@ -324,17 +326,8 @@ class Engine:
         if not quotas:
             return self._pipeline.rank(queries, diversity, self._boost)
         wide = self._pipeline.rank(replace(queries, k=queries.k * 5), diversity, self._boost)
-        fits = np.ones(wide.items.shape, dtype=bool)
-        for quota in quotas:
-            fits &= within_quota(wide.items, quota_codes(self.catalogue, quota), quota.at_most)
-        order = np.argsort(~fits, axis=1, kind="stable")[:, : queries.k]
-        kept = np.take_along_axis(fits, order, axis=1)
-        return Rankings(
-            np.where(kept, np.take_along_axis(wide.items, order, axis=1), -1).astype(np.int32),
-            np.where(kept, np.take_along_axis(wide.scores, order, axis=1), -np.inf).astype(np.float32),
-            np.take_along_axis(wide.sources, order, axis=1),
-            wide.names,
-        )
+        codes = [(quota_codes(self.catalogue, quota), quota.at_most) for quota in quotas]
+        return kept_to_quotas(wide, codes, queries.k)
 
     def _rank_or_fall_back(self, queries: Queries, diversity: DiversitySettings) -> tuple[Rankings, bool]:
         """The full answer; the weighted average's, marked as degraded, where the ranker fails."""
@@ -368,77 +361,11 @@ class Engine:
         rows = [np.concatenate([queries.excludes[row], out]) for row in range(len(queries))]
         return replace(queries, excludes=Ragged.of(rows))
 
-    def _queries(
-        self,
-        user: str | None,
-        k: int,
-        history: Sequence[str | Mapping[str, Any]] | None,
-        text: str,
-        conditions: Mapping[str, Any] | None,
-        exclude: Sequence[str],
-        candidates: Sequence[str] | None,
-        context: Mapping[str, Any] | None,
-    ) -> Queries:
-        ids = self.catalogue.ids
+    def _history(self, user: str | None, history: Sequence[str | Mapping[str, Any]] | None) -> Histories:
+        """One row: what the caller told, else what is known of the user, else nothing."""
         if history is not None:
-            own = self._told(history)
-        elif user is not None:
-            own = self._live.of(self.known_as(user))
-        else:
-            own = Histories.empty(1)
-        allowed_items: IntArray | None = None
-        if conditions:
-            allowed_items = np.nonzero(matches(self.catalogue, conditions))[0].astype(np.int32)
-        if candidates is not None:
-            named = ids.positions(candidates)
-            if (named < 0).any():
-                unknown = candidates[int(np.nonzero(named < 0)[0][0])]
-                raise UnknownIdError(f"candidates: unknown item {unknown!r}")
-            allowed_items = named if allowed_items is None else np.intersect1d(named, allowed_items)
-        context = context or {}
-        when = context.get("when")
-        place = (context.get("lat"), context.get("lon"))
-        return Queries(
-            own,
-            k=k,
-            mask_seen=self.masks_seen,
-            candidates=None if allowed_items is None else Ragged.of([allowed_items]),
-            excludes=Ragged.of([ids.positions(exclude)]) if exclude else None,
-            text=(text,) if text.strip() else None,
-            when=np.array([time.time() if when is None else float(when)]),
-            where=None if None in place else np.array([place], dtype=np.float64),
-            session=np.array([context["session"]], dtype=np.int32) if "session" in context else None,
-        )
-
-    def _told(self, history: Sequence[str | Mapping[str, Any]]) -> Histories:
-        """A history in the caller's words; one row."""
-        names = [entry if isinstance(entry, str) else str(entry["item_id"]) for entry in history]
-        times = [np.nan if isinstance(entry, str) else _seconds(entry.get("timestamp")) for entry in history]
-        items = self.catalogue.ids.positions(names)
-        if (items < 0).any():
-            raise UnknownIdError(f"history: unknown item {names[int(np.nonzero(items < 0)[0][0])]!r}")
-        return Histories.of([items], [np.array(times)]).last(self.settings.history)
-
-    def _recommendations(
-        self, queries: Queries, rankings: Rankings, explain: bool, language: str
-    ) -> tuple[Recommendation, ...]:
-        items = rankings.row(0)
-        sources = {int(item): rankings.proposers(0, rank) for rank, item in enumerate(items)}
-        told = (
-            explaining.reasons(self._pipeline, self.catalogue, queries, items, sources, language)
-            if explain and len(items)
-            else [()] * len(items)
-        )
-        return tuple(
-            Recommendation(
-                self.catalogue.ids[int(item)],
-                float(rankings.scores[0, rank]),
-                sources[int(item)],
-                told[rank],
-                self.catalogue.properties(int(item)),
-            )
-            for rank, item in enumerate(items)
-        )
+            return told_history(self.catalogue, history, self.settings.history)
+        return Histories.empty(1) if user is None else self._live.of(self.known_as(user))
 
     def _grow(self, catalogue: Catalogue) -> None:
         """Serve a catalogue with new or changed items."""
@@ -456,34 +383,8 @@ class Engine:
 
     def _take(self, frame: Any, rejected: list[dict[str, Any]]) -> int:
         """Live events into histories; returns how many were taken."""
-        kinds = self.dataset.kinds
-        taken = 0
-        by_user: dict[str, list[LiveEvent]] = {}
-        for row in frame.iter_rows(named=True):
-            position = -1 if row.get("item_id") is None else self.catalogue.ids.get(row["item_id"])
-            if row.get("item_id") is not None and position < 0:
-                rejected.append({"line": 0, "reason": f"unknown item {row['item_id']!r}", "row": row})
-                continue
-            taken += 1
-            kind = kinds.position(row["kind"])
-            weight = float(kinds.weights[kind])
-            if position >= 0 and weight > 0:
-                event = LiveEvent(position, float(row["timestamp"]), kind, weight)
-                by_user.setdefault(self.known_as(row["user_id"]), []).append(event)
+        by_user, unknown = read_events(frame, self.catalogue, self.dataset.kinds)
+        rejected += unknown
         for user, events in by_user.items():
-            self._live.add(user, events)
-        return taken
-
-
-def _seconds(value: Any) -> float:
-    if value is None:
-        return float("nan")
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        raise UsageError(f"history: timestamp {value!r} is not a number of seconds") from None
-
-
-def _check_language(language: str) -> None:
-    if language not in LANGUAGES:
-        raise UsageError(f"language {language!r}: reasons are written in {' and '.join(LANGUAGES)}")
+            self._live.add(self.known_as(user), events)
+        return int(frame.height) - len(unknown)

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from palate.core import ExplainsByHistory, FloatArray, IntArray, Queries
+from palate.core import ExplainsByHistory, FloatArray, IntArray, Queries, Rankings
 from palate.core.rankings import NEVER
 from palate.data import Catalogue
-from palate.engine.answers import Explanation, Reason
+from palate.engine.answers import Explanation, Reason, Recommendation
 from palate.ranking.candidates import Candidates, propose
 from palate.ranking.pipeline import Pipeline
 from palate.ranking.sources import ask
@@ -47,11 +47,33 @@ def title(catalogue: Catalogue, position: int, language: str) -> str:
     return str(own.get(f"title_{language}") or own.get("title") or own["item_id"])
 
 
+def recommendations(
+    pipeline: Pipeline, catalogue: Catalogue, queries: Queries, rankings: Rankings, *, language: str | None = None
+) -> tuple[Recommendation, ...]:
+    """The list of one question as the caller sees it, with reasons where a language for them is named."""
+    items = rankings.row(0)
+    proposers = {int(item): rankings.proposers(0, rank) for rank, item in enumerate(items)}
+    told: list[tuple[Reason, ...]] = [()] * len(items)
+    if language is not None and len(items):
+        told = reasons(pipeline, catalogue, queries, items, bits=proposers, language=language)
+    return tuple(
+        Recommendation(
+            catalogue.ids[item],
+            float(rankings.scores[0, rank]),
+            proposers[item],
+            told[rank],
+            catalogue.properties(item),
+        )
+        for rank, item in enumerate(items.tolist())
+    )
+
+
 def reasons(
     pipeline: Pipeline,
     catalogue: Catalogue,
     queries: Queries,
     items: IntArray,
+    *,
     bits: Mapping[int, tuple[str, ...]],
     language: str,
 ) -> list[tuple[Reason, ...]]:
@@ -126,7 +148,7 @@ def explain(pipeline: Pipeline, catalogue: Catalogue, queries: Queries, item: in
         history=_history(pipeline, catalogue, queries, chosen, language),
         words=[{"word": word, "weight": weight} for word, weight in _shared_words(pipeline, queries, item)],
         features=features,
-        reasons=reasons(pipeline, catalogue, queries, chosen, proposers, language)[0],
+        reasons=reasons(pipeline, catalogue, queries, chosen, bits=proposers, language=language)[0],
     )
 
 

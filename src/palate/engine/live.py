@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import polars as pl
 
-from palate.core import Histories
-from palate.data import Dataset
+from palate.core import Histories, Kinds
+from palate.data import Catalogue, Dataset
 
 MOST_USERS = 200_000
 """Users with live events that are remembered; the one longest silent is forgotten first."""
@@ -79,3 +81,23 @@ class LiveHistories:
             np.concatenate([trained.weights, np.array([event.weight for event in own], dtype=np.float32)]),
         )
         return joined.last(self._most)
+
+
+def read_events(
+    frame: pl.DataFrame, catalogue: Catalogue, kinds: Kinds
+) -> tuple[dict[str, list[LiveEvent]], list[dict[str, Any]]]:
+    """Validated rows as events of interest by user, and refusals of those with items nobody has mentioned."""
+    by_user: dict[str, list[LiveEvent]] = {}
+    unknown: list[dict[str, Any]] = []
+    for row in frame.iter_rows(named=True):
+        item = row.get("item_id")
+        position = -1 if item is None else catalogue.ids.get(item)
+        if item is not None and position < 0:
+            unknown.append({"line": 0, "reason": f"unknown item {item!r}", "row": row})
+            continue
+        kind = kinds.position(row["kind"])
+        weight = float(kinds.weights[kind])
+        if position >= 0 and weight > 0:
+            event = LiveEvent(position, float(row["timestamp"]), kind, weight)
+            by_user.setdefault(row["user_id"], []).append(event)
+    return by_user, unknown

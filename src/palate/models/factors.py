@@ -43,7 +43,7 @@ def shares(vectors: FloatArray, history: Histories, decay: float, items: IntArra
     answer = np.zeros((len(history.items), len(items)), dtype=np.float32)
     known = np.nonzero(history.items < len(vectors))[0]
     weights = event_weights(known_events(history, len(vectors)), decay)
-    weights = weights / max(float(weights.sum()), np.finfo(np.float32).tiny)
+    weights = weights / np.maximum(weights.sum(), np.finfo(np.float32).tiny)
     columns = np.nonzero((items >= 0) & (items < len(vectors)))[0]
     block = vectors[history.items[known]] @ vectors[items[columns]].T
     answer[np.ix_(known, columns)] = weights[:, None] * block

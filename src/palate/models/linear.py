@@ -8,17 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import ClassVar, Protocol
 
 import numpy as np
 from scipy import sparse
 
-from palate.core import FloatArray, Histories, IntArray, NotFittedError, Queries, Rankings, Scorer, top_k
+from palate.core import FloatArray, Histories, IntArray, NotFittedError, Queries, Rankings, top_k
 from palate.core.artefact import pack_sparse, unpack_sparse
 from palate.core.ragged import take_rows
 from palate.core.recommender import Arrays
 
 BATCH = 512
 """Questions scored at once: 512 rows over 12,000 items are 25 MB of float32."""
+
+
+class Scores(Protocol):
+    """As much of a scorer as its lists are made from, whatever it was fitted on."""
+
+    name: ClassVar[str]
+
+    def score(self, queries: Queries) -> FloatArray: ...
 
 
 @dataclass(frozen=True)
@@ -113,7 +122,7 @@ def weighted_rows(matrix: sparse.csr_matrix, history: Histories, weights: FloatA
     return sums.reshape(n, width).astype(np.float32)
 
 
-def recommend_in_batches(model: Scorer[object], queries: Queries, size: int = BATCH) -> Rankings:
+def recommend_in_batches(model: Scores, queries: Queries, size: int = BATCH) -> Rankings:
     """Lists from a scorer's scores, a bounded number of dense rows at a time."""
     parts = [top_k(model.score(batch), batch, model.name) for batch in queries.batches(size)]
     return parts[0] if len(parts) == 1 else Rankings.concatenate(parts)

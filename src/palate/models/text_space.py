@@ -67,7 +67,7 @@ class TextSpace:
 
     def project(self, raw: FloatArray) -> FloatArray:
         """Encoder vectors (n, d) in these directions, rows of length 1; zeros stay zeros; float32 (n, dimensions)."""
-        known = raw.any(axis=1)[:, None]
+        known = raw.any(axis=1, keepdims=True)
         return unit_rows(np.where(known, (raw - self.mean) @ self.projection, np.float32(0)))
 
     def arrays(self) -> Arrays:

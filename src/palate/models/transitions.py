@@ -1,8 +1,8 @@
 """What follows what: distance-decayed counts of ordered pairs.
 
 The family of pair-count transition models (PCTM). ``C[i, j]`` adds ``distance ** -distance_power`` for every time j
-came after i in a history, and a share ``backward`` of that for the other direction. Counts are damped by popularity on both
-sides and pressed through a logarithm::
+came after i in a history, and a share ``backward`` of that for the other direction. Counts are damped by popularity on
+both sides and pressed through a logarithm::
 
     W[i, j] = log(1 + C[i, j] / (n_i ** source_power * n_j ** target_power * damping))
 

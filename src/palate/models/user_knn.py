@@ -145,9 +145,9 @@ class UserKNN:
             own = self._squares
             if settings.similarity == "pearson":
                 sums = np.asarray(asked.sum(axis=1), dtype=np.float32)
-                similar = similar - sums * self._sums / n_items
-                squares = squares - sums**2 / n_items
-                own = own - self._sums**2 / n_items
+                similar = similar - sums * self._sums / np.float32(n_items)
+                squares = squares - sums**2 / np.float32(n_items)
+                own = own - self._sums**2 / np.float32(n_items)
             similar = similar / np.sqrt(np.maximum(squares * own, np.finfo(np.float32).tiny))
             similar = np.where(shared, np.maximum(similar, 0.0), 0.0)
         if settings.shrinkage:

@@ -259,9 +259,9 @@ def _affinity(codes: IntArray, n_codes: int, queries: Queries, items: IntArray) 
     own = codes[history.items]
     flat = (history.rows.astype(np.int64)[:, None] * n_codes + own)[own >= 0]
     spread = np.broadcast_to(weights[:, None], own.shape)[own >= 0]
-    mix = np.bincount(flat, weights=spread, minlength=len(history) * n_codes).reshape(len(history), n_codes)
+    sums = np.bincount(flat, weights=spread, minlength=len(history) * n_codes).reshape(len(history), n_codes)
     total = np.bincount(history.rows, weights=weights, minlength=len(history))
-    mix = mix / np.maximum(total, 1e-9)[:, None]
+    mix = sums / np.maximum(total, 1e-9)[:, None]
     theirs = codes[items]
     shares = mix[np.arange(len(history))[:, None, None], np.maximum(theirs, 0)] * (theirs >= 0)
     return np.asarray(shares.sum(axis=2) / np.maximum((theirs >= 0).sum(axis=2), 1), dtype=np.float32)

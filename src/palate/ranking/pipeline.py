@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from palate.core import FloatArray, IntArray, Queries, Rankings, Settings
@@ -179,8 +180,8 @@ class Pipeline:
         return np.take_along_axis(head, chosen, axis=1)
 
     def _filled(
-        self, queries: Queries, scores: SourceScores, items: IntArray, values: FloatArray, bits: IntArray
-    ) -> tuple[IntArray, FloatArray, np.ndarray]:
+        self, queries: Queries, scores: SourceScores, items: IntArray, values: FloatArray, bits: NDArray[np.uint32]
+    ) -> tuple[IntArray, FloatArray, NDArray[np.uint32]]:
         """Lists shorter than asked for, continued by the weighted average over the rest of the catalogue."""
         k = min(queries.k, self.n_items)
         rest = fuse(scores, self.weights)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from pydantic import Field
 
-from palate.core import BoolArray, FloatArray, IntArray, Settings, UsageError
+from palate.core import BoolArray, FloatArray, IntArray, Rankings, Settings, UsageError
 from palate.data import Catalogue
 from palate.data.filters import matches
 
@@ -104,3 +104,18 @@ def within_quota(items: IntArray, codes: IntArray, at_most: int) -> BoolArray:
     same = (values[:, :, None] == values[:, None, :]) & (values >= 0)[:, :, None]
     earlier = np.tril(np.ones((items.shape[1], items.shape[1]), dtype=bool), -1)
     return np.asarray((same & earlier).sum(axis=2) < at_most)
+
+
+def kept_to_quotas(wide: Rankings, quotas: Sequence[tuple[IntArray, int]], k: int) -> Rankings:
+    """The first k of lists that keep to every quota, given as codes of items and how many of each are let in."""
+    fits = np.ones(wide.items.shape, dtype=bool)
+    for codes, at_most in quotas:
+        fits &= within_quota(wide.items, codes, at_most)
+    order = np.argsort(~fits, axis=1, kind="stable")[:, :k]
+    kept = np.take_along_axis(fits, order, axis=1)
+    return Rankings(
+        np.where(kept, np.take_along_axis(wide.items, order, axis=1), -1).astype(np.int32),
+        np.where(kept, np.take_along_axis(wide.scores, order, axis=1), -np.inf).astype(np.float32),
+        np.take_along_axis(wide.sources, order, axis=1),
+        wide.names,
+    )
