@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from palate.core import FloatArray, IntArray, Settings
-from palate.core.rankings import select
+from palate.core.rankings import positive
 from palate.ranking.sources import SourceScores
 
 
@@ -55,23 +55,32 @@ class Candidates:
 
 
 def propose(scores: SourceScores, settings: CandidateSettings) -> Candidates:
-    """The union of the sources' top lists, best fused first.
+    """The union of the sources' top lists, best fused first; the lower item wins an exact tie.
 
     A source proposes only items it has evidence for (a score above 0).
     """
     n, n_items = scores.dense[0].shape
-    depth = min(settings.per_source, n_items)
-    fused = np.zeros((n, n_items), dtype=np.float32)
-    bits = np.zeros((n, n_items), dtype=np.uint32)
-    gain = (1.0 / (settings.rank_offset + np.arange(depth))).astype(np.float32)
-    rows = np.arange(n)[:, None]
+    total = min(settings.total, n_items)
+    fused = np.zeros(n * n_items, dtype=np.float32)
+    bits = np.zeros(n * n_items, dtype=np.uint32)
+    gain = (1.0 / (settings.rank_offset + np.arange(settings.per_source))).astype(np.float32)
+    proposed = []
     for position, (_, dense) in enumerate(scores):
-        top = select(dense, depth)
-        proposed = np.take_along_axis(dense, top, axis=1) > 0
-        fused[rows, top] += gain * proposed
-        bits[rows, top] |= proposed.astype(np.uint32) << np.uint32(position)
-    items = select(fused, settings.total)
-    best = np.take_along_axis(fused, items, axis=1)
-    chosen = np.take_along_axis(bits, items, axis=1)
-    items[best == 0] = -1
+        cells, ranks = positive(dense, settings.per_source)
+        fused[cells] += gain[ranks]
+        bits[cells] |= np.uint32(1 << position)
+        proposed.append(cells)
+    # Few cells of many are touched: only they are looked at from here on.
+    cells = np.sort(np.concatenate(proposed))
+    cells = cells[np.diff(cells, prepend=-1) > 0]
+    rows = cells // n_items
+    order = np.lexsort((-fused[cells], rows))
+    rank = np.arange(len(cells)) - np.searchsorted(rows, np.arange(n))[rows]
+    kept, place = cells[order[rank < total]], rank[rank < total]
+    row = kept // n_items
+    items = np.full((n, total), -1, dtype=np.int32)
+    best, chosen = np.zeros((n, total), dtype=np.float32), np.zeros((n, total), dtype=np.uint32)
+    items[row, place] = kept - row * n_items
+    best[row, place] = fused[kept]
+    chosen[row, place] = bits[kept]
     return Candidates(items, best, chosen)
