@@ -1,4 +1,4 @@
-"""Regenerate the tables of docs/results.md: every data set, every protocol it allows, tuned single models beside palate.
+"""Regenerate the tables of docs/results.md: every data set, every protocol it allows, tuned models beside palate.
 
 A cell is one run of ``palate evaluate`` in a process of its own; its JSON is kept, so that a second run goes on where
 the first one stopped::
@@ -104,7 +104,7 @@ def _rows(protocol: str, found: dict[str, Any]) -> str:
         if comparison["best_single"] and comparison["measure"] == "ndcg@10":
             low, high = comparison["relative_ci95"]
             lines.append(
-                f"palate against {comparison['baseline']} (the single collaborative model best on validation), NDCG@10: "
+                f"palate against {comparison['baseline']} (the collaborative model best on validation), NDCG@10: "
                 f"{comparison['relative']:+.1%} ({low:+.1%} to {high:+.1%}), paired.\n"
             )
     return "\n".join(lines)

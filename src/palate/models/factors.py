@@ -15,6 +15,9 @@ from palate.models.linear import event_weights, known_events
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
     """Run ``implicit`` as it wants to be run: with threads of its own and none of BLAS (it warns otherwise)."""
+    # Only libraries that are loaded by now are limited, and these bring their own BLAS.
+    import implicit.cpu.als
+    import implicit.cpu.bpr  # noqa: F401
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(limits=1, user_api="blas"):

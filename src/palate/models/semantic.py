@@ -38,7 +38,7 @@ class SemanticSettings(Settings):
         What a wish in words is worth relative to the whole history.
     """
 
-    dimensions: int = Field(default=384, ge=1)
+    dimensions: int = Field(default=256, ge=1)
     whitening: float = Field(default=1.0, ge=0, le=1)
     remove: int = Field(default=0, ge=0)
     decay: float = Field(default=0.6, gt=0, le=1)
@@ -53,7 +53,7 @@ class SemanticSettings(Settings):
             cls(whitening=0.5),
             cls(whitening=0.0),
             cls(remove=2),
-            cls(dimensions=256),
+            cls(dimensions=384),
             cls(dimensions=128),
         )
 
