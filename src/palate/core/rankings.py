@@ -187,7 +187,7 @@ def _select_by_blocks(scores: FloatArray, k: int) -> IntArray | None:
     if len(reached) > scores.size // 8:
         return None
     cells, _ = _best_first(scores, reached, k)
-    return (cells % scores.shape[1]).reshape(len(scores), k).astype(np.int32)
+    return np.asarray(cells % scores.shape[1], dtype=np.int32).reshape(len(scores), k)
 
 
 def top_k(scores: FloatArray, queries: Queries, name: str) -> Rankings:
