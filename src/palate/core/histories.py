@@ -62,7 +62,7 @@ class Histories:
 
     @property
     def lengths(self) -> Int64Array:
-        return np.diff(self.indptr)
+        return self.indptr[1:] - self.indptr[:-1]
 
     @property
     def rows(self) -> IntArray:
