@@ -83,6 +83,12 @@ class Histories:
         indptr, flat = take_rows(self.indptr, rows)
         return Histories(indptr, self.items[flat], self.times[flat], self.kinds[flat], self.weights[flat])
 
+    def between(self, starts: Int64Array, stops: Int64Array) -> Histories:
+        """One row for each pair of offsets into the events: those from ``start`` up to before ``stop``."""
+        indptr = offsets_of(stops - starts)
+        flat = np.arange(indptr[-1]) + np.repeat(starts - indptr[:-1], stops - starts)
+        return Histories(indptr, self.items[flat], self.times[flat], self.kinds[flat], self.weights[flat])
+
     def last(self, n: int) -> Histories:
         """At most the newest n events of every row."""
         keep = self.ages < n

@@ -7,7 +7,7 @@ same explanation: what each event added.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 import numpy as np
@@ -162,8 +162,3 @@ def need(state: ItemWeights | None, name: str) -> ItemWeights:
     if state is None:
         raise NotFittedError(f"{name} was asked before it was fitted; call fit(dataset) or restore(arrays) first")
     return state
-
-
-def with_decay(state: ItemWeights, decay: float) -> ItemWeights:
-    """The same weights under another decay: no second fit is needed to try one."""
-    return replace(state, decay=decay)

@@ -170,8 +170,8 @@ def _features(
     prices = catalogue.prices
     known = ~np.isnan(prices)
     level = (np.log1p(np.maximum(np.where(known, prices, 0), 0)) - price_scale[0]) / price_scale[1]
-    numbers = np.stack([np.where(known, level, 0), known, np.ones(n)], axis=1).astype(np.float32)
-    return np.concatenate([text, member, numbers], axis=1)
+    price = np.stack([np.where(known, level, 0), known, np.ones(n)], axis=1)
+    return np.concatenate([text, member, price], axis=1).astype(np.float32)
 
 
 def _rhythm(moments: Moments) -> FloatArray:

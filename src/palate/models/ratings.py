@@ -148,7 +148,7 @@ def _check(ratings: Ratings, users: IntArray, items: IntArray) -> None:
 def _deviations(values: FloatArray, groups: IntArray, n: int, damping: float) -> FloatArray:
     sums = np.bincount(groups, weights=values, minlength=n)
     counts = np.bincount(groups, minlength=n)
-    return np.asarray(sums / np.maximum(counts + damping, np.finfo(np.float32).tiny), dtype=np.float32)
+    return np.asarray(sums / np.maximum(counts + damping, 1e-30), dtype=np.float32)
 
 
 def _residuals(ratings: Ratings, baseline: Baseline) -> sparse.csr_matrix:

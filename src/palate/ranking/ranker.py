@@ -31,6 +31,10 @@ class RankerSettings(Settings):
         Trees without gain on the stopping questions before training ends.
     questions
         At most this many questions are learnt from.
+    questions_each
+        At most this many of them from one user.
+    threads
+        0 = as many as there are cores.
     """
 
     trees: int = Field(default=300, ge=1)
@@ -42,6 +46,7 @@ class RankerSettings(Settings):
     truncation: int = Field(default=20, ge=1)
     patience: int = Field(default=40, ge=1)
     questions: int = Field(default=40_000, ge=100)
+    questions_each: int = Field(default=8, ge=1)
     threads: int = Field(default=0, ge=0)
 
 
