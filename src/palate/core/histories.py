@@ -57,12 +57,25 @@ class Histories:
         """n histories in which nothing happened."""
         return cls.of([[] for _ in range(n)])
 
+    @classmethod
+    def concatenate(cls, parts: Sequence[Histories]) -> Histories:
+        """Several histories, or groups of them, as one group in this order."""
+        if len(parts) == 1:
+            return parts[0]
+        return cls(
+            offsets_of(np.concatenate([part.lengths for part in parts])),
+            np.concatenate([part.items for part in parts]),
+            np.concatenate([part.times for part in parts]),
+            np.concatenate([part.kinds for part in parts]),
+            np.concatenate([part.weights for part in parts]),
+        )
+
     def __len__(self) -> int:
         return len(self.indptr) - 1
 
     @property
     def lengths(self) -> Int64Array:
-        return np.diff(self.indptr)
+        return self.indptr[1:] - self.indptr[:-1]
 
     @property
     def rows(self) -> IntArray:

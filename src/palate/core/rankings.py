@@ -14,7 +14,7 @@ NEVER = np.float32(-np.inf)
 """The score of an item that must not be answered."""
 
 _BLOCK = 64
-"""Scores whose maximum is looked at before they are."""
+"""Scores whose maximum is looked at before they are. They lie evenly apart, so that maxima are taken a row at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +170,7 @@ def _floor(scores: FloatArray, k: int) -> FloatArray | None:
     blocks = m // _BLOCK
     if blocks < 2 * k:
         return None
-    tops = scores[:, : blocks * _BLOCK].reshape(n, blocks, _BLOCK).max(axis=2)
+    tops = scores[:, : blocks * _BLOCK].reshape(n, _BLOCK, blocks).max(axis=1)
     floor: FloatArray = np.partition(tops, blocks - k, axis=1)[:, blocks - k, None]
     return floor
 

@@ -192,15 +192,22 @@ class Engine:
             wishes = Wishes(k, text, filter, exclude, candidates, context)
             own = self._history(user, history)
             queries = question(self.catalogue, own, wishes, mask_seen=self.masks_seen)
-            strength = self.settings.diversity
-            if diversity is not None:
-                strength = DiversitySettings(strength=diversity, depth=strength.depth)
-            rankings, degraded = self._rank_or_fall_back(queries, strength)
-            source = self._answered_by(queries, degraded)
-            items = explaining.recommendations(
-                self._pipeline, self.catalogue, queries, rankings, language=language if explain else None
-            )
-        return Answer(items, degraded, source, self.version, (time.perf_counter() - started) * 1000)
+            return self._answers(queries, started, diversity, language if explain else None)[0]
+
+    def recommend_many(
+        self, users: Sequence[str | None], k: int = 10, *, diversity: float | None = None
+    ) -> list[Answer]:
+        """What ``recommend`` answers to each of these users (None: nobody in particular), worked out together.
+
+        Several times faster than one by one: the catalogue is read once for all of them.
+        """
+        started = time.perf_counter()
+        if not users:
+            return []
+        with self._lock:
+            histories = Histories.concatenate([self._history(user, None) for user in users])
+            when = np.full(len(users), time.time())
+            return self._answers(Queries(histories, k=k, mask_seen=self.masks_seen, when=when), started, diversity)
 
     def similar(self, item: str, k: int = 10) -> Answer:
         """Items most like one item: by what is chosen with it and by what it says.
@@ -320,6 +327,24 @@ class Engine:
         other = pseudonym(user)
         return other if other is not None and self._live.known(other) else user
 
+    def _answers(
+        self, queries: Queries, started: float, diversity: float | None, language: str | None = None
+    ) -> list[Answer]:
+        """Ranked, named and, where a language is given, explained; ``started`` is when the asker began to wait."""
+        strength = self.settings.diversity
+        if diversity is not None:
+            strength = DiversitySettings(strength=diversity, depth=strength.depth)
+        rankings, degraded = self._rank_or_fall_back(queries, strength)
+        found = [
+            explaining.recommendations(self._pipeline, self.catalogue, queries, rankings, row=row, language=language)
+            for row in range(len(queries))
+        ]
+        took = (time.perf_counter() - started) * 1000
+        return [
+            Answer(items, degraded, self._answered_by(queries, row, degraded), self.version, took)
+            for row, items in enumerate(found)
+        ]
+
     def _rank(self, queries: Queries, diversity: DiversitySettings) -> Rankings:
         queries = self._ruled(queries)
         quotas = self.settings.rules.quotas
@@ -339,8 +364,8 @@ class Engine:
             plain = replace(self._pipeline, ranker=None)
             return plain.rank(self._ruled(queries)), True
 
-    def _answered_by(self, queries: Queries, degraded: bool) -> str:
-        if not queries.history.lengths[0] and not (queries.text and queries.text[0].strip()):
+    def _answered_by(self, queries: Queries, row: int, degraded: bool) -> str:
+        if not queries.history.lengths[row] and not (queries.text and queries.text[row].strip()):
             return "popularity"
         return "weights" if degraded or self._pipeline.ranker is None else "palate"
 

@@ -48,18 +48,25 @@ def title(catalogue: Catalogue, position: int, language: str) -> str:
 
 
 def recommendations(
-    pipeline: Pipeline, catalogue: Catalogue, queries: Queries, rankings: Rankings, *, language: str | None = None
+    pipeline: Pipeline,
+    catalogue: Catalogue,
+    queries: Queries,
+    rankings: Rankings,
+    *,
+    row: int = 0,
+    language: str | None = None,
 ) -> tuple[Recommendation, ...]:
-    """The list of one question as the caller sees it, with reasons where a language for them is named."""
-    items = rankings.row(0)
-    proposers = {int(item): rankings.proposers(0, rank) for rank, item in enumerate(items)}
+    """The list of one of the questions as the caller sees it, with reasons where a language for them is named."""
+    items = rankings.row(row)
+    proposers = {item: rankings.proposers(row, rank) for rank, item in enumerate(items.tolist())}
     told: list[tuple[Reason, ...]] = [()] * len(items)
     if language is not None and len(items):
-        told = reasons(pipeline, catalogue, queries, items, bits=proposers, language=language)
+        own = queries if len(queries) == 1 else queries.take(slice(row, row + 1))
+        told = reasons(pipeline, catalogue, own, items, bits=proposers, language=language)
     return tuple(
         Recommendation(
             catalogue.ids[item],
-            float(rankings.scores[0, rank]),
+            float(rankings.scores[row, rank]),
             proposers[item],
             told[rank],
             catalogue.properties(item),

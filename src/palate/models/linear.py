@@ -114,9 +114,8 @@ def weighted_rows(matrix: sparse.csr_matrix, history: Histories, weights: FloatA
     known = (items < matrix.shape[0]) & (weights != 0)
     if not known.all():
         rows, items, weights = rows[known], items[known], weights[known]
-    indptr = matrix.indptr.astype(np.int64, copy=False)
-    offsets, flat = take_rows(indptr, items)
-    lengths = np.diff(offsets)
+    offsets, flat = take_rows(matrix.indptr, items)
+    lengths = offsets[1:] - offsets[:-1]
     cells = matrix.indices[flat] + np.repeat(rows.astype(np.int64) * width, lengths)
     sums = np.bincount(cells, weights=matrix.data[flat] * np.repeat(weights, lengths), minlength=n * width)
     return sums.reshape(n, width).astype(np.float32)

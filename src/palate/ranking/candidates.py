@@ -60,27 +60,30 @@ def propose(scores: SourceScores, settings: CandidateSettings) -> Candidates:
     A source proposes only items it has evidence for (a score above 0).
     """
     n, n_items = scores.dense[0].shape
-    total = min(settings.total, n_items)
-    fused = np.zeros(n * n_items, dtype=np.float32)
-    bits = np.zeros(n * n_items, dtype=np.uint32)
-    gain = (1.0 / (settings.rank_offset + np.arange(settings.per_source))).astype(np.float32)
+    total, depth, n_sources = min(settings.total, n_items), settings.per_source, len(scores.names)
     proposed = []
     for position, (_, dense) in enumerate(scores):
-        cells, ranks = positive(dense, settings.per_source)
-        fused[cells] += gain[ranks]
-        bits[cells] |= np.uint32(1 << position)
-        proposed.append(cells)
-    # Few cells of many are touched: only they are looked at from here on.
-    cells = np.sort(np.concatenate(proposed))
-    cells = cells[np.diff(cells, prepend=-1) > 0]
+        cells, ranks = positive(dense, depth)
+        proposed.append((cells * n_sources + position) * depth + ranks)
+    # A cell, a source and a rank in one number: a sort brings together what speaks for the same item.
+    entries = np.sort(np.concatenate(proposed))
+    everything, ranks = entries // depth, entries % depth
+    cells, positions = everything // n_sources, everything % n_sources
+    first = np.diff(cells, prepend=-1) > 0
+    group = np.cumsum(first) - 1
+    cells = cells[first]
+    fused, bits = np.zeros(len(cells), dtype=np.float32), np.zeros(len(cells), dtype=np.uint32)
+    gain = (1.0 / (settings.rank_offset + np.arange(depth))).astype(np.float32)
+    np.add.at(fused, group, gain[ranks])
+    np.bitwise_or.at(bits, group, np.uint32(1) << positions.astype(np.uint32))
     rows = cells // n_items
-    order = np.lexsort((-fused[cells], rows))
-    rank = np.arange(len(cells)) - np.searchsorted(rows, np.arange(n))[rows]
-    kept, place = cells[order[rank < total]], rank[rank < total]
-    row = kept // n_items
+    order = np.lexsort((-fused, rows))
+    place = np.arange(len(cells)) - np.searchsorted(rows, np.arange(n))[rows]
+    order, place = order[place < total], place[place < total]
+    row = rows[order]
     items = np.full((n, total), -1, dtype=np.int32)
     best, chosen = np.zeros((n, total), dtype=np.float32), np.zeros((n, total), dtype=np.uint32)
-    items[row, place] = kept - row * n_items
-    best[row, place] = fused[kept]
-    chosen[row, place] = bits[kept]
+    items[row, place] = cells[order] - row * n_items
+    best[row, place] = fused[order]
+    chosen[row, place] = bits[order]
     return Candidates(items, best, chosen)

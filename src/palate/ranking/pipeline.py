@@ -139,13 +139,13 @@ class Pipeline:
 
     def _score_candidates(self, queries: Queries, candidates: Candidates, scores: SourceScores) -> FloatArray:
         """The learned score where there is a history to judge by, the weighted average elsewhere; float32 (n, c)."""
-        average = self._average(candidates, scores)
-        lengths = queries.history.lengths
-        ranked = average
-        learned = lengths > 0
-        if self.ranker is not None and learned.any():
-            learnt = self.ranker.score(self.features(queries, candidates, scores))
-            ranked = np.where(learned[:, None], learnt, average)
+        learned = queries.history.lengths > 0
+        if self.ranker is None or not learned.any():
+            ranked = self._average(candidates, scores)
+        else:
+            ranked = self.ranker.score(self.features(queries, candidates, scores))
+            if not learned.all():
+                ranked = np.where(learned[:, None], ranked, self._average(candidates, scores))
         if queries.text is not None and any(queries.text):
             ranked = self._with_wish(queries, candidates, ranked)
         return np.where(candidates.valid, ranked, NEVER).astype(np.float32)

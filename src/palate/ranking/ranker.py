@@ -12,6 +12,10 @@ from pydantic import Field
 from palate.core import BoolArray, FloatArray, Settings
 
 
+_ENOUGH_FOR_THREADS = 64
+"""Questions whose scoring takes longer than waking other threads for it."""
+
+
 class RankerSettings(Settings):
     """Of the boosted trees.
 
@@ -95,7 +99,7 @@ class Ranker:
     def score(self, features: FloatArray) -> FloatArray:
         """Scores of candidates; float32 (n, c) from float32 (n, c, f)."""
         n, c, f = features.shape
-        threads = 1 if n < 8 else 0
+        threads = 1 if n < _ENOUGH_FOR_THREADS else 0
         flat = self._booster.predict(features.reshape(n * c, f), num_threads=threads)
         return np.asarray(flat, dtype=np.float32).reshape(n, c)
 
