@@ -88,7 +88,8 @@ class Explanation:
     item
         External id.
     score
-        The ranker's score: ``base`` plus the sum of the features' contributions, exactly.
+        The ranker's score, the weighted average's where it ranks: ``base`` plus the sum of the features' contributions,
+        exactly. Boosts of the shop and a wish in words come on top.
     base
         The ranker's expected score.
     sources

@@ -31,6 +31,10 @@ ENOUGH = 100
 """Fewer questions with a proposed answer teach a ranker nothing; the weighted average ranks then."""
 
 
+def silent(_stage: str, _share: float) -> None:
+    """Progress nobody looks at."""
+
+
 @dataclass
 class Clock:
     """Seconds spent by stage."""
@@ -48,13 +52,31 @@ class Clock:
 
 @dataclass(frozen=True)
 class Assembled:
-    """A fitted pipeline and how it came about."""
+    """A fitted pipeline and how it came about.
+
+    Parameters
+    ----------
+    pipeline
+        Models, weights, ranker.
+    encoder
+        What reads texts; None where the data has none.
+    masks_seen
+        Whether items the asker had are left out of answers.
+    seed, inner
+        As they were given to ``assemble``.
+    notes
+        What was decided on the way, in words.
+    seconds
+        Spent by stage.
+    """
 
     pipeline: Pipeline
     encoder: TextEncoder | None
-    notes: tuple[str, ...]
-    learnt_from: int
     masks_seen: bool
+    seed: int
+    inner: Literal["last", "time"]
+    notes: tuple[str, ...]
+    seconds: Mapping[str, float]
 
 
 def assemble(
@@ -62,8 +84,7 @@ def assemble(
     settings: EngineSettings,
     *,
     seed: int,
-    clock: Clock,
-    progress: Progress,
+    progress: Progress = silent,
     validation: Fold | None = None,
     learn_validation: bool = False,
     inner: Literal["last", "time"] = "last",
@@ -83,7 +104,7 @@ def assemble(
     trees
         A fixed number of trees, no stopping.
     """
-    notes: list[str] = []
+    clock, notes = Clock(), list[str]()
     text = dataset.catalogue.has_text
     masks = settings.masks_seen(dataset) if validation is None else validation.queries.mask_seen
     names = _chosen(dataset, settings, text, masks, notes)
@@ -102,8 +123,8 @@ def assemble(
 
     def pipeline(sources: Mapping[str, Scorer[Dataset]], data: Dataset) -> Pipeline:
         facts = ItemFacts.of(data, vectors)
-        names = feature_names(tuple(sources), facts)
-        return Pipeline(sources, uniform, facts, None, names, candidates=settings.candidates, wish=settings.wish)
+        names_of = feature_names(tuple(sources), facts)
+        return Pipeline(sources, uniform, facts, None, names_of, settings.candidates, settings.wish)
 
     with clock.stage("fit"):
         inner_pipeline, finished = pipeline(before, fold.dataset), pipeline(full, dataset)
@@ -119,22 +140,23 @@ def assemble(
         ranker = _teach(
             taught,
             watched,
-            finished.names,
-            settings,
+            names=finished.names,
+            settings=settings,
             seed=seed,
             trees=trees,
             learn_validation=learn_validation,
             notes=notes,
         )
-    return Assembled(replace(finished, weights=weights, ranker=ranker), encoder, tuple(notes), len(taught), masks)
+    pipeline_taught = replace(finished, weights=weights, ranker=ranker)
+    return Assembled(pipeline_taught, encoder, masks, seed, inner, tuple(notes), clock.seconds)
 
 
 def _teach(
     taught: Examples,
     watched: Examples | None,
+    *,
     names: tuple[str, ...],
     settings: EngineSettings,
-    *,
     seed: int,
     trees: int | None,
     learn_validation: bool,

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from palate.core import ExplainsByHistory, FloatArray, IntArray, Queries, Rankings
-from palate.core.rankings import NEVER
 from palate.data import Catalogue
 from palate.engine.answers import Explanation, Reason, Recommendation
+from palate.engine.shelf import Shelf
+from palate.language.terms import is_cjk
+from palate.language.vocabulary import text_terms
 from palate.ranking.candidates import Candidates, propose
 from palate.ranking.pipeline import Pipeline
 from palate.ranking.sources import ask
 
 _MODELS = {
     "en": {
+        "repeats": "what you come back to",
         "transitions": "what usually comes next",
         "item_knn": "what is chosen together",
         "ease": "what goes together",
@@ -28,6 +31,7 @@ _MODELS = {
         "popularity": "popular now",
     },
     "zh": {
+        "repeats": "你常回来选的",
         "transitions": "接下来常被选择",
         "item_knn": "常被一起选择",
         "ease": "搭配出现",
@@ -47,29 +51,33 @@ def title(catalogue: Catalogue, position: int, language: str) -> str:
     return str(own.get(f"title_{language}") or own.get("title") or own["item_id"])
 
 
+def said(catalogue: Catalogue, position: int, language: str) -> set[str]:
+    """Terms of an item's naming texts in a language; of the texts it has where there are none in that language."""
+    own = catalogue.properties(position)
+    texts = [own.get(f"{name}_{language}") or own.get(name) for name in ("title", "brand", "category")]
+    if not texts[0]:
+        texts.append(own.get("description"))
+    return {term for text in texts if text for term in text_terms(str(text))}
+
+
 def recommendations(
-    pipeline: Pipeline,
-    catalogue: Catalogue,
-    queries: Queries,
-    rankings: Rankings,
-    *,
-    row: int = 0,
-    language: str | None = None,
+    shelf: Shelf, queries: Queries, rankings: Rankings, language: str | None, *, row: int = 0
 ) -> tuple[Recommendation, ...]:
-    """The list of one of the questions as the caller sees it, with reasons where a language for them is named."""
+    """The list of one of the questions in ids, with reasons in a language, without any where None."""
     items = rankings.row(row)
-    proposers = {item: rankings.proposers(row, rank) for rank, item in enumerate(items.tolist())}
-    told: list[tuple[Reason, ...]] = [()] * len(items)
+    sources = [rankings.proposers(row, rank) for rank in range(len(items))]
+    told: Sequence[tuple[Reason, ...]] = [()] * len(items)
     if language is not None and len(items):
+        proposers = dict(zip(items.tolist(), sources, strict=True))
         own = queries if len(queries) == 1 else queries.take(slice(row, row + 1))
-        told = reasons(pipeline, catalogue, own, items, bits=proposers, language=language)
+        told = reasons(shelf.pipeline, shelf.catalogue, own, items, bits=proposers, language=language)
     return tuple(
         Recommendation(
-            catalogue.ids[item],
+            shelf.catalogue.ids[item],
             float(rankings.scores[row, rank]),
-            proposers[item],
+            sources[rank],
             told[rank],
-            catalogue.properties(item),
+            shelf.catalogue.properties(item),
         )
         for rank, item in enumerate(items.tolist())
     )
@@ -101,7 +109,7 @@ def reasons(
             if shares[event] >= 0.15:
                 source = int(history[event])
                 found.append(_because(catalogue, source, float(shares[event]), language))
-        found += _words(pipeline, queries, item, language)
+        found += _words(pipeline, catalogue, queries, item, language)
         if queries.text is not None and queries.text[0].strip():
             wish = "Matches what you asked for" if language == "en" else "符合你的描述"
             found.insert(0, Reason("wish", wish, 1.0))
@@ -144,7 +152,7 @@ def explain(pipeline: Pipeline, catalogue: Catalogue, queries: Queries, item: in
         for place, name in enumerate(names)
     }
     table = pipeline.features(queries, candidates, scores)[0, column]
-    score, base, features = _features(pipeline, table)
+    score, base, features = _features(pipeline, queries, table)
     chosen = np.array([item], dtype=np.int32)
     proposers = {item: tuple(name for name in names if sources[name]["proposed"])}
     return Explanation(
@@ -153,23 +161,26 @@ def explain(pipeline: Pipeline, catalogue: Catalogue, queries: Queries, item: in
         base=base,
         sources=sources,
         history=_history(pipeline, catalogue, queries, chosen, language),
-        words=[{"word": word, "weight": weight} for word, weight in _shared_words(pipeline, queries, item)],
+        words=[
+            {"word": word, "weight": weight}
+            for word, weight in _shared_words(pipeline, catalogue, queries, item, language)[:8]
+        ],
         features=features,
         reasons=reasons(pipeline, catalogue, queries, chosen, bits=proposers, language=language)[0],
     )
 
 
-def _features(pipeline: Pipeline, table: FloatArray) -> tuple[float, float, list[dict[str, Any]]]:
-    """Score, base and contributions; the weighted average's own where no ranker was learnt."""
-    if pipeline.ranker is not None:
+def _features(pipeline: Pipeline, queries: Queries, table: FloatArray) -> tuple[float, float, list[dict[str, Any]]]:
+    """Score, base and contributions; the weighted average's own where it ranks: without a ranker, without a history."""
+    if pipeline.ranker is not None and len(queries.history.items):
         shares = pipeline.ranker.contributions(table[None, :])[0]
         rows = list(zip(pipeline.names, table.tolist(), shares[:-1].tolist(), strict=True))
         base = float(shares[-1])
     else:
         by_name = dict(zip(pipeline.names, table.tolist(), strict=True))
         rows = [
-            (f"{name}.share", by_name[f"{name}.share"], float(weight) * by_name[f"{name}.share"])
-            for name, weight in zip(pipeline.sources, pipeline.weights, strict=True)
+            (f"{name}.share", by_name[f"{name}.share"], weight * by_name[f"{name}.share"])
+            for name, weight in zip(pipeline.sources, pipeline.weights_for(queries)[0].tolist(), strict=True)
         ]
         base = 0.0
     rows.sort(key=lambda row: -abs(row[2]))
@@ -212,23 +223,30 @@ def _history(
     return rows
 
 
-def _shared_words(pipeline: Pipeline, queries: Queries, item: int) -> list[tuple[str, float]]:
+def _shared_words(
+    pipeline: Pipeline, catalogue: Catalogue, queries: Queries, item: int, language: str
+) -> list[tuple[str, float]]:
+    """Terms shared with history and wish, those that the item's texts in this language hold; strongest first."""
     lexical: Any = pipeline.sources.get("lexical")
     if lexical is None or item >= lexical.n_items:
         return []
-    found: list[tuple[str, float]] = lexical.words(queries, item)
-    return found
+    own = said(catalogue, item, language)
+    return [(word, weight) for word, weight in lexical.words(queries, item, 100) if word in own]
 
 
-def _words(pipeline: Pipeline, queries: Queries, item: int, language: str) -> list[Reason]:
-    found = _shared_words(pipeline, queries, item)
+def _words(pipeline: Pipeline, catalogue: Catalogue, queries: Queries, item: int, language: str) -> list[Reason]:
+    found = _shared_words(pipeline, catalogue, queries, item, language)
     if not found or found[0][1] < 0.05:
         return []
-    words = [word for word, _ in found if " " not in word][:3]
+    single = [word for word, _ in found if " " not in word and not word.isdigit()]
+    # A Chinese word stands for the shorter ones within it.
+    words = [word for word in single if not any(word != other and is_cjk(word) and word in other for other in single)]
     if not words:
         return []
-    text = f"Shares the words {', '.join(words)}" if language == "en" else f"共同的词：{'、'.join(words)}"
-    return [Reason("words", text, min(1.0, found[0][1]))]
+    english = f"Shares the word{'s' if len(words) > 1 else ''} {', '.join(words[:3])}"
+    return [
+        Reason("words", english if language == "en" else f"共同的词：{'、'.join(words[:3])}", min(1.0, found[0][1]))
+    ]
 
 
 def _because(catalogue: Catalogue, source: int, share: float, language: str) -> Reason:
@@ -249,8 +267,3 @@ def _by_models(names: tuple[str, ...], language: str) -> Reason:
 
 def _distinct(found: list[Reason]) -> list[Reason]:
     return list({reason.text: reason for reason in found}.values())
-
-
-def never(score: float) -> bool:
-    """Whether a score says that the item must not be answered."""
-    return bool(score == NEVER)

@@ -61,7 +61,7 @@ class EngineSettings(Settings):
     ease_items
         EASE inverts an items x items matrix; with more items than this it is left out of the sources.
     history
-        Newest events of an asker that are looked at.
+        Newest events of an asker since training that are remembered.
     """
 
     sources: tuple[str, ...] = FAST

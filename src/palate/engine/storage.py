@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from palate.core import ArtefactError, Ids, Kind, Kinds
+from palate.core import ArtefactError, Ids, Kind, Kinds, UsageError
 from palate.core.artefact import Artefact, read, write
 from palate.data import Catalogue, Dataset
 from palate.engine.assembly import TEXT_SOURCES, Assembled, build_model
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from palate.engine.engine import Engine
 
 KIND = "engine"
+_KEPT = ("user", "item", "time", "kind", "weight", "value", "quantity", "price", "currency", "dwell")
+"""Columns of events an engine needs to answer and to describe people."""
 _LIBRARIES = ("numpy", "scipy", "polars", "torch", "lightgbm", "implicit")
 
 
@@ -51,8 +53,8 @@ def save(engine: Engine, folder: Path) -> None:
         "vault": _vault().fingerprint,
         "notes": list(engine.notes),
         "timings": engine.timings,
-        "seed": engine._seed,
-        "inner": engine._inner,
+        "seed": engine.assembled.seed,
+        "inner": engine.assembled.inner,
         "masks_seen": engine.masks_seen,
         "libraries": {name: _version(name) for name in _LIBRARIES},
     }
@@ -63,7 +65,7 @@ def save(engine: Engine, folder: Path) -> None:
             arrays,
             {} if ranker is None else {"ranker.txt": ranker.model},
             {
-                "events": _without_words(dataset.events).to_arrow(),
+                "events": _anonymous(dataset.events).to_arrow(),
                 "users": pl.DataFrame({"user_id": _pseudonyms(dataset.user_ids)}).to_arrow(),
                 "items": engine.catalogue.frame.to_arrow(),
             },
@@ -105,16 +107,17 @@ def load(folder: Path) -> Engine:
             settings.candidates,
             settings.wish,
         )
-        assembled = Assembled(pipeline, encoder, tuple(manifest["notes"]), 0, bool(manifest["masks_seen"]))
-        engine = Engine(
-            dataset,
-            settings,
-            assembled,
-            seed=int(manifest["seed"]),
-            inner=manifest["inner"],
-            timings=manifest["timings"],
+        assembled = Assembled(
+            pipeline,
+            encoder,
+            bool(manifest["masks_seen"]),
+            int(manifest["seed"]),
+            manifest["inner"],
+            tuple(manifest["notes"]),
+            manifest["timings"],
         )
-    except (KeyError, TypeError, ValueError, pl.exceptions.PolarsError) as error:
+        engine = Engine(dataset, settings, assembled)
+    except (KeyError, TypeError, ValueError, AttributeError, UsageError, pl.exceptions.PolarsError) as error:
         raise ArtefactError(f"{folder} is not an engine this palate can read ({error}). Train again.") from None
     engine.version = str(manifest["version"])
     return engine
@@ -145,13 +148,13 @@ def _pseudonyms(ids: Ids) -> list[str]:
     return [name if name.startswith("p_") and len(name) == 34 else vault.pseudonym(name) for name in ids.names]
 
 
-def _without_words(events: pl.DataFrame) -> pl.DataFrame:
-    """Events without what people wrote: an engine does not need it to answer."""
-    return events.drop([name for name in ("text",) if name in events.columns])
+def _anonymous(events: pl.DataFrame) -> pl.DataFrame:
+    """Events without what people wrote, and without names of visits and baskets or places that lead back to them."""
+    return events.select(name for name in _KEPT if name in events.columns)
 
 
 def _inner(engine: Engine) -> Any:
-    encoder = engine._assembled.encoder
+    encoder = engine.assembled.encoder
     return encoder.encoder if isinstance(encoder, CachedEncoder) else encoder
 
 

@@ -48,6 +48,13 @@ def terms_of_word(word: str) -> list[str]:
     return [word, *(edged[i : i + 3] for i in range(len(edged) - 2))]
 
 
+def words_within(word: str) -> list[str]:
+    """Shorter Chinese words of two letters and more that the dictionary finds in one: 咖啡 in 咖啡粉."""
+    if len(word) < 3 or not is_cjk(word):
+        return []
+    return [part for part in _segmenter().cut_for_search(word, HMM=False) if 1 < len(part) < len(word)]
+
+
 def is_cjk(word: str) -> bool:
     """Whether a word begins with a Chinese, Japanese or Korean letter."""
     return _IS_CJK.match(word) is not None

@@ -6,19 +6,25 @@ this one explains itself word by word.
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar, Self
 
 import numpy as np
 from pydantic import Field
 from scipy import sparse
 
-from palate.core import Abilities, FloatArray, IntArray, Queries, Rankings, Settings
+from palate.core import Abilities, FloatArray, IntArray, Queries, Rankings, Settings, UsageError
 from palate.core.recommender import Arrays
 from palate.data import Catalogue, Dataset
 from palate.language.vocabulary import Vocabulary
 from palate.models.linear import ItemWeights, event_weights, need, recommend_in_batches, row_blocks, strongest
+from palate.models.similarity import strongest_stored
 
 _CELLS = 16_000_000
+_FEW = 4
+"""Where more than one item in so many is new or changed, all neighbours are looked for again."""
+_NAMING = re.compile(r"(title|brand|category)(_[a-z]{2,3})?")
+"""Columns that name an item, in any language (``title_zh``)."""
 
 
 class LexicalSettings(Settings):
@@ -72,23 +78,44 @@ class Lexical:
         return self
 
     def extend(self, catalogue: Catalogue) -> Self:
-        """Take up items that came after the fit (rows beyond those known); the vocabulary stays.
+        """Take up items that came after the fit (rows beyond those known), new words included.
 
-        New rows get neighbours among all items, and each becomes a neighbour of those.
+        Raises
+        ------
+        UsageError
+            The catalogue is shorter than the known one, so it is not the same one grown.
+        """
+        known = self.n_items
+        if len(catalogue) < known:
+            raise UsageError(f"a catalogue of {len(catalogue):,} items cannot extend one of {known:,}; fit again")
+        return self.reread(catalogue, np.arange(known, len(catalogue), dtype=np.int32))
+
+    def reread(self, catalogue: Catalogue, items: IntArray) -> Self:
+        """Read the texts of some items, new or changed, again: they and their neighbours find each other anew.
+
+        Old arrays are left as they are, so a shallow copy made before goes on as before.
+
+        Parameters
+        ----------
+        items
+            int32 positions; new ones are all there are beyond the known ones.
         """
         state, vectors = need(self._state, self.name), self._vectors
         assert vectors is not None and self._vocabulary is not None  # noqa: S101
-        added = self._vocabulary.matrix(_texts(catalogue)[state.n_items :])
-        n = state.n_items + added.shape[0]
-        everything = sparse.csr_matrix(sparse.vstack([vectors, added]), dtype=np.float32)
-        similar = sparse.csr_matrix(added @ everything.T, dtype=np.float32)
-        similar[np.arange(added.shape[0]), np.arange(state.n_items, n)] = 0
-        similar.eliminate_zeros()
-        old = sparse.csr_matrix(state.matrix, copy=True)
-        old.resize((state.n_items, n))
-        incoming = sparse.csr_matrix(similar.T, dtype=np.float32)[: state.n_items]
-        matrix = sparse.csr_matrix(sparse.vstack([old + incoming, similar]), dtype=np.float32)
-        self._vectors, self._state = everything, ItemWeights(matrix, state.decay)
+        if not len(items):
+            return self
+        texts = _texts(catalogue)
+        read = [texts[item] for item in items]
+        vocabulary = self._vocabulary.extended(read)
+        vectors = sparse.csr_matrix(vectors, copy=True)
+        vectors.resize((vectors.shape[0], len(vocabulary)))
+        vectors = _with_rows(vectors, items, vocabulary.matrix(read))
+        most = self.settings.neighbours
+        if len(items) * _FEW > vectors.shape[0]:
+            matrix = _neighbours(vectors, most)
+        else:
+            matrix = _neighbours_again(state.matrix, vectors, items, most)
+        self._vocabulary, self._vectors, self._state = vocabulary, vectors, ItemWeights(matrix, state.decay)
         return self
 
     def score(self, queries: Queries) -> FloatArray:
@@ -123,7 +150,7 @@ class Lexical:
         known = history.items < self.n_items
         weights = event_weights(history, self.settings.decay)[known]
         wanted = sparse.csr_matrix(weights[None, :]) @ self._vectors[history.items[known]]
-        if queries.text is not None and queries.text[0]:
+        if queries.text is not None and queries.text[0].strip():
             wanted = wanted + self.settings.text_weight * self._vocabulary.matrix(queries.text)
         shared = sparse.csr_matrix(sparse.csr_matrix(wanted).multiply(self._vectors[item]))
         order = np.argsort(-shared.data, kind="stable")[:most]
@@ -146,18 +173,19 @@ class Lexical:
 
 
 def _texts(catalogue: Catalogue) -> list[str]:
-    """Title, brand and the innermost category: what names an item."""
+    """Title, brand and the innermost category in every language there is: what names an item."""
     import polars as pl
 
-    columns = [name for name in ("title", "brand", "category") if catalogue.column(name) is not None]
+    columns = [name for name in catalogue.frame.columns if _NAMING.fullmatch(name)]
+    columns.sort(key=lambda name: ("title", "brand", "category").index(name.partition("_")[0]))
     if "title" not in columns and catalogue.column("description") is not None:
         columns.insert(0, "description")
     if not columns:
         return [""] * len(catalogue)
-    parts = [
-        pl.col(name).cast(pl.String).str.split(" > ").list.last() if name == "category" else pl.col(name)
-        for name in columns
-    ]
+    parts = []
+    for name in columns:
+        text = pl.col(name).cast(pl.String, strict=False)
+        parts.append(text.str.split(" > ").list.last() if name.startswith("category") else text)
     return catalogue.frame.select(pl.concat_str(parts, separator=" ", ignore_nulls=True)).to_series().to_list()
 
 
@@ -170,3 +198,36 @@ def _neighbours(vectors: sparse.csr_matrix, neighbours: int) -> sparse.csr_matri
         block[np.arange(len(block)), np.arange(rows.start, rows.start + len(block))] = 0
         parts.append(strongest(block, neighbours))
     return sparse.csr_matrix(sparse.vstack(parts, format="csr"), dtype=np.float32)
+
+
+def _neighbours_again(
+    matrix: sparse.csr_matrix, vectors: sparse.csr_matrix, items: IntArray, neighbours: int
+) -> sparse.csr_matrix:
+    """Neighbours after the vectors of a few items came or changed; float32 (n, n) from (m, m), m at most n.
+
+    These items find their nearest, and become neighbours of those; between all others nothing changes, so that no known
+    item loses a neighbour to a new one before the next fit.
+    """
+    n = vectors.shape[0]
+    similar = sparse.coo_matrix(vectors[items] @ vectors.T)
+    other = items[similar.row] != similar.col
+    entries = (similar.data[other], (similar.row[other], similar.col[other]))
+    nearest = strongest_stored(sparse.csr_matrix(entries, shape=similar.shape, dtype=np.float32), neighbours)
+    scattered = _with_rows(sparse.csr_matrix((n, n), dtype=np.float32), items, nearest)
+    keep = np.ones(n, dtype=np.float32)
+    keep[items] = 0
+    others = sparse.diags(keep)
+    old = sparse.csr_matrix(matrix, copy=True)
+    old.resize((n, n))
+    # What was thought of these items before goes; of two of them, each has its own say.
+    both = sparse.csr_matrix(others @ old @ others + scattered + others @ scattered.T, dtype=np.float32)
+    both.eliminate_zeros()
+    return both
+
+
+def _with_rows(matrix: sparse.csr_matrix, rows: IntArray, values: sparse.csr_matrix) -> sparse.csr_matrix:
+    """A matrix in which these rows are replaced; rows beyond its last one are appended."""
+    n = max(matrix.shape[0], int(rows.max(initial=-1)) + 1)
+    order = np.arange(n)
+    order[rows] = matrix.shape[0] + np.arange(len(rows))
+    return sparse.csr_matrix(sparse.vstack([matrix, values], format="csr")[order], dtype=np.float32)

@@ -14,6 +14,7 @@ from palate.core import Abilities, FloatArray, Ids, IntArray, NotFittedError, Qu
 from palate.core.recommender import Arrays
 from palate.data import Catalogue, Dataset
 from palate.language import TextEncoder, unit_rows
+from palate.language.detect import detect_language
 from palate.language.verbalise import item_texts
 from palate.models.factors import mean_vectors, need_vectors, shares
 from palate.models.linear import recommend_in_batches
@@ -113,11 +114,33 @@ class Semantic:
         known = self.n_items
         if len(catalogue) < known:
             raise UsageError(f"a catalogue of {len(catalogue):,} items cannot extend one of {known:,}; fit again")
-        if len(catalogue) > known:
-            new = Catalogue(Ids(catalogue.ids.names[known:]), catalogue.frame[known:])
-            raw = self.encoder.encode(item_texts(new))
-            self._vectors = np.concatenate([self.item_vectors, self.space.project(raw)])
+        return self.reread(catalogue, np.arange(known, len(catalogue), dtype=np.int32))
+
+    def reread(self, catalogue: Catalogue, items: IntArray) -> Self:
+        """Encode the texts of some items, new or changed, again; the directions stay.
+
+        Old arrays are left as they are, so a shallow copy made before goes on as before.
+
+        Parameters
+        ----------
+        items
+            int32 positions; new ones are all there are beyond the known ones.
+        """
+        if len(items):
+            rows = items.tolist()
+            raw = self.encoder.encode(
+                item_texts(Catalogue(Ids([catalogue.ids[row] for row in rows]), catalogue.frame[rows]))
+            )
+            new = max(0, int(items.max()) + 1 - self.n_items)
+            vectors = np.concatenate([self.item_vectors, np.zeros((new, self.space.dimensions), np.float32)])
+            vectors[items] = self.space.project(raw)
+            self._vectors = vectors
         return self
+
+    def reads(self, text: str) -> bool:
+        """Whether the encoder understands the language of a text."""
+        languages = self.encoder.languages
+        return "*" in languages or detect_language(text) in languages
 
     def score(self, queries: Queries) -> FloatArray:
         """Cosine of each item with history and wish; float32 (n, n_items), 0 for items without text."""
@@ -147,6 +170,8 @@ class Semantic:
     def _wanted(self, queries: Queries) -> FloatArray:
         wanted = mean_vectors(self.item_vectors, queries.history, self.settings.decay)
         if queries.text is not None and any(queries.text):
-            wishes = self.space.project(self.encoder.encode(queries.text))
+            # Of a text it cannot read, an encoder knows only that it is strange; that likeness would mislead.
+            readable = [text if self.reads(text) else "" for text in queries.text]
+            wishes = self.space.project(self.encoder.encode(readable))
             wanted = wanted + np.float32(self.settings.text_weight) * wishes
         return wanted

@@ -67,10 +67,17 @@ def learn_weights(values: FloatArray, answers: IntArray, settings: FusionSetting
 
 
 def fuse(scores: SourceScores, weights: FloatArray) -> FloatArray:
-    """The weighted average of all items' normalised scores; float32 (n, n_items), -inf where ruled out."""
+    """The weighted average of all items' normalised scores; float32 (n, n_items), -inf where ruled out.
+
+    Parameters
+    ----------
+    weights
+        float32 (n, s), each question's own.
+    """
     total = np.zeros(scores.dense[0].shape, dtype=np.float32)
-    for (_, dense), weight in zip(scores, weights, strict=True):
-        if weight:
+    for position, (_, dense) in enumerate(scores):
+        weight = weights[:, position, None]
+        if weight.any():
             total += weight * normalised(dense)
     total[scores.dense[0] == NEVER] = NEVER
     return total

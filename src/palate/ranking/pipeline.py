@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,6 +79,16 @@ class Pipeline:
     def n_items(self) -> int:
         return len(self.facts.popularity)
 
+    def describe(self) -> dict[str, Any]:
+        """Models, their weights in the average, trees and what they look at most."""
+        ranker = self.ranker
+        return {
+            "sources": list(self.sources),
+            "weights": {name: round(float(own), 4) for name, own in zip(self.sources, self.weights, strict=True)},
+            "trees": 0 if ranker is None else ranker.trees,
+            "importance": {} if ranker is None else dict(list(ranker.importance().items())[:10]),
+        }
+
     def rank(
         self, queries: Queries, diversity: DiversitySettings | None = None, boost: FloatArray | None = None
     ) -> Rankings:
@@ -101,7 +112,7 @@ class Pipeline:
         scores = ask(self.sources, queries, self.n_items)
         candidates = propose(scores, self.candidates)
         ranked = self._score_candidates(queries, candidates, scores)
-        full = fuse(scores, self.weights)
+        full = fuse(scores, self.weights_for(queries))
         finite = np.isfinite(full)
         top = np.where(finite, full, -np.inf).max(axis=1, keepdims=True, initial=-1.0)
         full = np.where(finite, full - np.maximum(top, 0) - 1, full).astype(np.float32)
@@ -141,28 +152,42 @@ class Pipeline:
         """The learned score where there is a history to judge by, the weighted average elsewhere; float32 (n, c)."""
         learned = queries.history.lengths > 0
         if self.ranker is None or not learned.any():
-            ranked = self._average(candidates, scores)
+            ranked = self._average(queries, candidates, scores)
         else:
             ranked = self.ranker.score(self.features(queries, candidates, scores))
             if not learned.all():
-                ranked = np.where(learned[:, None], ranked, self._average(candidates, scores))
+                ranked = np.where(learned[:, None], ranked, self._average(queries, candidates, scores))
         if queries.text is not None and any(queries.text):
             ranked = self._with_wish(queries, candidates, ranked)
         return np.where(candidates.valid, ranked, NEVER).astype(np.float32)
 
-    def _average(self, candidates: Candidates, scores: SourceScores) -> FloatArray:
+    def weights_for(self, queries: Queries) -> FloatArray:
+        """Weights of the average; float32 (n, s), rows sum to 1.
+
+        They are learnt from histories. Without one they say nothing, and every source with something to say counts
+        alike: to somebody unknown, what is popular.
+        """
+        unknown = (queries.history.lengths == 0)[:, None]
+        return np.where(unknown, np.float32(1 / len(self.weights)), self.weights).astype(np.float32)
+
+    def _average(self, queries: Queries, candidates: Candidates, scores: SourceScores) -> FloatArray:
         values = normalised(scores.at(candidates.items))
-        return np.asarray(np.einsum("s,snc->nc", self.weights, values), dtype=np.float32)
+        return np.asarray(np.einsum("ns,snc->nc", self.weights_for(queries), values), dtype=np.float32)
 
     def _with_wish(self, queries: Queries, candidates: Candidates, ranked: FloatArray) -> FloatArray:
-        """Order by likeness to the wish first; the ranker has learnt from histories, not from wishes."""
+        """Order by likeness to the wish first; the ranker has learnt from histories, not from wishes.
+
+        A model that cannot read a wish likens it to nothing and has no vote; a wish that none can read changes nothing.
+        """
         assert queries.text is not None  # noqa: S101
         alone = replace(queries, history=queries.history.last(0), candidates=None, excludes=None)
         readers = {name: model for name, model in self.sources.items() if model.abilities.uses_text}
         if not readers:
             return ranked
-        likeness = normalised(ask(readers, alone, self.n_items).at(candidates.items)).mean(axis=0)
-        wished = np.array([bool(text.strip()) for text in queries.text])[:, None]
+        votes = normalised(ask(readers, alone, self.n_items).at(candidates.items))
+        voters = votes.any(axis=2).sum(axis=0)[:, None]
+        likeness = votes.sum(axis=0) / np.maximum(voters, 1)
+        wished = np.array([bool(text.strip()) for text in queries.text])[:, None] & (voters > 0)
         personal = np.where((queries.history.lengths > 0)[:, None], _unit(ranked), 0)
         mixed = self.wish.weight * likeness + (1 - self.wish.weight) * personal
         return np.where(wished, mixed, ranked).astype(np.float32)
@@ -184,7 +209,7 @@ class Pipeline:
     ) -> tuple[IntArray, FloatArray, NDArray[np.uint32]]:
         """Lists shorter than asked for, continued by the weighted average over the rest of the catalogue."""
         k = min(queries.k, self.n_items)
-        rest = fuse(scores, self.weights)
+        rest = fuse(scores, self.weights_for(queries))
         rows, columns = np.nonzero(items >= 0)
         rest[rows, items[rows, columns]] = NEVER
         tail = _order(rest, np.broadcast_to(np.arange(self.n_items, dtype=np.int32), rest.shape))[:, :k]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from palate.core import BoolArray, FloatArray, IntArray, Rankings, Settings, UsageError
+from palate.core import BoolArray, FloatArray, IntArray, Settings, UsageError
 from palate.data import Catalogue
 from palate.data.filters import matches
 
@@ -98,24 +98,36 @@ def quota_codes(catalogue: Catalogue, quota: Quota) -> IntArray:
     return np.where(values == "", -1, codes).astype(np.int32)
 
 
-def within_quota(items: IntArray, codes: IntArray, at_most: int) -> BoolArray:
-    """Which places of ordered lists (n, c) keep to the quota: a value's later items beyond it do not."""
-    values = np.where(items >= 0, codes[np.maximum(items, 0)], -1)
-    same = (values[:, :, None] == values[:, None, :]) & (values >= 0)[:, :, None]
-    earlier = np.tril(np.ones((items.shape[1], items.shape[1]), dtype=bool), -1)
-    return np.asarray((same & earlier).sum(axis=2) < at_most)
+def within_quotas(items: IntArray, quotas: Sequence[tuple[IntArray, int]], k: int) -> BoolArray:
+    """Which places of ordered lists stay when each list is filled from its top, skipping what a quota has no room for.
 
+    Parameters
+    ----------
+    items
+        int32 (n, c), -1 pads.
+    quotas
+        For each the code of every item (-1: not counted) and how many of a code a list may hold.
+    k
+        A list is full at this length.
 
-def kept_to_quotas(wide: Rankings, quotas: Sequence[tuple[IntArray, int]], k: int) -> Rankings:
-    """The first k of lists that keep to every quota, given as codes of items and how many of each are let in."""
-    fits = np.ones(wide.items.shape, dtype=bool)
-    for codes, at_most in quotas:
-        fits &= within_quota(wide.items, codes, at_most)
-    order = np.argsort(~fits, axis=1, kind="stable")[:, :k]
-    kept = np.take_along_axis(fits, order, axis=1)
-    return Rankings(
-        np.where(kept, np.take_along_axis(wide.items, order, axis=1), -1).astype(np.int32),
-        np.where(kept, np.take_along_axis(wide.scores, order, axis=1), -np.inf).astype(np.float32),
-        np.take_along_axis(wide.sources, order, axis=1),
-        wide.names,
-    )
+    Returns
+    -------
+    bool (n, c), at most k true in a row.
+    """
+    n, c = items.shape
+    rows = np.arange(n)
+    keep = np.zeros((n, c), dtype=bool)
+    counts = [np.zeros((n, int(codes.max(initial=-1)) + 2), dtype=np.int32) for codes, _ in quotas]
+    length = np.zeros(n, dtype=np.int64)
+    for place in range(c):
+        fits = (items[:, place] >= 0) & (length < k)
+        own = [codes[np.maximum(items[:, place], 0)] for codes, _ in quotas]
+        for code, count, (_, at_most) in zip(own, counts, quotas, strict=True):
+            fits &= (code < 0) | (count[rows, code] < at_most)
+        for code, count in zip(own, counts, strict=True):
+            count[rows[fits], code[fits]] += 1
+        keep[:, place] = fits
+        length += fits
+        if (length >= k).all():
+            break
+    return keep

@@ -1,0 +1,125 @@
+"""From what a caller says, in ids and words, to a question in positions."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from palate.core import Histories, IntArray, Queries, Ragged, UnknownIdError, UsageError
+from palate.data import Catalogue
+from palate.data.filters import matches
+
+LANGUAGES = ("en", "zh")
+"""Languages reasons are written in."""
+
+Told = Sequence[str | Mapping[str, Any]]
+"""A history in a caller's words: ids of items, oldest first, or mappings with ``item_id`` and ``timestamp``."""
+
+
+def question(
+    catalogue: Catalogue,
+    history: Histories,
+    *,
+    k: int,
+    mask_seen: bool,
+    text: str = "",
+    conditions: Mapping[str, Any] | None = None,
+    exclude: Sequence[str] = (),
+    candidates: Sequence[str] | None = None,
+    context: Mapping[str, Any] | None = None,
+) -> Queries:
+    """One question.
+
+    Parameters
+    ----------
+    history
+        One row.
+    conditions
+        Properties items must have.
+    exclude
+        Ids that must not be answered; unknown ones cannot be, so they do no harm.
+    candidates
+        Ids among which to choose; all where None.
+    context
+        ``when`` (seconds; now where left out), ``lat`` and ``lon``, ``session``.
+
+    Raises
+    ------
+    UnknownIdError
+        A candidate is not in the catalogue.
+    UsageError
+        A condition or the context makes no sense.
+    """
+    context = context or {}
+    when = _number(context.get("when"), "context: when")
+    place = [_number(context.get(name), f"context: {name}") for name in ("lat", "lon")]
+    session = _number(context.get("session"), "context: session")
+    chosen = _chosen(catalogue, conditions, candidates)
+    return Queries(
+        history,
+        k=k,
+        mask_seen=mask_seen,
+        candidates=None if chosen is None else Ragged.of([chosen]),
+        excludes=Ragged.of([catalogue.ids.positions(exclude)]) if len(exclude) else None,
+        text=(text,) if text.strip() else None,
+        when=np.array([time.time() if math.isnan(when) else when]),
+        where=None if any(math.isnan(value) for value in place) else np.array([place], dtype=np.float64),
+        session=None if math.isnan(session) else np.array([int(session)], dtype=np.int32),
+    )
+
+
+def told(catalogue: Catalogue, history: Told) -> Histories:
+    """A history in the caller's words; one row.
+
+    Raises
+    ------
+    UnknownIdError
+        An item is not in the catalogue.
+    UsageError
+        An entry is neither an id nor a mapping with one, or a time is no number.
+    """
+    entries = [{"item_id": entry} if isinstance(entry, str) else entry for entry in history]
+    for entry in entries:
+        if not isinstance(entry, Mapping) or entry.get("item_id") is None:
+            raise UsageError(f"history: {entry!r} names no item; give ids, or mappings with item_id and timestamp")
+    names = [str(entry["item_id"]) for entry in entries]
+    times = [_number(entry.get("timestamp"), "history: timestamp") for entry in entries]
+    return Histories.of([_known(catalogue, names, "history")], [np.array(times)])
+
+
+def check_language(language: str) -> None:
+    """Refuse a language in which there are no reasons."""
+    if language not in LANGUAGES:
+        raise UsageError(f"language {language!r}: reasons are written in {' and '.join(LANGUAGES)}")
+
+
+def _chosen(
+    catalogue: Catalogue, conditions: Mapping[str, Any] | None, candidates: Sequence[str] | None
+) -> IntArray | None:
+    """Positions that may be answered, None where all may."""
+    named = None if candidates is None else _known(catalogue, candidates, "candidates")
+    if not conditions:
+        return named
+    fitting = np.nonzero(matches(catalogue, conditions))[0].astype(np.int32)
+    return fitting if named is None else np.intersect1d(named, fitting)
+
+
+def _known(catalogue: Catalogue, names: Sequence[str], where: str) -> IntArray:
+    positions = catalogue.ids.positions(names)
+    if (positions < 0).any():
+        raise UnknownIdError(f"{where}: unknown item {names[int(np.nonzero(positions < 0)[0][0])]!r}")
+    return positions
+
+
+def _number(value: Any, what: str) -> float:
+    """A number, NaN for None."""
+    if value is None:
+        return math.nan
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise UsageError(f"{what}: {value!r} is not a number") from None

@@ -1,0 +1,162 @@
+"""What an engine answers from: a catalogue, a ranking and the shop's rules, put in place together."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from palate.core import BoolArray, FloatArray, IntArray, Queries, Ragged, Rankings, UsageError, top_k
+from palate.data import Catalogue
+from palate.ranking.pipeline import BATCH, DiversitySettings, Pipeline
+from palate.ranking.rules import RuleSettings, allowed, boosts, quota_codes, within_quotas
+
+_WIDE = 5
+"""With quotas, lists this many times as long are ranked first; all of the catalogue only where that is too few."""
+
+_SAME_FOR_ITSELF = frozenset({"repeats"})
+"""Sources that know an item only as itself."""
+
+_logger = logging.getLogger("palate.engine")
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """Replaced as a whole when items come or change, so that an answer never sees half of a change.
+
+    Parameters
+    ----------
+    catalogue
+        Items that can be answered.
+    pipeline
+        The fitted ranking; it may know fewer items than the catalogue has.
+    rules
+        What the shop decides.
+    may
+        bool (n_items,), items that the rules let pass; None where all do.
+    boost
+        float32 (n_items,), moves of scores in standard deviations; None where nothing moves.
+    quotas
+        Value of the quota's property an item has (int32 (n_items,), -1 for none) and how many of a value a list may
+        hold, for each quota.
+    """
+
+    catalogue: Catalogue
+    pipeline: Pipeline
+    rules: RuleSettings
+    may: BoolArray | None
+    boost: FloatArray | None
+    quotas: tuple[tuple[IntArray, int], ...]
+
+    @classmethod
+    def of(cls, catalogue: Catalogue, pipeline: Pipeline, rules: RuleSettings) -> Shelf:
+        """Apply the rules to a catalogue.
+
+        Raises
+        ------
+        UsageError
+            A rule names a property items do not have.
+        """
+        quotas = tuple((quota_codes(catalogue, quota), quota.at_most) for quota in rules.quotas)
+        return cls(catalogue, pipeline, rules, allowed(catalogue, rules), boosts(catalogue, rules), quotas)
+
+    def rank(self, queries: Queries, diversity: DiversitySettings) -> Rankings:
+        """Answer n questions under the rules."""
+        return self._limited(self._ruled(queries), lambda asked: self.pipeline.rank(asked, diversity, self.boost))
+
+    def score(self, queries: Queries) -> FloatArray:
+        """Scores that order the full catalogue as ``rank`` does, boosts and quotas apart; float32 (n, n_items)."""
+        return self.pipeline.score(self._ruled(queries))
+
+    def answer(self, queries: Queries, diversity: DiversitySettings) -> tuple[Rankings, str, bool]:
+        """A list in any case: what should answer, the weighted average where the ranker fails, popularity where all do.
+
+        Returns
+        -------
+        The list, what answered (``palate``, ``weights`` or ``popularity``), and whether something failed.
+        """
+        usual = "weights" if self.pipeline.ranker is None else "palate"
+        plain = replace(self, pipeline=replace(self.pipeline, ranker=None))
+        return self._first_that_works(
+            queries,
+            (usual, lambda: self.rank(queries, diversity)),
+            ("weights", lambda: plain.rank(queries, diversity)),
+        )
+
+    def similar(self, queries: Queries) -> tuple[Rankings, str, bool]:
+        """What is most like one item each; see ``answer``.
+
+        The learned ranker foresees what comes next, which favours the popular; likeness is for the models to say that
+        compare items, all counting alike.
+        """
+        return self._first_that_works(
+            queries,
+            ("palate", lambda: self._limited(self._ruled(queries), self._likeness.rank)),
+        )
+
+    @cached_property
+    def _likeness(self) -> Pipeline:
+        models = {
+            name: model
+            for name, model in self.pipeline.sources.items()
+            if model.abilities.personal and name not in _SAME_FOR_ITSELF
+        }
+        models = models or dict(self.pipeline.sources)
+        weights = np.full(len(models), 1 / len(models), dtype=np.float32)
+        return replace(self.pipeline, sources=models, weights=weights, ranker=None)
+
+    def _first_that_works(
+        self, queries: Queries, *ways: tuple[str, Callable[[], Rankings]]
+    ) -> tuple[Rankings, str, bool]:
+        for place, (name, way) in enumerate(ways):
+            try:
+                return way(), name, place > 0
+            except UsageError:
+                raise
+            except Exception:
+                _logger.warning("%s failed to answer; the next fallback does", name, exc_info=True)
+        return self._popular(queries), "popularity", True
+
+    def _popular(self, queries: Queries) -> Rankings:
+        counts = np.tile(self.pipeline.facts.popularity, (len(queries), 1))
+        return self._limited(self._ruled(queries), lambda asked: top_k(counts.copy(), asked, "popularity"))
+
+    def _ruled(self, queries: Queries) -> Queries:
+        """The questions with what the rules forbid among the excludes."""
+        out = self._forbidden
+        if out is None:
+            return queries
+        if queries.excludes is None:
+            return replace(queries, excludes=Ragged.repeated(out, len(queries)))
+        rows = [np.concatenate([queries.excludes[row], out]) for row in range(len(queries))]
+        return replace(queries, excludes=Ragged.of(rows))
+
+    @cached_property
+    def _forbidden(self) -> IntArray | None:
+        return None if self.may is None else np.nonzero(~self.may)[0].astype(np.int32)
+
+    def _limited(self, queries: Queries, rank: Callable[[Queries], Rankings]) -> Rankings:
+        """Lists in which no value of a quota's property stands more often than it may."""
+        if not self.quotas:
+            return rank(queries)
+        parts = [self._limited_batch(batch, rank) for batch in queries.batches(BATCH)]
+        return parts[0] if len(parts) == 1 else Rankings.concatenate(parts)
+
+    def _limited_batch(self, queries: Queries, rank: Callable[[Queries], Rankings]) -> Rankings:
+        n_items, k = len(self.catalogue), queries.k
+        wide = rank(replace(queries, k=min(k * _WIDE, n_items)))
+        keep = within_quotas(wide.items, self.quotas, k)
+        if wide.k < n_items and (keep.sum(axis=1) < k).any():
+            wide = rank(replace(queries, k=n_items))
+            keep = within_quotas(wide.items, self.quotas, k)
+        order = np.argsort(~keep, axis=1, kind="stable")[:, :k]
+        kept = np.take_along_axis(keep, order, axis=1)
+        return Rankings(
+            np.where(kept, np.take_along_axis(wide.items, order, axis=1), -1).astype(np.int32),
+            np.where(kept, np.take_along_axis(wide.scores, order, axis=1), -np.inf).astype(np.float32),
+            np.take_along_axis(wide.sources, order, axis=1),
+            wide.names,
+        )
