@@ -102,8 +102,8 @@ def test_searches_alone_are_no_evidence() -> None:
         item_id=pl.lit(None, dtype=pl.String), kind=pl.lit("search"), text=pl.lit("tea")
     )
     items = pl.DataFrame({"item_id": ["a", "b"], "price": [1.0, 2.0]})
-    engine = Engine.fit(Dataset.from_frames(frame, items))
-    assert len(engine.recommend("u").items) == 2
+    with pytest.raises(DataError, match="none of the 2 events shows interest"):
+        Engine.fit(Dataset.from_frames(frame, items))
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from palate.core import FloatArray, Scorer, UsageError
+from palate.core import DataError, FloatArray, Scorer, UsageError
 from palate.data import Dataset, Fold, cut_at, hold_out_last, time_quantile
 from palate.engine.settings import EngineSettings
 from palate.language import CachedEncoder, TextEncoder, VectorCache, choose_encoder, load_encoder
@@ -103,7 +103,19 @@ def assemble(
         Whether inner questions are everybody's last event or the last tenth of time.
     trees
         A fixed number of trees, no stopping.
+
+    Raises
+    ------
+    DataError
+        No event shows interest in an item.
+    UsageError
+        No source can work with the data.
     """
+    if not len(dataset.sequences.items):
+        raise DataError(
+            f"none of the {dataset.n_events:,} events shows interest in an item (a view, a purchase, a rating ...); "
+            "there is nothing to learn from."
+        )
     clock, notes = Clock(), list[str]()
     text = dataset.catalogue.has_text
     masks = settings.masks_seen(dataset) if validation is None else validation.queries.mask_seen

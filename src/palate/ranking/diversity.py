@@ -25,23 +25,23 @@ def diversify(scores: FloatArray, vectors: FloatArray, k: int, strength: float) 
 
     Returns
     -------
-    int32 (n, min(k, c)), in the order of choice; columns whose score is -inf come last.
+    int32 (n, min(k, c)), all different, in the order of choice; columns whose score is -inf come last.
     """
     n, c = scores.shape
     possible = scores > NEVER
     low = np.where(possible, scores, np.inf).min(axis=1, keepdims=True)
     high = np.where(possible, scores, -np.inf).max(axis=1, keepdims=True)
     span = np.where(high > low, high - low, 1)
-    relevance = np.where(possible, (scores - low) / span, -np.inf)
+    # Below every marginal, which lies between -1 and 1, yet above what is chosen already.
+    relevance = np.divide(scores - low, span, out=np.zeros((n, c), dtype=np.float32), where=possible)
+    handicap = np.where(possible, np.float32(0), np.float32(-10))
     nearest = np.zeros((n, c), dtype=np.float32)
     chosen = np.zeros((n, min(k, c)), dtype=np.int32)
     rows = np.arange(n)
     for step in range(chosen.shape[1]):
-        marginal = (1 - strength) * relevance - strength * nearest
-        best = marginal.argmax(axis=1)
+        best = ((1 - strength) * relevance - strength * nearest + handicap).argmax(axis=1)
         chosen[:, step] = best
-        relevance[rows, best] = -np.inf
-        # Beyond the last real candidate every value is -inf; argmax then repeats column 0, which the caller drops.
+        handicap[rows, best] = -np.inf
         cosines = np.matmul(vectors, vectors[rows, best][:, :, None])[:, :, 0]
         nearest = np.maximum(nearest, cosines)
     return chosen
