@@ -186,9 +186,8 @@ class Engine:
                 candidates=candidates,
                 context=context,
             )
-            return self._answers(shelf, queries, started, diversity=diversity, language=language if explain else None)[
-                0
-            ]
+            told_in = language if explain else None
+            return self._answers(shelf, queries, started, diversity=diversity, language=told_in)[0]
 
     def recommend_many(
         self, users: Sequence[str | None], k: int = 10, *, diversity: float | None = None

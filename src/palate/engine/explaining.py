@@ -108,7 +108,7 @@ def reasons(
         for event in np.argsort(-shares, kind="stable")[:2]:
             if shares[event] >= 0.15:
                 source = int(history[event])
-                found.append(_because(catalogue, source, float(shares[event]), language))
+                found.append(_because(catalogue, source, item, float(shares[event]), language=language))
         found += _words(pipeline, catalogue, queries, item, language)
         if queries.text is not None and queries.text[0].strip():
             wish = "Matches what you asked for" if language == "en" else "符合你的描述"
@@ -249,7 +249,11 @@ def _words(pipeline: Pipeline, catalogue: Catalogue, queries: Queries, item: int
     ]
 
 
-def _because(catalogue: Catalogue, source: int, share: float, language: str) -> Reason:
+def _because(catalogue: Catalogue, source: int, item: int, share: float, *, language: str) -> Reason:
+    """A reason from the history; an item may speak for itself where people come back to things."""
+    if source == item:
+        again = "You have chosen it before" if language == "en" else "你之前选过它"
+        return Reason("history", again, share, catalogue.ids[source])
     name = title(catalogue, source, language)
     text = f"Because you chose {name}" if language == "en" else f"因为你选择了“{name}”"
     return Reason("history", text, share, catalogue.ids[source])
