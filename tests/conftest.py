@@ -8,7 +8,9 @@ import pytest
 from hypothesis import settings
 
 # A deadline for one example measures how busy the machine is, not the code.
-settings.register_profile("palate", deadline=None)
+# The same examples in every run, so that a failure is the code's; --hypothesis-profile=explore looks for new ones.
+settings.register_profile("palate", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None, max_examples=500)
 settings.load_profile("palate")
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"

@@ -88,6 +88,7 @@ class FakeEngine:
         self.version = "fake0001"
         self.updates: list[dict[str, Any]] = []
         self.broken = False
+        self.crowds: list[int] = []
         self._done: dict[str, list[str]] = {}
         self._lock = threading.Lock()
 
@@ -131,6 +132,12 @@ class FakeEngine:
         reasons = (FakeReason("history", sentence, 0.5, done[-1] if done else None),) if explain else ()
         items = tuple(FakeRecommendation(name, score, ("fake",), reasons, facts) for score, name, facts in rows[:k])
         return FakeAnswer(items, degraded=not done and not text, took_ms=(time.perf_counter() - started) * 1e3)
+
+    def recommend_many(
+        self, users: Sequence[str | None], k: int = 10, *, diversity: float | None = None
+    ) -> list[FakeAnswer]:
+        self.crowds.append(len(users))
+        return [self.recommend(user, k, diversity=diversity) for user in users]
 
     def similar(self, item: str, k: int = 10) -> FakeAnswer:
         if item not in self.catalogue.ids:

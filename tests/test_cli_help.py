@@ -27,7 +27,6 @@ HEAVY = (
     "usearch",
     "fastapi",
     "granian",
-    "matplotlib",
     "polars",
 )
 

@@ -135,7 +135,9 @@ def distance(engine: Engine, answered: list[str]) -> float:
 
 def test_diverse_lists_are_more_different_and_still_the_best_first() -> None:
     engine = fitted()
-    plain, some, most = [], [], []
+    plain: list[float] = []
+    some: list[float] = []
+    most: list[float] = []
     for user in [user for user in USERS if user is not None]:
         lists = [ids(engine.recommend(user, k=10, diversity=strength)) for strength in (0.0, 0.5, 1.0)]
         assert lists[0] == ids(engine.recommend(user, k=10))

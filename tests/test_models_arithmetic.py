@@ -107,7 +107,7 @@ def test_als_folds_in_as_it_was_fitted() -> None:
     vectors = model.item_vectors.astype(np.float64)
     gram = vectors.T @ vectors + 0.5 * np.eye(6)
     matrix = 10.0 * dataset.matrix().toarray()
-    long = Histories.of([np.arange(40) % 30])
+    long = Histories.of([[step % 30 for step in range(40)]])
     folded = model.user_vectors(dataset.sequences)
     for user in range(dataset.n_users):
         confidence = matrix[user]

@@ -72,7 +72,7 @@ class TestSemantic(RecommenderConformance):
 
 class TestBilinear(RecommenderConformance):
     def make(self) -> Scorer[Dataset]:
-        return Bilinear(BilinearSettings(dimensions=12), FakeEncoder())
+        return Bilinear(BilinearSettings(dimensions=12, normalised=False), FakeEncoder())
 
 
 class TestBilinearNormalised(RecommenderConformance):

@@ -99,7 +99,7 @@ def test_normalised_scores_are_probabilities() -> None:
 
 def test_plain_weights_solve_the_stated_problem() -> None:
     """The gradient of squared error over observed pairs, weighted zeros and the penalty vanishes."""
-    dataset, settings = small_shop(), BilinearSettings(dimensions=8, regularization=1e-2)
+    dataset, settings = small_shop(), BilinearSettings(dimensions=8, regularization=1e-2, normalised=False)
     model = Bilinear(settings, FakeEncoder()).fit(dataset)
     moments, answers = moments_of(dataset.sequences, settings.window, settings.maximum_pairs, settings.seed)
     facts = model._need()

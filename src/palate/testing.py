@@ -135,7 +135,7 @@ class FakeEncoder:
                 digest = id_hash(term)
                 vectors[row, digest % self._dimension] += 1.0 if digest >> 40 & 1 else -1.0
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-        return vectors / np.maximum(lengths, np.float32(1e-12))
+        return np.asarray(vectors / np.maximum(lengths, 1e-12), dtype=np.float32)
 
 
 def _terms(text: str) -> list[str]:
@@ -367,8 +367,8 @@ class RecommenderConformance:
 
 def _stretched(times: pl.Series) -> pl.Series:
     """The same order of times at other distances."""
-    since = times - times.min()
-    return times.min() + since * since / (since.max() or 1.0)  # type: ignore[operator]
+    since = times.to_numpy() - times.to_numpy().min()
+    return pl.Series(times.to_numpy().min() + since**2 / max(float(since.max()), 1.0))
 
 
 def _raises(error: type[Exception], action: Any) -> None:

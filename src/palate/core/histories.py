@@ -57,12 +57,25 @@ class Histories:
         """n histories in which nothing happened."""
         return cls.of([[] for _ in range(n)])
 
+    @classmethod
+    def concatenate(cls, parts: Sequence[Histories]) -> Histories:
+        """Several histories, or groups of them, as one group in this order."""
+        if len(parts) == 1:
+            return parts[0]
+        return cls(
+            offsets_of(np.concatenate([part.lengths for part in parts])),
+            np.concatenate([part.items for part in parts]),
+            np.concatenate([part.times for part in parts]),
+            np.concatenate([part.kinds for part in parts]),
+            np.concatenate([part.weights for part in parts]),
+        )
+
     def __len__(self) -> int:
         return len(self.indptr) - 1
 
     @property
     def lengths(self) -> Int64Array:
-        return np.diff(self.indptr)
+        return self.indptr[1:] - self.indptr[:-1]
 
     @property
     def rows(self) -> IntArray:
@@ -81,6 +94,12 @@ class Histories:
     def take(self, rows: IntArray | slice) -> Histories:
         """These rows, in this order; a contiguous slice copies nothing."""
         indptr, flat = take_rows(self.indptr, rows)
+        return Histories(indptr, self.items[flat], self.times[flat], self.kinds[flat], self.weights[flat])
+
+    def between(self, starts: Int64Array, stops: Int64Array) -> Histories:
+        """One row for each pair of offsets into the events: those from ``start`` up to before ``stop``."""
+        indptr = offsets_of(stops - starts)
+        flat = np.arange(indptr[-1]) + np.repeat(starts - indptr[:-1], stops - starts)
         return Histories(indptr, self.items[flat], self.times[flat], self.kinds[flat], self.weights[flat])
 
     def last(self, n: int) -> Histories:

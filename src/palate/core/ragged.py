@@ -47,7 +47,7 @@ class Ragged:
 
     @property
     def lengths(self) -> Int64Array:
-        return np.diff(self.indptr)
+        return self.indptr[1:] - self.indptr[:-1]
 
     @property
     def rows(self) -> IntArray:

@@ -70,8 +70,17 @@ class Catalogue:
         return series.cast(pl.String, strict=False).fill_null("").to_list()
 
     def properties(self, position: int) -> dict[str, Any]:
-        """Non-null properties of one item."""
-        return {name: value for name, value in self.frame.row(position, named=True).items() if value is not None}
+        """Non-null properties of one item; a dictionary of the caller's own."""
+        known = self._asked_for.get(position)
+        if known is None:
+            row = self.frame.row(position, named=True)
+            known = self._asked_for[position] = {name: value for name, value in row.items() if value is not None}
+        return known.copy()
+
+    @cached_property
+    def _asked_for(self) -> dict[int, dict[str, Any]]:
+        """Rows asked for before: a data frame gives single ones slowly. Never more than there are items."""
+        return {}
 
     @property
     def titles(self) -> list[str]:

@@ -39,24 +39,30 @@ class Fold:
         return replace(self, queries=self.queries.take(rows), targets=self.targets.take(rows), users=self.users[rows])
 
 
-def hold_out_last(dataset: Dataset, minimum: int = 2) -> Fold:
-    """Hold out each user's last event of interest, and whatever the user did from then on.
+def hold_out_last(dataset: Dataset, minimum: int = 2, count: int = 1) -> Fold:
+    """Hold out each user's last events of interest, and whatever the user did from the first of them on.
 
     Parameters
     ----------
     minimum
         Users with fewer events of interest are left whole and are not asked.
+    count
+        Events held out of each user, at most a fifth of the history but at least one. Each is a question of its own,
+        whose history ends just before it.
     """
     sequences = dataset.sequences
     lengths = sequences.lengths
     users = np.nonzero(lengths >= max(minimum, 1))[0].astype(np.int32)
-    last = sequences.indptr[1:][users] - 1
+    held = np.minimum(count, np.maximum(lengths[users] // 5, 1))
+    first = sequences.indptr[1:][users] - held
     cut = dataset.user_offsets[1:].copy()
-    cut[users] = dataset.sequence_rows[last]
+    cut[users] = dataset.sequence_rows[first]
     keep = np.arange(dataset.n_events) < cut[dataset.events["user"].to_numpy()]
-    before = dataset.only(keep)
-    queries = replace(before.queries(users), when=sequences.times[last])
-    return Fold(before, queries, Ragged.of(sequences.items[last, None]), users)
+    asked = np.repeat(users, held)
+    answers = np.repeat(first, held) + np.arange(held.sum()) - np.repeat(np.cumsum(held) - held, held)
+    history = sequences.between(sequences.indptr[:-1][asked], answers)
+    queries = Queries(history, when=sequences.times[answers], users=asked)
+    return Fold(dataset.only(keep), queries, Ragged.of(sequences.items[answers, None]), asked)
 
 
 def cut_at(dataset: Dataset, learn_until: float, ask_at: float, until: float = np.inf) -> Fold:

@@ -18,7 +18,7 @@ from palate.language.verbalise import item_texts
 from palate.ranking.features import ItemFacts, feature_names
 from palate.ranking.fusion import learn_weights
 from palate.ranking.pipeline import Pipeline
-from palate.ranking.ranker import Examples, Ranker, learn
+from palate.ranking.ranker import Examples, Ranker, RankerSettings, learn
 from palate.ranking.training import examples, joined, sample, split
 
 Progress = Callable[[str, float], None]
@@ -125,7 +125,7 @@ def assemble(
             progress("read the catalogue", 0.0)
             encoder = CachedEncoder(_encoder(dataset, settings, notes), VectorCache())
     content = _fit_content(dataset, names, settings, encoder, clock=clock, progress=progress)
-    fold = _inner(dataset, inner)
+    fold = _inner(dataset, inner, settings.ranker)
     fold = replace(fold, queries=replace(fold.queries, mask_seen=masks))
     with clock.stage("fit"):
         before = _fit_sources(fold.dataset, names, settings, content, lambda share: progress("models", share / 2))
@@ -207,13 +207,15 @@ def _chosen(dataset: Dataset, settings: EngineSettings, text: bool, masks: bool,
     return tuple(names)
 
 
-def _inner(dataset: Dataset, by: Literal["last", "time"]) -> Fold:
+def _inner(dataset: Dataset, by: Literal["last", "time"], settings: RankerSettings) -> Fold:
+    """What the ranker learns from; where users are few, several events of each."""
     if by == "time" and dataset.has_times:
         moment = time_quantile(dataset, 0.9)
         fold = cut_at(dataset, moment, moment)
         if len(fold):
             return fold
-    return hold_out_last(dataset)
+    each = settings.questions // (2 * max(dataset.n_users, 1))
+    return hold_out_last(dataset, count=int(np.clip(each, 1, settings.questions_each)))
 
 
 def _encoder(dataset: Dataset, settings: EngineSettings, notes: list[str]) -> TextEncoder:

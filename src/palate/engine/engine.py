@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
+import numpy as np
 import xxhash
 
 from palate.core import Histories, Queries, Rankings, Scorer
@@ -172,9 +173,6 @@ class Engine:
         """
         started = time.perf_counter()
         check_language(language)
-        strength = self.settings.diversity
-        if diversity is not None:
-            strength = DiversitySettings(strength=diversity, depth=strength.depth)
         with self._answering:
             shelf = self._shelf
             queries = question(
@@ -188,11 +186,25 @@ class Engine:
                 candidates=candidates,
                 context=context,
             )
-            rankings, source, degraded = shelf.answer(queries, strength)
-            if not len(queries.history.items) and queries.text is None:
-                source = "popularity"
-            items = explaining.recommendations(shelf, queries, rankings, language if explain else None)
-        return Answer(items, degraded, source, self.version, (time.perf_counter() - started) * 1000)
+            told_in = language if explain else None
+            return self._answers(shelf, queries, started, diversity=diversity, language=told_in)[0]
+
+    def recommend_many(
+        self, users: Sequence[str | None], k: int = 10, *, diversity: float | None = None
+    ) -> list[Answer]:
+        """What ``recommend`` answers to each of these users (None: nobody in particular), worked out together.
+
+        Several times faster than one by one: the catalogue is read once for all of them.
+        """
+        started = time.perf_counter()
+        if not users:
+            return []
+        with self._answering:
+            shelf = self._shelf
+            histories = Histories.concatenate([self._history(shelf, user, None) for user in users])
+            when = np.full(len(users), time.time())
+            queries = Queries(histories, k=k, mask_seen=self.masks_seen, when=when)
+            return self._answers(shelf, queries, started, diversity=diversity)
 
     def similar(self, item: str, k: int = 10) -> Answer:
         """Items most like one item: by what is chosen with it and by what it says.
@@ -306,6 +318,28 @@ class Engine:
             return user
         other = storage.pseudonym(user)
         return other if other is not None and self._live.known(other) else user
+
+    def _answers(
+        self,
+        shelf: Shelf,
+        queries: Queries,
+        started: float,
+        *,
+        diversity: float | None = None,
+        language: str | None = None,
+    ) -> list[Answer]:
+        """Ranked, named and, where a language is given, explained; ``started`` is when the asker began to wait."""
+        strength = self.settings.diversity
+        if diversity is not None:
+            strength = DiversitySettings(strength=diversity, depth=strength.depth)
+        rankings, source, degraded = shelf.answer(queries, strength)
+        found = [explaining.recommendations(shelf, queries, rankings, language, row=row) for row in range(len(queries))]
+        took = (time.perf_counter() - started) * 1000
+        told = queries.history.lengths > 0 if queries.text is None else np.ones(len(queries), dtype=bool)
+        return [
+            Answer(items, degraded, source if told[row] else "popularity", self.version, took)
+            for row, items in enumerate(found)
+        ]
 
     def _history(self, shelf: Shelf, user: str | None, history: Told | None) -> Histories:
         """What is known of an asker; one row."""

@@ -61,19 +61,20 @@ def said(catalogue: Catalogue, position: int, language: str) -> set[str]:
 
 
 def recommendations(
-    shelf: Shelf, queries: Queries, rankings: Rankings, language: str | None
+    shelf: Shelf, queries: Queries, rankings: Rankings, language: str | None, *, row: int = 0
 ) -> tuple[Recommendation, ...]:
-    """The one list of an answer in ids, with reasons in a language, without any where None."""
-    items = rankings.row(0)
-    sources = [rankings.proposers(0, rank) for rank in range(len(items))]
+    """The list of one of the questions in ids, with reasons in a language, without any where None."""
+    items = rankings.row(row)
+    sources = [rankings.proposers(row, rank) for rank in range(len(items))]
     told: Sequence[tuple[Reason, ...]] = [()] * len(items)
     if language is not None and len(items):
         proposers = dict(zip(items.tolist(), sources, strict=True))
-        told = reasons(shelf.pipeline, shelf.catalogue, queries, items, bits=proposers, language=language)
+        own = queries if len(queries) == 1 else queries.take(slice(row, row + 1))
+        told = reasons(shelf.pipeline, shelf.catalogue, own, items, bits=proposers, language=language)
     return tuple(
         Recommendation(
             shelf.catalogue.ids[item],
-            float(rankings.scores[0, rank]),
+            float(rankings.scores[row, rank]),
             sources[rank],
             told[rank],
             shelf.catalogue.properties(item),
@@ -107,7 +108,7 @@ def reasons(
         for event in np.argsort(-shares, kind="stable")[:2]:
             if shares[event] >= 0.15:
                 source = int(history[event])
-                found.append(_because(catalogue, source, float(shares[event]), language))
+                found.append(_because(catalogue, source, item, float(shares[event]), language=language))
         found += _words(pipeline, catalogue, queries, item, language)
         if queries.text is not None and queries.text[0].strip():
             wish = "Matches what you asked for" if language == "en" else "符合你的描述"
@@ -248,7 +249,11 @@ def _words(pipeline: Pipeline, catalogue: Catalogue, queries: Queries, item: int
     ]
 
 
-def _because(catalogue: Catalogue, source: int, share: float, language: str) -> Reason:
+def _because(catalogue: Catalogue, source: int, item: int, share: float, *, language: str) -> Reason:
+    """A reason from the history; an item may speak for itself where people come back to things."""
+    if source == item:
+        again = "You have chosen it before" if language == "en" else "你之前选过它"
+        return Reason("history", again, share, catalogue.ids[source])
     name = title(catalogue, source, language)
     text = f"Because you chose {name}" if language == "en" else f"因为你选择了“{name}”"
     return Reason("history", text, share, catalogue.ids[source])

@@ -149,4 +149,5 @@ class ALS:
         # (G + Y'DY)^-1 Y'c = G^-1 Y' (I + D Y G^-1 Y')^-1 c: a system as large as the history, not as the vectors.
         inner = np.matmul(self.item_vectors[items], solved.transpose(0, 2, 1))
         left = np.eye(len(column), dtype=np.float32) + extra[:, :, None] * inner
-        return np.einsum("nh,nhf->nf", np.linalg.solve(left, weights[:, :, None])[:, :, 0], solved)
+        shares = np.linalg.solve(left, weights[:, :, None])[:, :, 0]
+        return np.asarray(np.einsum("nh,nhf->nf", shares, solved), dtype=np.float32)

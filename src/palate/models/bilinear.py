@@ -62,11 +62,11 @@ class BilinearSettings(Settings):
         Observed pairs learnt from, drawn by ``seed`` where there are more.
     """
 
-    dimensions: int = Field(default=64, ge=1)
+    dimensions: int = Field(default=128, ge=1)
     categories: int = Field(default=48, ge=0)
     regularization: float = Field(default=1e-5, gt=0)
     negative_weight: float = Field(default=10.0, gt=0)
-    normalised: bool = False
+    normalised: bool = True
     decay: float = Field(default=0.6, gt=0, le=1)
     window: int = Field(default=20, ge=1)
     text_weight: float = Field(default=1.0, ge=0)
@@ -78,11 +78,11 @@ class BilinearSettings(Settings):
         """What a tuner may try."""
         return (
             cls(),
-            cls(dimensions=128),
+            cls(dimensions=64),
             cls(decay=0.8),
             cls(regularization=1e-3),
             cls(negative_weight=100.0),
-            cls(normalised=True),
+            cls(normalised=False),
         )
 
 

@@ -1,6 +1,7 @@
 """BPR: factors that rank what a user took above what not (Rendle et al., 2009), through ``implicit``.
 
-Only item vectors and biases are kept. Whoever asks is folded in as the decayed mean of the history's item vectors.
+Only item vectors and biases are kept. Whoever asks is folded in as the decayed mean of the history's item vectors: on
+ML-100K and Beauty that ranks better than the vectors learnt for the training users themselves.
 """
 
 from __future__ import annotations
@@ -35,11 +36,11 @@ class BPRSettings(Settings):
     """
 
     factors: int = Field(default=64, ge=1)
-    learning_rate: float = Field(default=0.05, gt=0)
+    learning_rate: float = Field(default=0.1, gt=0)
     regularization: float = Field(default=0.01, ge=0)
     iterations: int = Field(default=100, ge=1)
     decay: float = Field(default=0.8, gt=0, le=1)
-    popularity: float = Field(default=0.0, ge=0)
+    popularity: float = Field(default=1.0, ge=0)
     seed: int = 0
 
     @classmethod
@@ -50,8 +51,8 @@ class BPRSettings(Settings):
             cls(factors=128),
             cls(regularization=0.001),
             cls(regularization=0.05),
-            cls(learning_rate=0.02),
-            cls(popularity=0.3),
+            cls(learning_rate=0.05),
+            cls(popularity=0.0),
             cls(decay=0.6),
         )
 
@@ -73,7 +74,7 @@ class BPR:
 
     @property
     def item_vectors(self) -> FloatArray:
-        """float32 (n_items, factors), rows of length 1; zeros for items without events."""
+        """float32 (n_items, factors); zeros for items without events."""
         return need_vectors(self._vectors, self.name)
 
     def fit(self, dataset: Dataset) -> Self:
@@ -93,13 +94,12 @@ class BPR:
             model.fit(binary(dataset.matrix()), show_progress=False)
         seen = dataset.popularity > 0
         vectors, biases = model.item_factors[:, :-1], model.item_factors[:, -1]
-        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-        self._vectors = np.where(seen[:, None], vectors / np.maximum(lengths, 1e-12), 0).astype(np.float32)
+        self._vectors = np.where(seen[:, None], vectors, np.float32(0)).astype(np.float32)
         self._biases = np.where(seen, biases, biases[seen].min()).astype(np.float32)
         return self
 
     def score(self, queries: Queries) -> FloatArray:
-        """Cosine of the folded-in user and each item, and the item's bias; float32 (n, n_items)."""
+        """Folded-in user times each item, and the item's bias; float32 (n, n_items)."""
         scores: FloatArray = self.user_vectors(queries.history) @ self.item_vectors.T
         if self.settings.popularity:
             scores += np.float32(self.settings.popularity) * self._biases

@@ -15,6 +15,9 @@ from palate.models.linear import event_weights, known_events
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
     """Run ``implicit`` as it wants to be run: with threads of its own and none of BLAS (it warns otherwise)."""
+    # Only libraries that are loaded by now are limited, and these bring their own BLAS.
+    import implicit.cpu.als
+    import implicit.cpu.bpr  # noqa: F401
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(limits=1, user_api="blas"):
@@ -43,7 +46,7 @@ def shares(vectors: FloatArray, history: Histories, decay: float, items: IntArra
     answer = np.zeros((len(history.items), len(items)), dtype=np.float32)
     known = np.nonzero(history.items < len(vectors))[0]
     weights = event_weights(known_events(history, len(vectors)), decay)
-    weights = weights / max(float(weights.sum()), np.finfo(np.float32).tiny)
+    weights = weights / max(float(weights.sum()), 1e-30)
     columns = np.nonzero((items >= 0) & (items < len(vectors)))[0]
     block = vectors[history.items[known]] @ vectors[items[columns]].T
     answer[np.ix_(known, columns)] = weights[:, None] * block

@@ -7,18 +7,27 @@ same explanation: what each event added.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
 
 import numpy as np
 from scipy import sparse
 
-from palate.core import FloatArray, Histories, IntArray, NotFittedError, Queries, Rankings, Scorer, top_k
+from palate.core import FloatArray, Histories, IntArray, NotFittedError, Queries, Rankings, top_k
 from palate.core.artefact import pack_sparse, unpack_sparse
 from palate.core.ragged import take_rows
 from palate.core.recommender import Arrays
 
 BATCH = 512
 """Questions scored at once: 512 rows over 12,000 items are 25 MB of float32."""
+
+
+class Scores(Protocol):
+    """As much of a scorer as its lists are made from, whatever it was fitted on."""
+
+    name: ClassVar[str]
+
+    def score(self, queries: Queries) -> FloatArray: ...
 
 
 @dataclass(frozen=True)
@@ -105,15 +114,14 @@ def weighted_rows(matrix: sparse.csr_matrix, history: Histories, weights: FloatA
     known = (items < matrix.shape[0]) & (weights != 0)
     if not known.all():
         rows, items, weights = rows[known], items[known], weights[known]
-    indptr = matrix.indptr.astype(np.int64, copy=False)
-    offsets, flat = take_rows(indptr, items)
-    lengths = np.diff(offsets)
+    offsets, flat = take_rows(matrix.indptr, items)
+    lengths = offsets[1:] - offsets[:-1]
     cells = matrix.indices[flat] + np.repeat(rows.astype(np.int64) * width, lengths)
     sums = np.bincount(cells, weights=matrix.data[flat] * np.repeat(weights, lengths), minlength=n * width)
     return sums.reshape(n, width).astype(np.float32)
 
 
-def recommend_in_batches(model: Scorer[object], queries: Queries, size: int = BATCH) -> Rankings:
+def recommend_in_batches(model: Scores, queries: Queries, size: int = BATCH) -> Rankings:
     """Lists from a scorer's scores, a bounded number of dense rows at a time."""
     parts = [top_k(model.score(batch), batch, model.name) for batch in queries.batches(size)]
     return parts[0] if len(parts) == 1 else Rankings.concatenate(parts)
@@ -154,8 +162,3 @@ def need(state: ItemWeights | None, name: str) -> ItemWeights:
     if state is None:
         raise NotFittedError(f"{name} was asked before it was fitted; call fit(dataset) or restore(arrays) first")
     return state
-
-
-def with_decay(state: ItemWeights, decay: float) -> ItemWeights:
-    """The same weights under another decay: no second fit is needed to try one."""
-    return replace(state, decay=decay)

@@ -80,4 +80,4 @@ def _recency(times: Float64Array, half_life_days: float) -> Float64Array:
     """Weight of each event by its distance to the newest; all ones where any time is unknown."""
     if not len(times) or np.isnan(times).any():
         return np.ones(len(times))
-    return np.power(0.5, (times.max() - times) / (half_life_days * DAY))
+    return np.asarray(0.5 ** ((times.max() - times) / (half_life_days * DAY)))

@@ -167,12 +167,11 @@ def _features(
     if len(names):
         which = column[held.values]
         member[held.rows[which >= 0], which[which >= 0]] = 1.0
-    parts = [text, member]
     prices = catalogue.prices
     known = ~np.isnan(prices)
     level = (np.log1p(np.maximum(np.where(known, prices, 0), 0)) - price_scale[0]) / price_scale[1]
-    parts += [np.where(known, level, 0)[:, None], known[:, None], np.ones((n, 1))]
-    return np.concatenate(parts, axis=1).astype(np.float32)
+    price = np.stack([np.where(known, level, 0), known, np.ones(n)], axis=1)
+    return np.concatenate([text, member, price], axis=1).astype(np.float32)
 
 
 def _rhythm(moments: Moments) -> FloatArray:

@@ -148,7 +148,7 @@ def _check(ratings: Ratings, users: IntArray, items: IntArray) -> None:
 def _deviations(values: FloatArray, groups: IntArray, n: int, damping: float) -> FloatArray:
     sums = np.bincount(groups, weights=values, minlength=n)
     counts = np.bincount(groups, minlength=n)
-    return (sums / np.maximum(counts + damping, np.finfo(np.float32).tiny)).astype(np.float32)
+    return np.asarray(sums / np.maximum(counts + damping, 1e-30), dtype=np.float32)
 
 
 def _residuals(ratings: Ratings, baseline: Baseline) -> sparse.csr_matrix:
@@ -188,7 +188,7 @@ def _weighted(
         border = -np.partition(-size, neighbours - 1, axis=1)[:, neighbours - 1, None]
         weights[size < border] = 0.0
     sums = np.asarray(residuals[rows].multiply(weights).sum(axis=1)).ravel()
-    return (sums / np.maximum(np.abs(weights).sum(axis=1), 1e-9)).astype(np.float32)
+    return np.asarray(sums / np.maximum(np.abs(weights).sum(axis=1), 1e-9), dtype=np.float32)
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,8 @@ class SemanticSettings(Settings):
     dimensions
         Leading directions kept; all where the encoder has fewer.
     whitening
-        0 = directions as they are, 1 = all of the same spread.
+        0 = directions as they are, 1 = all of the same spread (less in small catalogues, see ``TextSpace``). On Beauty
+        validation, MiniLM, N@10: raw .027, centred .033, half .040, whole .043; with 128 directions half gives .034.
     remove
         Leading directions dropped: they tell what kind of catalogue it is, not which item.
     decay
@@ -38,8 +39,8 @@ class SemanticSettings(Settings):
         What a wish in words is worth relative to the whole history.
     """
 
-    dimensions: int = Field(default=128, ge=1)
-    whitening: float = Field(default=0.5, ge=0, le=1)
+    dimensions: int = Field(default=256, ge=1)
+    whitening: float = Field(default=1.0, ge=0, le=1)
     remove: int = Field(default=0, ge=0)
     decay: float = Field(default=0.6, gt=0, le=1)
     text_weight: float = Field(default=2.0, ge=0)
@@ -50,10 +51,11 @@ class SemanticSettings(Settings):
         return (
             cls(),
             cls(decay=0.8),
+            cls(whitening=0.5),
             cls(whitening=0.0),
-            cls(whitening=1.0),
             cls(remove=2),
-            cls(dimensions=256),
+            cls(dimensions=384),
+            cls(dimensions=128),
         )
 
 

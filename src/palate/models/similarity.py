@@ -109,6 +109,7 @@ def _similarity(
     """Similarity of pairs of columns from inner products, squared lengths, and what centring takes from products."""
     left, right = lengths
     if measure == "euclidean":
-        return (1.0 / (1.0 + np.sqrt(np.maximum(left + right - 2.0 * products, 0.0)))).astype(np.float32)
+        distance = np.sqrt(np.maximum(left + right - 2.0 * products, 0.0))
+        return np.asarray(1.0 / (1.0 + distance), dtype=np.float32)
     scale = np.sqrt(np.maximum(left * right, np.finfo(np.float32).tiny))
-    return ((products - means) / scale).astype(np.float32)
+    return np.asarray((products - means) / scale, dtype=np.float32)

@@ -16,6 +16,8 @@ from palate.core import FloatArray
 from palate.core.recommender import Arrays
 from palate.language import unit_rows
 
+_TEXTS_PER_DIRECTION = 30
+
 
 @dataclass(frozen=True)
 class TextSpace:
@@ -43,7 +45,8 @@ class TextSpace:
         dimensions
             Leading directions kept.
         whitening
-            0 = directions as they are, 1 = all of the same spread.
+            0 = directions as they are, 1 = all of the same spread; proportionally less where there are fewer than 30
+            texts a direction.
         remove
             Leading directions dropped.
         """
@@ -56,7 +59,9 @@ class TextSpace:
         spread, directions = spread[::-1], directions[:, ::-1]
         useful = np.nonzero(spread > max(spread[0] * 1e-6, 1e-12))[0]
         chosen = useful[min(remove, max(len(useful) - 1, 0)) :][:dimensions]
-        scale = spread[chosen] ** (-whitening / 2)
+        # With few texts a direction the trailing spread is chance, and evening it out would make all texts strangers.
+        enough = min(1.0, len(said) / (_TEXTS_PER_DIRECTION * len(chosen)))
+        scale = spread[chosen] ** (-whitening * enough / 2)
         # The sign of a direction is arbitrary; fixed, it is the same in every fit.
         signs = np.sign(directions[np.abs(directions[:, chosen]).argmax(axis=0), chosen])
         return cls(mean.astype(np.float32), (directions[:, chosen] * (scale * signs)).astype(np.float32))
@@ -67,7 +72,7 @@ class TextSpace:
 
     def project(self, raw: FloatArray) -> FloatArray:
         """Encoder vectors (n, d) in these directions, rows of length 1; zeros stay zeros; float32 (n, dimensions)."""
-        known = raw.any(axis=1)[:, None]
+        known = np.any(raw, axis=1, keepdims=True)
         return unit_rows(np.where(known, (raw - self.mean) @ self.projection, np.float32(0)))
 
     def arrays(self) -> Arrays:

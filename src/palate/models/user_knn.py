@@ -136,24 +136,22 @@ class UserKNN:
         weights = event_weights(history, settings.decay)
         similar = weighted_rows(self._by_item, history, weights)
         asked = history.matrix(n_items, weights).multiply(np.sqrt(self._item_scale)[None, :]).tocsr()
-        squares = np.asarray(asked.multiply(asked).sum(axis=1), dtype=np.float32)
         shared = similar > 0
+        mine, theirs = np.asarray(asked.multiply(asked).sum(axis=1), dtype=np.float64), self._squares.astype(np.float64)
         if settings.similarity == "euclidean":
-            distance = np.sqrt(np.maximum(squares + self._squares - 2.0 * similar, 0.0))
-            similar = np.where(shared, 1.0 / (1.0 + distance), 0.0)
+            alike = 1.0 / (1.0 + np.sqrt(np.maximum(mine + theirs - 2.0 * similar, 0.0)))
         else:
-            own = self._squares
+            centred = np.zeros_like(similar, dtype=np.float64)
             if settings.similarity == "pearson":
-                sums = np.asarray(asked.sum(axis=1), dtype=np.float32)
-                similar = similar - sums * self._sums / n_items
-                squares = squares - sums**2 / n_items
-                own = own - self._sums**2 / n_items
-            similar = similar / np.sqrt(np.maximum(squares * own, np.finfo(np.float32).tiny))
-            similar = np.where(shared, np.maximum(similar, 0.0), 0.0)
+                sums = np.asarray(asked.sum(axis=1), dtype=np.float64)
+                centred = sums * self._sums / n_items
+                mine, theirs = mine - sums**2 / n_items, theirs - self._sums.astype(np.float64) ** 2 / n_items
+            alike = (similar - centred) / np.sqrt(np.maximum(mine * theirs, 1e-30))
+        similar = np.where(shared, np.maximum(alike, 0.0), 0.0).astype(np.float32)
         if settings.shrinkage:
             common = weighted_rows(self._holders, history, np.ones(len(history.items), dtype=np.float32))
-            similar = similar * (common / (common + settings.shrinkage))
-        return _nearest(similar.astype(np.float32, copy=False), settings.neighbours)
+            similar *= common / (common + np.float32(settings.shrinkage))
+        return _nearest(similar, settings.neighbours)
 
 
 def _nearest(similar: FloatArray, neighbours: int) -> tuple[Histories, FloatArray]:

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from palate.core import FloatArray, IntArray, Settings
-from palate.core.rankings import select
+from palate.core.rankings import positive
 from palate.ranking.sources import SourceScores
 
 
@@ -55,23 +55,35 @@ class Candidates:
 
 
 def propose(scores: SourceScores, settings: CandidateSettings) -> Candidates:
-    """The union of the sources' top lists, best fused first.
+    """The union of the sources' top lists, best fused first; the lower item wins an exact tie.
 
     A source proposes only items it has evidence for (a score above 0).
     """
     n, n_items = scores.dense[0].shape
-    depth = min(settings.per_source, n_items)
-    fused = np.zeros((n, n_items), dtype=np.float32)
-    bits = np.zeros((n, n_items), dtype=np.uint32)
-    gain = (1.0 / (settings.rank_offset + np.arange(depth))).astype(np.float32)
-    rows = np.arange(n)[:, None]
+    total, depth, n_sources = min(settings.total, n_items), settings.per_source, len(scores.names)
+    proposed = []
     for position, (_, dense) in enumerate(scores):
-        top = select(dense, depth)
-        proposed = np.take_along_axis(dense, top, axis=1) > 0
-        fused[rows, top] += gain * proposed
-        bits[rows, top] |= proposed.astype(np.uint32) << np.uint32(position)
-    items = select(fused, settings.total)
-    best = np.take_along_axis(fused, items, axis=1)
-    chosen = np.take_along_axis(bits, items, axis=1)
-    items[best == 0] = -1
+        cells, ranks = positive(dense, depth)
+        proposed.append((cells * n_sources + position) * depth + ranks)
+    # A cell, a source and a rank in one number: a sort brings together what speaks for the same item.
+    entries = np.sort(np.concatenate(proposed))
+    everything, ranks = entries // depth, entries % depth
+    cells, positions = everything // n_sources, everything % n_sources
+    first = np.diff(cells, prepend=-1) > 0
+    group = np.cumsum(first) - 1
+    cells = cells[first]
+    fused, bits = np.zeros(len(cells), dtype=np.float32), np.zeros(len(cells), dtype=np.uint32)
+    gain = (1.0 / (settings.rank_offset + np.arange(depth))).astype(np.float32)
+    np.add.at(fused, group, gain[ranks])
+    np.bitwise_or.at(bits, group, np.uint32(1) << positions.astype(np.uint32))
+    rows = cells // n_items
+    order = np.lexsort((-fused, rows))
+    place = np.arange(len(cells)) - np.searchsorted(rows, np.arange(n))[rows]
+    order, place = order[place < total], place[place < total]
+    row = rows[order]
+    items = np.full((n, total), -1, dtype=np.int32)
+    best, chosen = np.zeros((n, total), dtype=np.float32), np.zeros((n, total), dtype=np.uint32)
+    items[row, place] = cells[order] - row * n_items
+    best[row, place] = fused[order]
+    chosen[row, place] = bits[order]
     return Candidates(items, best, chosen)

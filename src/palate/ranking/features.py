@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -55,6 +56,16 @@ class ItemFacts:
     brands: IntArray
     prices: FloatArray
     vectors: FloatArray
+
+    @cached_property
+    def n_brands(self) -> int:
+        """How many brands there are."""
+        return int(self.brands.max(initial=-1)) + 1
+
+    @cached_property
+    def has_prices(self) -> bool:
+        """Whether any item has a price."""
+        return not bool(np.isnan(self.prices).all())
 
     @classmethod
     def of(cls, dataset: Dataset, vectors: FloatArray | None) -> ItemFacts:
@@ -129,9 +140,9 @@ def feature_names(sources: tuple[str, ...], facts: ItemFacts) -> tuple[str, ...]
         names += ["text_last", "text_nearest"]
     if facts.n_categories:
         names += ["category_affinity", "category_last"]
-    if (facts.brands >= 0).any():
+    if facts.n_brands:
         names += ["brand_affinity"]
-    if not np.isnan(facts.prices).all():
+    if facts.has_prices:
         names += ["price", "price_gap"]
     return tuple(names)
 
@@ -155,9 +166,10 @@ def build(
     items = np.maximum(candidates.items, 0)
     c = items.shape[1]
     columns: list[FloatArray] = []
-    for values in scores.at(candidates.items):
-        best = np.maximum(np.abs(values).max(axis=1, keepdims=True), 1e-9)
-        columns += [values, values / best, _ranks(values)]
+    values = scores.at(candidates.items)
+    shares = values / np.maximum(np.abs(values).max(axis=2, keepdims=True), 1e-9)
+    for of_source in zip(values, shares, _ranks(values), strict=True):
+        columns += of_source
     columns.append(candidates.fused)
     columns.append(np.bitwise_count(candidates.sources).astype(np.float32))
     columns.append(facts.popularity[items])
@@ -175,9 +187,9 @@ def build(
         newest = facts.categories[np.maximum(recent[:, 0], 0)]
         same = (facts.categories[items][:, :, 0] == newest[:, None, 0]) & (recent[:, :1] >= 0)
         columns += [affinity, same.astype(np.float32)]
-    if (facts.brands >= 0).any():
-        columns.append(_affinity(facts.brands[:, None], int(facts.brands.max()) + 1, queries, items))
-    if not np.isnan(facts.prices).all():
+    if facts.n_brands:
+        columns.append(_affinity(facts.brands[:, None], facts.n_brands, queries, items))
+    if facts.has_prices:
         prices = facts.prices[items]
         columns += [prices, prices - _mean_price(facts.prices, queries)[:, None]]
     return np.stack(columns, axis=-1, dtype=np.float32)
@@ -188,11 +200,12 @@ def _wide(values: FloatArray, c: int) -> FloatArray:
 
 
 def _ranks(values: FloatArray) -> FloatArray:
-    """Log of one plus the rank among the candidates, the best 0; exact ties by position."""
-    order = np.argsort(-values, axis=1, kind="stable")
-    ranks = np.empty(values.shape, dtype=np.float32)
-    np.put_along_axis(ranks, order, np.log1p(np.arange(values.shape[1], dtype=np.float32))[None, :], axis=1)
-    return ranks
+    """Log of one plus the rank among the candidates (last axis), the best 0; exact ties by position."""
+    c = values.shape[-1]
+    order = np.argsort(-values, axis=-1, kind="stable").reshape(-1, c)
+    ranks = np.empty(order.shape, dtype=np.float32)
+    ranks[np.arange(len(order))[:, None], order] = np.log1p(np.arange(c, dtype=np.float32))
+    return ranks.reshape(values.shape)
 
 
 def _asked(queries: Queries) -> Float64Array:
@@ -225,12 +238,12 @@ def _recent_items(queries: Queries, most: int) -> IntArray:
 def _seen(queries: Queries, items: IntArray) -> list[FloatArray]:
     """How often the asker had each candidate, and how many events ago last (log; NaN: never); float32 (n, c) each."""
     history = queries.history
+    if not len(history.items) or queries.mask_seen:
+        nothing = np.zeros(items.shape, dtype=np.float32)
+        return [nothing, np.full(items.shape, np.nan, dtype=np.float32)]
     width = np.int64(max(history.items.max(initial=0), items.max(initial=0))) + 1
     keys = history.rows * width + history.items
     own, first, counts = np.unique(keys[::-1], return_index=True, return_counts=True)
-    if not len(own) or queries.mask_seen:
-        nothing = np.zeros(items.shape, dtype=np.float32)
-        return [nothing, np.full(items.shape, np.nan, dtype=np.float32)]
     wanted = np.arange(len(items))[:, None] * width + items
     at = np.minimum(np.searchsorted(own, wanted), len(own) - 1)
     found = (own[at] == wanted) & (items >= 0)
@@ -259,9 +272,9 @@ def _affinity(codes: IntArray, n_codes: int, queries: Queries, items: IntArray) 
     own = codes[history.items]
     flat = (history.rows.astype(np.int64)[:, None] * n_codes + own)[own >= 0]
     spread = np.broadcast_to(weights[:, None], own.shape)[own >= 0]
-    mix = np.bincount(flat, weights=spread, minlength=len(history) * n_codes).reshape(len(history), n_codes)
+    sums = np.bincount(flat, weights=spread, minlength=len(history) * n_codes).reshape(len(history), n_codes)
     total = np.bincount(history.rows, weights=weights, minlength=len(history))
-    mix = mix / np.maximum(total, 1e-9)[:, None]
+    mix = sums / np.maximum(total, 1e-9)[:, None]
     theirs = codes[items]
     shares = mix[np.arange(len(history))[:, None, None], np.maximum(theirs, 0)] * (theirs >= 0)
     return np.asarray(shares.sum(axis=2) / np.maximum((theirs >= 0).sum(axis=2), 1), dtype=np.float32)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from palate.core import FloatArray, IntArray, Queries, Rankings, Settings
@@ -149,13 +150,13 @@ class Pipeline:
 
     def _score_candidates(self, queries: Queries, candidates: Candidates, scores: SourceScores) -> FloatArray:
         """The learned score where there is a history to judge by, the weighted average elsewhere; float32 (n, c)."""
-        average = self._average(queries, candidates, scores)
-        lengths = queries.history.lengths
-        ranked = average
-        learned = lengths > 0
-        if self.ranker is not None and learned.any():
-            learnt = self.ranker.score(self.features(queries, candidates, scores))
-            ranked = np.where(learned[:, None], learnt, average)
+        learned = queries.history.lengths > 0
+        if self.ranker is None or not learned.any():
+            ranked = self._average(queries, candidates, scores)
+        else:
+            ranked = self.ranker.score(self.features(queries, candidates, scores))
+            if not learned.all():
+                ranked = np.where(learned[:, None], ranked, self._average(queries, candidates, scores))
         if queries.text is not None and any(queries.text):
             ranked = self._with_wish(queries, candidates, ranked)
         return np.where(candidates.valid, ranked, NEVER).astype(np.float32)
@@ -204,8 +205,8 @@ class Pipeline:
         return np.take_along_axis(head, chosen, axis=1)
 
     def _filled(
-        self, queries: Queries, scores: SourceScores, items: IntArray, values: FloatArray, bits: IntArray
-    ) -> tuple[IntArray, FloatArray, np.ndarray]:
+        self, queries: Queries, scores: SourceScores, items: IntArray, values: FloatArray, bits: NDArray[np.uint32]
+    ) -> tuple[IntArray, FloatArray, NDArray[np.uint32]]:
         """Lists shorter than asked for, continued by the weighted average over the rest of the catalogue."""
         k = min(queries.k, self.n_items)
         rest = fuse(scores, self.weights_for(queries))

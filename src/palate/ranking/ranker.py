@@ -11,6 +11,9 @@ from pydantic import Field
 
 from palate.core import BoolArray, FloatArray, Settings
 
+_ENOUGH_FOR_THREADS = 64
+"""Questions whose scoring takes longer than waking other threads for it."""
+
 
 class RankerSettings(Settings):
     """Of the boosted trees.
@@ -27,6 +30,10 @@ class RankerSettings(Settings):
         Trees without gain on the stopping questions before training ends.
     questions
         At most this many questions are learnt from.
+    questions_each
+        At most this many of them from one user.
+    threads
+        0 = as many as there are cores.
     """
 
     trees: int = Field(default=300, ge=1)
@@ -38,6 +45,7 @@ class RankerSettings(Settings):
     truncation: int = Field(default=20, ge=1)
     patience: int = Field(default=40, ge=1)
     questions: int = Field(default=40_000, ge=100)
+    questions_each: int = Field(default=8, ge=1)
     threads: int = Field(default=0, ge=0)
 
 
@@ -90,7 +98,7 @@ class Ranker:
     def score(self, features: FloatArray) -> FloatArray:
         """Scores of candidates; float32 (n, c) from float32 (n, c, f)."""
         n, c, f = features.shape
-        threads = 1 if n < 8 else 0
+        threads = 1 if n < _ENOUGH_FOR_THREADS else 0
         flat = self._booster.predict(features.reshape(n * c, f), num_threads=threads)
         return np.asarray(flat, dtype=np.float32).reshape(n, c)
 

@@ -35,8 +35,11 @@ class SourceScores:
 
     def at(self, items: IntArray) -> FloatArray:
         """Scores of chosen items, 0 where a source has nothing to say; float32 (s, n, c)."""
-        safe = np.maximum(items, 0)
-        chosen = np.stack([np.take_along_axis(scores, safe, axis=1) for scores in self.dense])
+        chosen = np.empty((len(self.dense), *items.shape), dtype=np.float32)
+        if len(self.dense):
+            cells = np.arange(len(items))[:, None] * self.dense[0].shape[1] + np.maximum(items, 0)
+            for scores, into in zip(self.dense, chosen, strict=True):
+                np.take(scores.reshape(-1), cells, out=into, mode="clip")
         chosen[~np.isfinite(chosen)] = 0.0
         return chosen
 
@@ -51,8 +54,8 @@ def ask(sources: Sources, queries: Queries, n_items: int) -> SourceScores:
         scores = model.score(queries)
         if scores.shape[1] < n_items:
             scores = np.pad(scores, ((0, 0), (0, n_items - scores.shape[1])))
-        dense.append(scores)
-    ruled_out = forbid(np.zeros((len(queries), n_items), dtype=np.float32), queries) == NEVER
+        dense.append(np.ascontiguousarray(scores))
+    ruled_out = np.flatnonzero(forbid(np.zeros((len(queries), n_items), dtype=np.float32), queries))
     for scores in dense:
-        scores[ruled_out] = NEVER
+        scores.reshape(-1)[ruled_out] = NEVER
     return SourceScores(tuple(sources), tuple(dense))

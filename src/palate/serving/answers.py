@@ -12,6 +12,7 @@ from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 
 from palate.core import UnknownIdError
+from palate.serving.crowd import Crowd
 from palate.serving.live import Live
 from palate.serving.memory import Memory
 from palate.serving.metrics import Metrics
@@ -21,6 +22,7 @@ from palate.serving.schemas import Comparison, Language, PastEvent, RecommendReq
 from palate.serving.settings import ServingSettings
 
 _SIMPLE = frozenset({"user_id", "count", "scenario", "explain", "return_properties", "language", "diversity"})
+_PLAIN = _SIMPLE - {"scenario"}
 _JSON = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
 ItemId = Annotated[str, Path(min_length=1, max_length=256, description="An item's id.")]
 UserId = Annotated[str | None, Query(min_length=1, max_length=256)]
@@ -70,6 +72,7 @@ def json_response(values: Any) -> Response:
 def router(live: Live, settings: ServingSettings, metrics: Metrics) -> APIRouter:
     """The answering routes over a live engine."""
     routes = APIRouter(tags=["answers"])
+    crowd = Crowd(live)
     memory: Memory[Prepared] = Memory(settings.remembered_answers, settings.remembered_seconds)
 
     def answered(prepared: Prepared, started: float, **note: Any) -> Response:
@@ -94,7 +97,9 @@ def router(live: Live, settings: ServingSettings, metrics: Metrics) -> APIRouter
         prepared = memory.get(key, state) if key is not None else None
         if prepared is None:
             engine, question = live.engine, _question(asked)
-            if asked.text or asked.explain or live.busy:
+            if not asked.explain and asked.model_fields_set <= _PLAIN:
+                answer = await crowd.ask(user, asked.count, asked.diversity)
+            elif asked.text or asked.explain or live.busy:
                 answer = await live.elsewhere(lambda: engine.recommend(user, asked.count, **question))
             else:
                 answer = engine.recommend(user, asked.count, **question)
