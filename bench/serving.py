@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -79,6 +80,15 @@ def measure(url: str, script: Path, seconds: int, connections: int) -> dict[str,
     }
 
 
+def processor_seconds(process: int) -> float:
+    """What a process has used of the processor so far, in seconds; 0 where the system does not tell (not Linux)."""
+    stat = Path(f"/proc/{process}/stat")
+    if not stat.is_file():
+        return 0.0
+    fields = stat.read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def bench(engine: Path, seconds: int, connections: int, seed: int, remembered: int) -> dict[str, Any]:
     """Both rates, their ratio and the errors."""
     from palate.engine import Engine
@@ -100,9 +110,12 @@ def bench(engine: Path, seconds: int, connections: int, seed: int, remembered: i
                 if not url:
                     raise SystemExit("the server did not start")
                 measure(url, scripts["recommend"], 2, connections)  # warm caches, on both sides
-                results: dict[str, Any] = {
-                    name: measure(url, scripts[name], seconds, connections) for name in ("empty", "recommend")
-                }
+                results: dict[str, Any] = {}
+                for name in ("empty", "recommend"):
+                    before = processor_seconds(server.pid)
+                    results[name] = measure(url, scripts[name], seconds, connections)
+                    used = processor_seconds(server.pid) - before
+                    results[name]["cpu_ms"] = round(used * 1e3 / results[name]["requests"], 3)
             finally:
                 server.terminate()
     ratio = results["recommend"]["requests_per_second"] / results["empty"]["requests_per_second"]

@@ -139,6 +139,9 @@ class FakeEngine:
         self.crowds.append(len(users))
         return [self.recommend(user, k, diversity=diversity) for user in users]
 
+    def warm(self) -> None:
+        self.recommend()
+
     def similar(self, item: str, k: int = 10) -> FakeAnswer:
         if item not in self.catalogue.ids:
             raise UnknownIdError(f"unknown item {item!r}")

@@ -13,7 +13,7 @@ import numpy as np
 from palate.core import DataError, FloatArray, Scorer, UsageError
 from palate.data import Dataset, Fold, cut_at, hold_out_last, time_quantile
 from palate.engine.settings import EngineSettings
-from palate.language import CachedEncoder, TextEncoder, VectorCache, choose_encoder, load_encoder
+from palate.language import CachedEncoder, LaterEncoder, TextEncoder, VectorCache, choose_encoder, load_encoder
 from palate.language.verbalise import item_texts
 from palate.ranking.features import ItemFacts, feature_names
 from palate.ranking.fusion import learn_weights
@@ -222,7 +222,9 @@ def _encoder(dataset: Dataset, settings: EngineSettings, notes: list[str]) -> Te
     texts = item_texts(dataset.catalogue)
     choice = choose_encoder(texts, settings.encoder)
     notes.append(f"encoder {choice.encoder}: {choice.reason}")
-    return load_encoder(choice.encoder, texts, settings.encoder)
+    if choice.encoder == "lexical":
+        return load_encoder(choice.encoder, texts, settings.encoder)
+    return LaterEncoder(lambda: load_encoder(choice.encoder, (), settings.encoder), choice.encoder)
 
 
 def build_model(name: str, settings: EngineSettings, encoder: TextEncoder | None) -> Scorer[Dataset]:

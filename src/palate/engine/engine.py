@@ -206,6 +206,13 @@ class Engine:
             queries = Queries(histories, k=k, mask_seen=self.masks_seen, when=when)
             return self._answers(shelf, queries, started, diversity=diversity)
 
+    def warm(self) -> None:
+        """Load what is loaded at the first need, by asking as people will: afterwards nobody is the first to wait."""
+        someone = next(iter(self.dataset.user_ids.names), None)
+        self.recommend(someone, explain=True)
+        if self.kind == "text":
+            self.recommend(someone, text="something for a friend", explain=True)
+
     def similar(self, item: str, k: int = 10) -> Answer:
         """Items most like one item: by what is chosen with it and by what it says.
 

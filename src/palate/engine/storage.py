@@ -15,7 +15,7 @@ from palate.core.artefact import Artefact, read, write
 from palate.data import Catalogue, Dataset
 from palate.engine.assembly import TEXT_SOURCES, Assembled, build_model
 from palate.engine.settings import EngineSettings
-from palate.language import CachedEncoder, LexicalEncoder, load_encoder
+from palate.language import CachedEncoder, LaterEncoder, LexicalEncoder, load_encoder
 from palate.ranking.features import ItemFacts
 from palate.ranking.pipeline import Pipeline
 from palate.ranking.ranker import Ranker
@@ -167,7 +167,7 @@ def _encoder(name: str | None, artefact: Artefact, settings: EngineSettings) -> 
         return None
     if name == "lexical":
         return CachedEncoder(LexicalEncoder(settings.encoder.lexical).restore(artefact.arrays["encoder"]))
-    return CachedEncoder(load_encoder(name, (), settings.encoder))
+    return CachedEncoder(LaterEncoder(lambda: load_encoder(name, (), settings.encoder), name))
 
 
 def _version(name: str) -> str:

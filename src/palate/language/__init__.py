@@ -6,7 +6,7 @@ from palate.language.detect import cjk_share, detect_language
 from palate.language.encoder import TextEncoder, unit_rows
 from palate.language.index import IndexSettings, VectorIndex, nearest, principal
 from palate.language.lexical import LexicalEncoder, LexicalSettings
-from palate.language.registry import Choice, EncoderSettings, choose_encoder, load_encoder
+from palate.language.registry import Choice, EncoderSettings, LaterEncoder, choose_encoder, load_encoder
 from palate.language.transformer import TransformerEncoder, TransformerSettings, load_transformer
 from palate.language.verbalise import ItemTextSettings, behaviour_text, item_text, item_texts
 
@@ -17,6 +17,7 @@ __all__ = [
     "EncoderSettings",
     "IndexSettings",
     "ItemTextSettings",
+    "LaterEncoder",
     "LexicalEncoder",
     "LexicalSettings",
     "TextEncoder",

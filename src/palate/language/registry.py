@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from palate.core import Settings
+from palate.core import FloatArray, Settings
 from palate.language.detect import cjk_share
 from palate.language.encoder import TextEncoder
 from palate.language.lexical import LexicalEncoder, LexicalSettings
@@ -85,6 +86,46 @@ def load_encoder(name: str | None, texts: Sequence[str] = (), settings: EncoderS
     if name == "minilm":
         return load_transformer(minilm_source(), settings.transformer, ("en",), "minilm", MINILM_SHA256)
     return load_transformer(name, settings.transformer)
+
+
+class LaterEncoder:
+    """An encoder that is loaded when a text is asked for, not before: most questions name none.
+
+    Parameters
+    ----------
+    load
+        Called once, at the first need.
+    source
+        What is loaded: ``minilm``, a folder or a hub name.
+    """
+
+    def __init__(self, load: Callable[[], TextEncoder], source: str) -> None:
+        self.source = source
+        self._load = load
+        self._lock = threading.Lock()
+        self._loaded: TextEncoder | None = None
+
+    @property
+    def name(self) -> str:
+        return self._encoder().name
+
+    @property
+    def dimension(self) -> int:
+        return self._encoder().dimension
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        return self._encoder().languages
+
+    def encode(self, texts: Sequence[str]) -> FloatArray:
+        """See ``TextEncoder.encode``."""
+        return self._encoder().encode(texts)
+
+    def _encoder(self) -> TextEncoder:
+        with self._lock:
+            if self._loaded is None:
+                self._loaded = self._load()
+            return self._loaded
 
 
 def minilm_source() -> str | Path:

@@ -65,6 +65,7 @@ class Live:
         self._readers = ThreadPoolExecutor(2, thread_name_prefix="palate-answer")
         self._described: OrderedDict[str, bytes] = OrderedDict()
         self._epoch = self._under_way = 0
+        self._closed = False
         self._happened: OrderedDict[str, int] = OrderedDict()
 
     def known_as(self, user_id: str) -> str:
@@ -195,6 +196,7 @@ class Live:
 
     def close(self) -> None:
         """Finish updates under way and write what waits."""
+        self._closed = True
         self._updates.shutdown(wait=True)
         self._readers.shutdown(wait=True)
         self.log.flush()
@@ -213,6 +215,8 @@ class Live:
             self._epoch += 1
 
     async def _outside(self, pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+        if self._closed:  # what came before the doors shut is still answered
+            return work()
         self._under_way += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(pool, work)

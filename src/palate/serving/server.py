@@ -98,6 +98,8 @@ def prepared(
     settings: ServingSettings | None = None,
 ) -> Iterator[FastAPI]:
     """The application with its log and vault open, closed at the end."""
+    from threadpoolctl import threadpool_limits
+
     from palate.serving.app import create_app
 
     settings = settings or ServingSettings()
@@ -106,7 +108,12 @@ def prepared(
     served = loaded(Path(engine)) if isinstance(engine, str | Path) else engine
     keys = Vault(vault)
     try:
-        with EventLog(log if log is not None else data_home() / "events.sqlite", keys) as events:
+        served.warm()
+        # One question is too small for several threads, which would only wait for each other.
+        with (
+            threadpool_limits(limits=1, user_api="blas"),
+            EventLog(log if log is not None else data_home() / "events.sqlite", keys) as events,
+        ):
             yield create_app(served, events, settings)
     finally:
         keys.close()
