@@ -14,7 +14,7 @@ NEVER = np.float32(-np.inf)
 """The score of an item that must not be answered."""
 
 _BLOCK = 64
-"""Scores whose maximum is looked at before they are. They lie evenly apart, so that maxima are taken a row at a time."""
+"""Scores whose maximum is looked at before they are. They lie evenly apart, so that maxima are taken by rows."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import Any, Literal, Self
 import numpy as np
 import xxhash
 
-from palate.core import Histories, Queries, Ragged, Rankings, Scorer, UsageError
+from palate.core import Histories, Queries, Rankings, Scorer, UsageError
 from palate.core.arrays import FloatArray
 from palate.data import Catalogue, Dataset, Fold
 from palate.data.validation import events_frame, items_frame, users_frame
@@ -23,7 +23,7 @@ from palate.engine.assembly import Assembled, Clock, Progress, assemble
 from palate.engine.live import LiveHistories, read_events
 from palate.engine.settings import EngineSettings
 from palate.ranking.pipeline import DiversitySettings, Pipeline
-from palate.ranking.rules import allowed, boosts, kept_to_quotas, quota_codes
+from palate.ranking.rules import allowed, boosts, kept_to_quotas, quota_codes, without
 
 
 class Engine:
@@ -280,7 +280,6 @@ class Engine:
 
     def describe(self) -> dict[str, Any]:
         """What this engine is, for pages and logs."""
-        ranker = self._pipeline.ranker
         return {
             "version": self.version,
             "name": self.dataset.name,
@@ -288,12 +287,7 @@ class Engine:
             "items": len(self.catalogue),
             "events": self.dataset.n_events,
             "branch": self.kind,
-            "sources": list(self.sources),
-            "weights": {
-                name: round(float(weight), 4) for name, weight in zip(self.sources, self._pipeline.weights, strict=True)
-            },
-            "trees": 0 if ranker is None else ranker.trees,
-            "importance": {} if ranker is None else dict(list(ranker.importance().items())[:10]),
+            **explaining.summary(self._pipeline),
             "masks_seen": self.masks_seen,
             "notes": list(self.notes),
             "seconds": {name: round(value, 2) for name, value in self.timings.items()},
@@ -341,7 +335,7 @@ class Engine:
         ]
         took = (time.perf_counter() - started) * 1000
         return [
-            Answer(items, degraded, self._answered_by(queries, row, degraded), self.version, took)
+            Answer(items, degraded, explaining.answered_by(self._pipeline, queries, row, degraded), self.version, took)
             for row, items in enumerate(found)
         ]
 
@@ -364,11 +358,6 @@ class Engine:
             plain = replace(self._pipeline, ranker=None)
             return plain.rank(self._ruled(queries)), True
 
-    def _answered_by(self, queries: Queries, row: int, degraded: bool) -> str:
-        if not queries.history.lengths[row] and not (queries.text and queries.text[row].strip()):
-            return "popularity"
-        return "weights" if degraded or self._pipeline.ranker is None else "palate"
-
     def _apply_rules(self) -> None:
         rules = self.settings.rules
         self._allowed = allowed(self.catalogue, rules)
@@ -378,13 +367,7 @@ class Engine:
 
     def _ruled(self, queries: Queries) -> Queries:
         """The questions with what the shop's rules forbid among the excludes."""
-        if self._allowed is None:
-            return queries
-        out = np.nonzero(~self._allowed)[0].astype(np.int32)
-        if queries.excludes is None:
-            return replace(queries, excludes=Ragged.repeated(out, len(queries)))
-        rows = [np.concatenate([queries.excludes[row], out]) for row in range(len(queries))]
-        return replace(queries, excludes=Ragged.of(rows))
+        return queries if self._allowed is None else without(queries, ~self._allowed)
 
     def _history(self, user: str | None, history: Sequence[str | Mapping[str, Any]] | None) -> Histories:
         """One row: what the caller told, else what is known of the user, else nothing."""

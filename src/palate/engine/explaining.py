@@ -75,6 +75,26 @@ def recommendations(
     )
 
 
+def answered_by(pipeline: Pipeline, queries: Queries, row: int, degraded: bool) -> str:
+    """What made the order of one list: ``palate``, or the fallback that stood in."""
+    if not queries.history.lengths[row] and not (queries.text and queries.text[row].strip()):
+        return "popularity"
+    return "weights" if degraded or pipeline.ranker is None else "palate"
+
+
+def summary(pipeline: Pipeline) -> dict[str, Any]:
+    """The models, what they weigh, and what the ranker goes by most."""
+    ranker = pipeline.ranker
+    return {
+        "sources": list(pipeline.sources),
+        "weights": {
+            name: round(float(weight), 4) for name, weight in zip(pipeline.sources, pipeline.weights, strict=True)
+        },
+        "trees": 0 if ranker is None else ranker.trees,
+        "importance": {} if ranker is None else dict(list(ranker.importance().items())[:10]),
+    }
+
+
 def reasons(
     pipeline: Pipeline,
     catalogue: Catalogue,

@@ -11,7 +11,6 @@ from pydantic import Field
 
 from palate.core import BoolArray, FloatArray, Settings
 
-
 _ENOUGH_FOR_THREADS = 64
 """Questions whose scoring takes longer than waking other threads for it."""
 

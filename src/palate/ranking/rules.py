@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from pydantic import Field
 
-from palate.core import BoolArray, FloatArray, IntArray, Rankings, Settings, UsageError
+from palate.core import BoolArray, FloatArray, IntArray, Queries, Ragged, Rankings, Settings, UsageError
 from palate.data import Catalogue
 from palate.data.filters import matches
 
@@ -118,4 +119,14 @@ def kept_to_quotas(wide: Rankings, quotas: Sequence[tuple[IntArray, int]], k: in
         np.where(kept, np.take_along_axis(wide.scores, order, axis=1), -np.inf).astype(np.float32),
         np.take_along_axis(wide.sources, order, axis=1),
         wide.names,
+    )
+
+
+def without(queries: Queries, forbidden: BoolArray) -> Queries:
+    """The questions with forbidden items among their excludes."""
+    out = np.nonzero(forbidden)[0].astype(np.int32)
+    if queries.excludes is None:
+        return replace(queries, excludes=Ragged.repeated(out, len(queries)))
+    return replace(
+        queries, excludes=Ragged.of([np.concatenate([queries.excludes[row], out]) for row in range(len(queries))])
     )
