@@ -60,7 +60,8 @@ def test_positive_scores_are_the_best_above_zero(width: int, share: float) -> No
     scores[rng.random(scores.shape) >= share] = 0
     scores[rng.random(scores.shape) < 0.1] = -np.inf
     cells, ranks = positive(scores, 20)
-    expected_cells, expected_ranks = [], []
+    expected_cells: list[int] = []
+    expected_ranks: list[int] = []
     for row, values in enumerate(scores):
         best = np.argsort(-values, kind="stable")[:20]
         best = best[values[best] > 0]
