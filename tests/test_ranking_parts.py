@@ -61,7 +61,7 @@ def test_weights_are_shares(values: FloatArray, answers: list[int]) -> None:
 
 
 def test_every_question_has_its_own_weights() -> None:
-    scores = told([[1.0, 0.0], [1.0, 0.0]], [[0.0, 2.0], [0.0, NEVER]])
+    scores = told([[1.0, 0.0], [1.0, 0.0]], [[0.0, 2.0], [0.0, float(NEVER)]])
     weights = np.array([[1, 0], [0, 1]], dtype=np.float32)
     scores.dense[0][1, 1] = NEVER
     np.testing.assert_array_equal(fuse(scores, weights), [[1, 0], [0, NEVER]])
@@ -118,9 +118,9 @@ def test_quotas_fill_lists_from_the_top(items: list[int], codes: list[int], at_m
 
 
 def test_a_boost_counts_in_standard_deviations() -> None:
-    scores = np.array([[1.0, 3.0, NEVER]], dtype=np.float32)
+    scores = np.array([[1.0, 3.0, float(NEVER)]], dtype=np.float32)
     moved = boosted(scores, np.array([[2, 0, 1]], dtype=np.int32), np.array([0, 5, 2], dtype=np.float32))
-    np.testing.assert_allclose(moved, [[3.0, 3.0, NEVER]])
+    assert moved.tolist() == [[3.0, 3.0, float(NEVER)]]
 
 
 def features_of(pipeline: Pipeline, queries: Queries) -> tuple[np.ndarray, FloatArray]:
@@ -158,7 +158,7 @@ def test_no_feature_knows_what_was_held_out(monkeypatch: pytest.MonkeyPatch) -> 
     for events in (data.events, data.events.with_columns(item=pl.Series(altered))):
         Engine.fit(replace(data, events=events), settings=EngineSettings(encoder=QUICK), seed=5)
     (items, features, answers), (other_items, other_features, other_answers) = seen
-    assert (answers != other_answers).mean() > 0.5
+    assert (answers != other_answers).mean() > 0.15, "each user's newest question must have another answer"
     np.testing.assert_array_equal(items, other_items)
     np.testing.assert_array_equal(features, other_features)
 
