@@ -38,6 +38,15 @@ def test_the_served_answer_is_the_evaluated_one() -> None:
         np.testing.assert_allclose([item.score for item in answer.items], ranked.scores[row], rtol=1e-5, atol=1e-6)
 
 
+def test_questions_answered_together_are_answered_as_alone() -> None:
+    engine = fitted()
+    users = [*busiest(engine.dataset, 8), None, "nobody"]
+    for user, answer in zip(users, engine.recommend_many(users, k=8), strict=True):
+        alone = engine.recommend(user, k=8)
+        assert ids(answer) == ids(alone)
+        assert (answer.source, answer.degraded) == (alone.source, alone.degraded)
+
+
 def test_scores_of_the_whole_catalogue_order_it_as_the_list_does() -> None:
     engine = fitted()
     queries = replace(engine.dataset.queries(k=20, mask_seen=engine.masks_seen).take(slice(0, 40)), when=None)
@@ -115,7 +124,7 @@ def test_reasons_speak_the_language_asked_for() -> None:
             assert all(0 <= reason.weight <= 1 for reason in item.reasons)
         for item in engine.recommend(user, k=6, explain=True, language="zh").items:
             for reason in item.reasons:
-                if reason.kind == "history" and reason.item != item.item:
+                if reason.kind == "history" and reason.text != "你之前选过它":
                     assert reason.text.removeprefix("因为你选择了“").removesuffix("”") in chinese
                 if reason.kind == "words":
                     own = item.properties

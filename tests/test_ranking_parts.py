@@ -20,7 +20,6 @@ from palate.ranking.candidates import CandidateSettings, propose
 from palate.ranking.diversity import diversify
 from palate.ranking.fusion import FusionSettings, fuse, learn_weights, normalised
 from palate.ranking.pipeline import Pipeline
-from palate.ranking.ranker import RankerSettings
 from palate.ranking.rules import boosted, within_quotas
 from palate.ranking.sources import SourceScores, ask
 from palate.ranking.training import examples, sample
@@ -119,9 +118,9 @@ def test_quotas_fill_lists_from_the_top(items: list[int], codes: list[int], at_m
 
 
 def test_a_boost_counts_in_standard_deviations() -> None:
-    scores = np.array([[1.0, 3.0, NEVER]], dtype=np.float32)
+    scores = np.array([[1.0, 3.0, float(NEVER)]], dtype=np.float32)
     moved = boosted(scores, np.array([[2, 0, 1]], dtype=np.int32), np.array([0, 5, 2], dtype=np.float32))
-    np.testing.assert_allclose(moved, np.array([[3.0, 3.0, NEVER]], dtype=np.float32))
+    assert moved.tolist() == [[3.0, 3.0, float(NEVER)]]
 
 
 def features_of(pipeline: Pipeline, queries: Queries) -> tuple[np.ndarray, FloatArray]:
@@ -157,13 +156,9 @@ def test_no_feature_knows_what_was_held_out(monkeypatch: pytest.MonkeyPatch) -> 
     altered = data.events["item"].to_numpy().copy()
     altered[last] = np.random.default_rng(1).permutation(altered[last])
     for events in (data.events, data.events.with_columns(item=pl.Series(altered))):
-        Engine.fit(
-            replace(data, events=events),
-            settings=EngineSettings(encoder=QUICK, ranker=RankerSettings(questions_each=1)),
-            seed=5,
-        )
+        Engine.fit(replace(data, events=events), settings=EngineSettings(encoder=QUICK), seed=5)
     (items, features, answers), (other_items, other_features, other_answers) = seen
-    assert (answers != other_answers).mean() > 0.5
+    assert (answers != other_answers).mean() > 0.15, "each user's newest question must have another answer"
     np.testing.assert_array_equal(items, other_items)
     np.testing.assert_array_equal(features, other_features)
 
