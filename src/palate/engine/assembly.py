@@ -143,11 +143,12 @@ def assemble(
     with clock.stage("fit"):
         inner_pipeline, finished = pipeline(before, fold.dataset), pipeline(full, dataset)
         asked = sample(fold, settings.ranker.questions, seed)
-        taught, values = examples(inner_pipeline, asked, lambda share: progress("questions", share))
+        own = settings.ranker
+        taught, values = examples(inner_pipeline, asked, own.examples, lambda share: progress("questions", share))
         watched: Examples | None = None
         if validation is not None and (trees is None or learn_validation):
-            held = sample(validation, settings.ranker.questions, seed)
-            watched, _ = examples(finished, held, lambda share: progress("validation", share))
+            held, enough = sample(validation, own.questions, seed), own.examples if learn_validation else own.stopping
+            watched, _ = examples(finished, held, enough, lambda share: progress("validation", share))
         answers = taught.relevant.argmax(axis=1).astype(np.int32)
         weights = learn_weights(values, answers, settings.fusion)
         progress("ranker", 0.0)
@@ -184,8 +185,7 @@ def _teach(
         return learn(taught, None, names, settings.ranker.model_copy(update={"trees": trees}), seed)
     if watched is None or len(watched) < ENOUGH:
         part, watched = split(taught, 0.15, seed)
-        ranker = learn(part, watched, names, settings.ranker, seed)
-        return learn(taught, None, names, settings.ranker.model_copy(update={"trees": ranker.trees}), seed)
+        return learn(part, watched, names, settings.ranker, seed)
     ranker = learn(taught, watched, names, settings.ranker, seed)
     if learn_validation:
         both = joined(taught, watched)
