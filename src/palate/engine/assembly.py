@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -128,8 +129,9 @@ def assemble(
     fold = _inner(dataset, inner, settings.ranker)
     fold = replace(fold, queries=replace(fold.queries, mask_seen=masks))
     with clock.stage("fit"):
-        before = _fit_sources(fold.dataset, names, settings, content, lambda share: progress("models", share / 2))
-        full = _fit_sources(dataset, names, settings, content, lambda share: progress("models", 0.5 + share / 2))
+        teach = partial(_fit_sources, names=names, settings=settings, content=content, encoder=encoder)
+        before = teach(fold.dataset, progress=lambda share: progress("models", share / 2))
+        full = teach(dataset, progress=lambda share: progress("models", 0.5 + share / 2))
     vectors = _vectors(content)
     uniform = np.full(len(names), 1 / len(names), dtype=np.float32)
 
@@ -141,11 +143,12 @@ def assemble(
     with clock.stage("fit"):
         inner_pipeline, finished = pipeline(before, fold.dataset), pipeline(full, dataset)
         asked = sample(fold, settings.ranker.questions, seed)
-        taught, values = examples(inner_pipeline, asked, lambda share: progress("questions", share))
+        own = settings.ranker
+        taught, values = examples(inner_pipeline, asked, own.examples, lambda share: progress("questions", share))
         watched: Examples | None = None
         if validation is not None and (trees is None or learn_validation):
-            held = sample(validation, settings.ranker.questions, seed)
-            watched, _ = examples(finished, held, lambda share: progress("validation", share))
+            held, enough = sample(validation, own.questions, seed), own.examples if learn_validation else own.stopping
+            watched, _ = examples(finished, held, enough, lambda share: progress("validation", share))
         answers = taught.relevant.argmax(axis=1).astype(np.int32)
         weights = learn_weights(values, answers, settings.fusion)
         progress("ranker", 0.0)
@@ -182,8 +185,7 @@ def _teach(
         return learn(taught, None, names, settings.ranker.model_copy(update={"trees": trees}), seed)
     if watched is None or len(watched) < ENOUGH:
         part, watched = split(taught, 0.15, seed)
-        ranker = learn(part, watched, names, settings.ranker, seed)
-        return learn(taught, None, names, settings.ranker.model_copy(update={"trees": ranker.trees}), seed)
+        return learn(part, watched, names, settings.ranker, seed)
     ranker = learn(taught, watched, names, settings.ranker, seed)
     if learn_validation:
         both = joined(taught, watched)
@@ -266,15 +268,17 @@ def _fit_content(
 
 def _fit_sources(
     dataset: Dataset,
+    *,
     names: tuple[str, ...],
     settings: EngineSettings,
     content: Mapping[str, Scorer[Dataset]],
+    encoder: TextEncoder | None,
     progress: Callable[[float], None],
 ) -> dict[str, Scorer[Dataset]]:
     fitted: dict[str, Scorer[Dataset]] = {}
     for place, name in enumerate(names):
         progress(place / len(names))
-        fitted[name] = content[name] if name in content else build_model(name, settings, None).fit(dataset)
+        fitted[name] = content[name] if name in content else build_model(name, settings, encoder).fit(dataset)
     return fitted
 
 

@@ -71,6 +71,7 @@ class Engine:
             The data or the settings do not allow it; the message says why.
         """
         chosen = settings or EngineSettings.preset(preset)
+        chosen = chosen.model_copy(update={"models": chosen.models.seeded(seed)})
         assembled = assemble(
             dataset,
             chosen,

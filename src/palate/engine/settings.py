@@ -10,6 +10,7 @@ from palate.core import Settings, UsageError
 from palate.data import Dataset
 from palate.language import EncoderSettings
 from palate.models.als import ALSSettings
+from palate.models.bilinear import BilinearSettings
 from palate.models.bpr import BPRSettings
 from palate.models.ease import EASESettings
 from palate.models.item_knn import ItemKNNSettings
@@ -45,6 +46,14 @@ class ModelSettings(Settings):
     bpr: BPRSettings = Field(default_factory=BPRSettings)
     semantic: SemanticSettings = Field(default_factory=SemanticSettings)
     lexical: LexicalSettings = Field(default_factory=LexicalSettings)
+    bilinear: BilinearSettings = Field(default_factory=BilinearSettings)
+
+    def seeded(self, seed: int) -> ModelSettings:
+        """The same settings with ``seed`` added to that of every model that draws by chance."""
+        own = {name: getattr(self, name) for name in type(self).model_fields}
+        drawn = {name: entry for name, entry in own.items() if "seed" in type(entry).model_fields}
+        changed = {name: entry.model_copy(update={"seed": entry.seed + seed}) for name, entry in drawn.items()}
+        return self.model_copy(update=changed)
 
 
 class EngineSettings(Settings):

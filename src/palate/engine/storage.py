@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -13,7 +14,7 @@ import polars as pl
 from palate.core import ArtefactError, Ids, Kind, Kinds, UsageError
 from palate.core.artefact import Artefact, read, write
 from palate.data import Catalogue, Dataset
-from palate.engine.assembly import TEXT_SOURCES, Assembled, build_model
+from palate.engine.assembly import Assembled, build_model
 from palate.engine.settings import EngineSettings
 from palate.language import CachedEncoder, LaterEncoder, LexicalEncoder, load_encoder
 from palate.ranking.features import ItemFacts
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from palate.engine.engine import Engine
 
 KIND = "engine"
+
+_logger = logging.getLogger("palate.engine")
 _KEPT = ("user", "item", "time", "kind", "weight", "value", "quantity", "price", "currency", "dwell")
 """Columns of events an engine needs to answer and to describe people."""
 _LIBRARIES = ("numpy", "scipy", "polars", "torch", "lightgbm", "implicit")
@@ -92,7 +95,7 @@ def load(folder: Path) -> Engine:
         encoder = _encoder(manifest["encoder"], artefact, settings)
         sources = {}
         for name in manifest["sources"]:
-            model = build_model(name, settings, encoder if name in TEXT_SOURCES else None)
+            model = build_model(name, settings, encoder)
             sources[name] = model.restore(artefact.arrays[f"model.{name}"])
         names = tuple(manifest["features"])
         ranker = (
@@ -120,6 +123,12 @@ def load(folder: Path) -> Engine:
     except (KeyError, TypeError, ValueError, AttributeError, UsageError, pl.exceptions.PolarsError) as error:
         raise ArtefactError(f"{folder} is not an engine this palate can read ({error}). Train again.") from None
     engine.version = str(manifest["version"])
+    if manifest.get("vault") != _fingerprint():
+        _logger.warning(
+            "%s was saved beside another key vault: users are found by their pseudonyms only, and a user id nobody "
+            "here has heard of is answered from what is popular. Point PALATE_VAULT at that vault.",
+            folder,
+        )
     return engine
 
 
@@ -128,6 +137,13 @@ def pseudonym(user: str) -> str | None:
     from palate.privacy.vault import default_vault_path
 
     return _vault().pseudonym(user) if default_vault_path().is_file() else None
+
+
+def _fingerprint() -> str | None:
+    """Which vault this machine has; None where it has none."""
+    from palate.privacy.vault import default_vault_path
+
+    return str(_vault().fingerprint) if default_vault_path().is_file() else None
 
 
 def _vault() -> Any:

@@ -5,37 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import import_module
 from typing import Any, Protocol, Self
 
-from palate.core import Queries, Rankings, Scorer, Settings, UsageError
+from palate.core import Queries, Rankings, Scorer, UsageError
 from palate.data import Dataset, Fold
 from palate.evaluation.protocols import Trial
 from palate.evaluation.tuning import MEASURE, sample, tune, validated
+from palate.models import FROM_EVENTS
 
 ENTRY = "palate"
 """The name under which the whole fused engine is reported."""
 
 
-def _lazily(module: str, name: str) -> Callable[..., Scorer[Dataset]]:
-    """A model class that is imported when it is first built."""
-
-    def build(*settings: Settings) -> Scorer[Dataset]:
-        model: Scorer[Dataset] = getattr(import_module(f"palate.models.{module}"), name)(*settings)
-        return model
-
-    return build
-
-
-COLLABORATIVE: Mapping[str, Callable[..., Scorer[Dataset]]] = {
-    "popularity": _lazily("popularity", "Popularity"),
-    "item_knn": _lazily("item_knn", "ItemKNN"),
-    "user_knn": _lazily("user_knn", "UserKNN"),
-    "ease": _lazily("ease", "EASE"),
-    "als": _lazily("als", "ALS"),
-    "bpr": _lazily("bpr", "BPR"),
-    "transitions": _lazily("transitions", "Transitions"),
-}
+COLLABORATIVE: Mapping[str, Callable[..., Scorer[Dataset]]] = FROM_EVENTS
 """Models that learn from events alone, by name; they can be measured, and tuned, without an engine."""
 
 Progress = Callable[[str, float], None]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import import_module
 from typing import Any
 
@@ -17,25 +17,37 @@ _HOMES: Mapping[str, tuple[str, str]] = {
     "bpr": ("bpr", "BPR"),
     "semantic": ("semantic", "Semantic"),
     "lexical": ("lexical", "Lexical"),
+    "bilinear": ("bilinear", "Bilinear"),
 }
 
-NEED_ENCODER = frozenset({"semantic"})
+NEED_ENCODER = frozenset({"semantic", "bilinear"})
 """Models built with a text encoder beside their settings."""
+
+READ_TEXTS = NEED_ENCODER | {"lexical"}
+"""Models that learn from what items say."""
 
 
 class _Classes(Mapping[str, Any]):
     """Model classes by the name of the method; a module is imported when its class is first looked up."""
 
+    def __init__(self, names: Iterable[str]) -> None:
+        self._names = tuple(names)
+
     def __getitem__(self, name: str) -> Any:
+        if name not in self._names:
+            raise KeyError(name)
         module, cls = _HOMES[name]
         return getattr(import_module(f"{__name__}.{module}"), cls)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(_HOMES)
+        return iter(self._names)
 
     def __len__(self) -> int:
-        return len(_HOMES)
+        return len(self._names)
 
 
-BY_NAME: Mapping[str, Any] = _Classes()
+BY_NAME: Mapping[str, Any] = _Classes(_HOMES)
 """Every recommender by its name."""
+
+FROM_EVENTS: Mapping[str, Any] = _Classes(name for name in _HOMES if name not in READ_TEXTS)
+"""Recommenders that learn from events alone: the collaborative ones."""

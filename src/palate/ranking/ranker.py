@@ -29,7 +29,9 @@ class RankerSettings(Settings):
     patience
         Trees without gain on the stopping questions before training ends.
     questions
-        At most this many questions are learnt from.
+        At most this many questions are asked to learn from.
+    examples, stopping
+        Asking ends when this many answers were proposed: of the questions learnt from, of those that decide the end.
     questions_each
         At most this many of them from one user.
     threads
@@ -45,6 +47,8 @@ class RankerSettings(Settings):
     truncation: int = Field(default=20, ge=1)
     patience: int = Field(default=40, ge=1)
     questions: int = Field(default=40_000, ge=100)
+    examples: int = Field(default=8_000, ge=100)
+    stopping: int = Field(default=3_000, ge=100)
     questions_each: int = Field(default=8, ge=1)
     threads: int = Field(default=0, ge=0)
 

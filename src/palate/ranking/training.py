@@ -17,17 +17,22 @@ from palate.ranking.sources import ask
 
 
 def sample(fold: Fold, most: int, seed: int) -> Fold:
-    """At most so many questions, drawn by seed, in their order."""
-    if len(fold) <= most:
-        return fold
+    """At most so many questions, drawn by seed and in the order drawn, so that a part of them is a sample too."""
     rng = np.random.default_rng([seed, id_hash("questions") % 2**32])
-    return fold.take(np.sort(rng.choice(len(fold), most, replace=False)).astype(np.int32))
+    return fold.take(rng.permutation(len(fold))[:most].astype(np.int32))
 
 
 def examples(
-    pipeline: Pipeline, fold: Fold, progress: Callable[[float], None] | None = None
+    pipeline: Pipeline, fold: Fold, enough: int, progress: Callable[[float], None] | None = None
 ) -> tuple[Examples, FloatArray]:
     """Feature tables of the questions whose answer is proposed at all, and their normalised source scores.
+
+    Parameters
+    ----------
+    fold
+        Asked batch by batch, in order.
+    enough
+        No further batch is asked once so many answers were proposed.
 
     Returns
     -------
@@ -47,8 +52,11 @@ def examples(
             relevant.append(wanted[found])
             valid.append(chosen.valid)
             values.append(normalised(narrowed.at(chosen.items)))
+        done = sum(map(len, relevant))
         if progress is not None:
-            progress((start + len(part)) / len(fold))
+            progress(max((start + len(part)) / len(fold), min(done / enough, 1.0)))
+        if done >= enough:
+            break
     if not features:
         c, s = pipeline.candidates.total, len(pipeline.sources)
         nothing = np.zeros((0, c), dtype=bool)
