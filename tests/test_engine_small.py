@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
 
 from palate.core import DataError, UsageError
-from palate.data import Dataset
+from palate.data import Catalogue, Dataset
 from palate.engine import Engine, EngineSettings
 from palate.engine.settings import ModelSettings
 from palate.models.als import ALSSettings
+from palate.testing import small_shop
 from tests.chinese_shop import chinese_items
 from tests.engine_world import ids, wordless
 
@@ -136,3 +139,19 @@ def test_a_new_chinese_item_is_wished_for_at_once(chinese: Engine) -> None:
     engine.update(items=[{"item_id": "g900", "title": "极光星 折叠屏智能手机 暮紫", "category": "数码 > 智能手机"}])
     assert ids(engine.recommend(text="折叠屏智能手机", k=3))[0] == "g900"
     assert ids(engine.similar("g900", k=1))[0].startswith("g")
+
+
+def test_data_without_text_takes_the_branch_of_features_and_says_so() -> None:
+    data = small_shop()
+    plain = Catalogue(data.catalogue.ids, data.catalogue.frame.select("item_id", "category", "price"))
+    engine = Engine.fit(replace(data, catalogue=plain))
+    assert engine.kind == "features"
+    assert "interest" in engine.sources
+    assert not {"semantic", "lexical"} & set(engine.sources)
+    assert "engineered features" in engine.describe()["branch_reason"]
+    user = data.user_ids[0]
+    assert engine.profile(user, "en").endswith(".")
+    assert engine.profile(user, "zh").endswith("。")
+    kind = plain.strings("category")[0]
+    engine.update(items=[{"item_id": "brand-new", "category": kind}])
+    assert "brand-new" in [item.item for item in engine.recommend(history=[plain.ids[0]], k=len(plain)).items]

@@ -8,9 +8,13 @@ from palate.models.als import ALS, ALSSettings
 from palate.models.bilinear import Bilinear, BilinearSettings
 from palate.models.bpr import BPR, BPRSettings
 from palate.models.ease import EASE, EASESettings
+from palate.models.interest import Interest
 from palate.models.item_knn import ItemKNN, ItemKNNSettings
+from palate.models.lexical import Lexical
 from palate.models.popularity import Popularity
+from palate.models.repeats import Repeats
 from palate.models.semantic import Semantic
+from palate.models.transitions import Transitions
 from palate.models.user_knn import UserKNN, UserKNNSettings
 from palate.testing import FakeEncoder, RecommenderConformance
 
@@ -78,3 +82,23 @@ class TestBilinear(RecommenderConformance):
 class TestBilinearNormalised(RecommenderConformance):
     def make(self) -> Scorer[Dataset]:
         return Bilinear(BilinearSettings(dimensions=12, normalised=True), FakeEncoder())
+
+
+class TestTransitions(RecommenderConformance):
+    def make(self) -> Scorer[Dataset]:
+        return Transitions()
+
+
+class TestLexical(RecommenderConformance):
+    def make(self) -> Scorer[Dataset]:
+        return Lexical()
+
+
+class TestRepeats(RecommenderConformance):
+    def make(self) -> Scorer[Dataset]:
+        return Repeats()
+
+
+class TestInterest(RecommenderConformance):
+    def make(self) -> Scorer[Dataset]:
+        return Interest()

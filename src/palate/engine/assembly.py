@@ -36,6 +36,10 @@ def silent(_stage: str, _share: float) -> None:
     """Progress nobody looks at."""
 
 
+FEW = 500
+"""With fewer people active in the last tenth of time, everybody's last events teach the ranker instead."""
+
+
 @dataclass
 class Clock:
     """Seconds spent by stage."""
@@ -198,7 +202,7 @@ def _chosen(dataset: Dataset, settings: EngineSettings, text: bool, masks: bool,
     for name in settings.sources:
         if name in TEXT_SOURCES and not text:
             notes.append(f"{name} is left out: the catalogue has no text")
-        elif name == "repeats" and masks:
+        elif (name == "interest" and (text or not _described(dataset))) or (name == "repeats" and masks):
             continue
         elif name == "ease" and int((dataset.popularity > 0).sum()) > settings.ease_items:
             notes.append(f"ease is left out: more than {settings.ease_items:,} items have events")
@@ -209,12 +213,18 @@ def _chosen(dataset: Dataset, settings: EngineSettings, text: bool, masks: bool,
     return tuple(names)
 
 
+def _described(dataset: Dataset) -> bool:
+    """Whether items have anything but text to tell them apart by."""
+    catalogue = dataset.catalogue
+    return catalogue.column("category") is not None or not bool(np.isnan(catalogue.prices).all())
+
+
 def _inner(dataset: Dataset, by: Literal["last", "time"], settings: RankerSettings) -> Fold:
-    """What the ranker learns from; where users are few, several events of each."""
+    """What the ranker learns from; where people are few, several events of each."""
     if by == "time" and dataset.has_times:
         moment = time_quantile(dataset, 0.9)
         fold = cut_at(dataset, moment, moment)
-        if len(fold):
+        if len(fold) >= FEW:
             return fold
     each = settings.questions // (2 * max(dataset.n_users, 1))
     return hold_out_last(dataset, count=int(np.clip(each, 1, settings.questions_each)))

@@ -11,7 +11,8 @@ from typing import Any, Literal, Self
 import numpy as np
 import xxhash
 
-from palate.core import Histories, Queries, Rankings, Scorer
+from palate.behaviour import branch, profiles
+from palate.core import Histories, Queries, Rankings, Scorer, UnknownIdError
 from palate.core.arrays import FloatArray
 from palate.data import Catalogue, Dataset, Fold
 from palate.engine import explaining, storage
@@ -256,6 +257,22 @@ class Engine:
             queries = question(shelf.catalogue, own, k=1, mask_seen=masks, text=text)
             return explaining.explain(shelf.pipeline, shelf.catalogue, queries, position, language)
 
+    def profile(self, user: str, language: str = "en") -> str:
+        """What is known of somebody's habits, as a sentence: how often, how lately, what kinds of thing, at what price.
+
+        Raises
+        ------
+        UnknownIdError
+            Nobody has heard of the user.
+        """
+        check_language(language)
+        with self._answering:
+            name = self.known_as(user)
+            if not self._live.known(name):
+                raise UnknownIdError(f"unknown user {user!r}")
+            own = profiles(self._live.of(name), self.catalogue, time.time(), kinds=self.dataset.kinds)
+            return own.sentence(0, language)
+
     def update(self, events: Any = None, items: Any = None, users: Any = None) -> Updated:
         """Take in what happened and what is new; the next answer knows it.
 
@@ -299,6 +316,7 @@ class Engine:
             "items": len(self.catalogue),
             "events": self.dataset.n_events,
             "branch": self.kind,
+            "branch_reason": branch(self.dataset.catalogue).reason_en,
             **self.pipeline.describe(),
             "masks_seen": self.masks_seen,
             "notes": list(self.notes),

@@ -17,6 +17,9 @@ from palate.ranking.candidates import Candidates, propose
 from palate.ranking.pipeline import Pipeline
 from palate.ranking.sources import ask
 
+_READERS = frozenset({"semantic", "lexical"})
+"""Models that read a wish."""
+
 _MODELS = {
     "en": {
         "repeats": "what you come back to",
@@ -28,6 +31,7 @@ _MODELS = {
         "user_knn": "people with the same choices",
         "semantic": "what it is about",
         "lexical": "its words",
+        "interest": "the same kind of thing",
         "popularity": "popular now",
     },
     "zh": {
@@ -40,6 +44,7 @@ _MODELS = {
         "user_knn": "选择相近的人",
         "semantic": "内容相近",
         "lexical": "用词相同",
+        "interest": "同类商品",
         "popularity": "近期热门",
     },
 }
@@ -110,7 +115,7 @@ def reasons(
                 source = int(history[event])
                 found.append(_because(catalogue, source, item, float(shares[event]), language=language))
         found += _words(pipeline, catalogue, queries, item, language)
-        if queries.text is not None and queries.text[0].strip():
+        if queries.text is not None and queries.text[0].strip() and _READERS.intersection(bits.get(item, ())):
             wish = "Matches what you asked for" if language == "en" else "符合你的描述"
             found.insert(0, Reason("wish", wish, 1.0))
         if not found:

@@ -13,6 +13,7 @@ from palate.models.als import ALSSettings
 from palate.models.bilinear import BilinearSettings
 from palate.models.bpr import BPRSettings
 from palate.models.ease import EASESettings
+from palate.models.interest import InterestSettings
 from palate.models.item_knn import ItemKNNSettings
 from palate.models.lexical import LexicalSettings
 from palate.models.popularity import PopularitySettings
@@ -26,7 +27,7 @@ from palate.ranking.pipeline import DiversitySettings, WishSettings
 from palate.ranking.ranker import RankerSettings
 from palate.ranking.rules import RuleSettings
 
-FAST = ("popularity", "repeats", "transitions", "item_knn", "ease", "als", "semantic", "lexical")
+FAST = ("popularity", "repeats", "transitions", "item_knn", "ease", "als", "semantic", "lexical", "interest")
 """Counts, factors and frozen text."""
 
 PRESETS: dict[str, tuple[str, ...]] = {"fast": FAST}
@@ -46,6 +47,7 @@ class ModelSettings(Settings):
     bpr: BPRSettings = Field(default_factory=BPRSettings)
     semantic: SemanticSettings = Field(default_factory=SemanticSettings)
     lexical: LexicalSettings = Field(default_factory=LexicalSettings)
+    interest: InterestSettings = Field(default_factory=InterestSettings)
     bilinear: BilinearSettings = Field(default_factory=BilinearSettings)
 
     def seeded(self, seed: int) -> ModelSettings:

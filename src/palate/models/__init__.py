@@ -18,13 +18,14 @@ _HOMES: Mapping[str, tuple[str, str]] = {
     "semantic": ("semantic", "Semantic"),
     "lexical": ("lexical", "Lexical"),
     "bilinear": ("bilinear", "Bilinear"),
+    "interest": ("interest", "Interest"),
 }
 
 NEED_ENCODER = frozenset({"semantic", "bilinear"})
 """Models built with a text encoder beside their settings."""
 
-READ_TEXTS = NEED_ENCODER | {"lexical"}
-"""Models that learn from what items say."""
+READ_CATALOGUE = NEED_ENCODER | {"lexical", "interest"}
+"""Models that learn from what items say or are."""
 
 
 class _Classes(Mapping[str, Any]):
@@ -49,5 +50,5 @@ class _Classes(Mapping[str, Any]):
 BY_NAME: Mapping[str, Any] = _Classes(_HOMES)
 """Every recommender by its name."""
 
-FROM_EVENTS: Mapping[str, Any] = _Classes(name for name in _HOMES if name not in READ_TEXTS)
+FROM_EVENTS: Mapping[str, Any] = _Classes(name for name in _HOMES if name not in READ_CATALOGUE)
 """Recommenders that learn from events alone: the collaborative ones."""

@@ -7,11 +7,14 @@ from typing import ClassVar, Self
 import numpy as np
 from pydantic import Field
 
-from palate.core import Abilities, Float64Array, FloatArray, NotFittedError, Queries, Rankings, Settings
+from palate.core import Abilities, Float64Array, FloatArray, Histories, NotFittedError, Queries, Rankings, Settings
 from palate.core.recommender import Arrays
 from palate.data import Dataset
 from palate.data.dataset import DAY
 from palate.models.linear import recommend_in_batches
+
+_HALF_LIVES = (np.inf, 365.0, 90.0, 30.0, 14.0, 7.0, 3.0, 1.0)
+"""Half-lives among which the data chooses, in days."""
 
 
 class PopularitySettings(Settings):
@@ -20,16 +23,17 @@ class PopularitySettings(Settings):
     Parameters
     ----------
     half_life_days
-        An event this much older than the newest one counts half; infinite = all alike. Without times every event
-        counts alike: the order within a user says nothing of when it was for the shop.
+        An event this much older than the newest one counts half; infinite = all alike. None: whichever of a few would
+        have foreseen the last tenth of the training events best. Without times every event counts alike: the order
+        within a user says nothing of when it was for the shop.
     """
 
-    half_life_days: float = Field(default=90.0, gt=0)
+    half_life_days: float | None = Field(default=None, gt=0)
 
     @classmethod
     def grid(cls) -> tuple[Self, ...]:
         """What a tuner may try."""
-        return tuple(cls(half_life_days=days) for days in (90.0, 7.0, 30.0, 365.0, np.inf))
+        return tuple(cls(half_life_days=days) for days in (None, 7.0, 30.0, 90.0, 365.0, np.inf))
 
 
 class Popularity:
@@ -49,8 +53,9 @@ class Popularity:
     def fit(self, dataset: Dataset) -> Self:
         """Count; a share of the largest count is kept, so that scores of different data compare."""
         sequences = dataset.sequences
-        weights = sequences.weights * _recency(sequences.times, self.settings.half_life_days)
-        counts = np.bincount(sequences.items, weights=weights, minlength=dataset.n_items)
+        counts = _counts(
+            sequences, self.settings.half_life_days or _foresight(sequences, dataset.n_items), dataset.n_items
+        )
         self._counts = (counts / max(float(counts.max(initial=0.0)), np.finfo(np.float64).tiny)).astype(np.float32)
         return self
 
@@ -74,6 +79,32 @@ class Popularity:
                 "popularity was asked before it was fitted; call fit(dataset) or restore(arrays) first"
             )
         return self._counts
+
+
+def _counts(sequences: Histories, half_life_days: float, n_items: int) -> Float64Array:
+    weights = sequences.weights * _recency(sequences.times, half_life_days)
+    return np.bincount(sequences.items, weights=weights, minlength=n_items)
+
+
+def _foresight(sequences: Histories, n_items: int) -> float:
+    """The half-life under which what came before foresees the last tenth of the events best, in days.
+
+    Foresight is the mean discounted gain of the later events in the order of popularity before them.
+    """
+    times = sequences.times
+    if not len(times) or np.isnan(times).any():
+        return np.inf
+    later = times > np.quantile(times, 0.9, method="lower")
+    if not later.any() or later.all():
+        return np.inf
+    before = sequences.where(~later)
+    gains = []
+    for days in _HALF_LIVES:
+        order = np.argsort(-_counts(before, days, n_items), kind="stable")
+        rank = np.empty(n_items, dtype=np.int64)
+        rank[order] = np.arange(n_items)
+        gains.append(float((1 / np.log2(rank[sequences.items[later]] + 2)).mean()))
+    return _HALF_LIVES[int(np.argmax(gains))]
 
 
 def _recency(times: Float64Array, half_life_days: float) -> Float64Array:
