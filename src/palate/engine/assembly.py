@@ -189,7 +189,11 @@ def _teach(
         return learn(taught, None, names, settings.ranker.model_copy(update={"trees": trees}), seed)
     if watched is None or len(watched) < ENOUGH:
         part, watched = split(taught, 0.15, seed)
-        return learn(part, watched, names, settings.ranker, seed)
+        ranker = learn(part, watched, names, settings.ranker, seed)
+        if len(taught) > settings.ranker.examples // 2:
+            return ranker
+        # What decided the end is missed where there is little: teach again with it, as many trees.
+        return learn(taught, None, names, settings.ranker.model_copy(update={"trees": ranker.trees}), seed)
     ranker = learn(taught, watched, names, settings.ranker, seed)
     if learn_validation:
         both = joined(taught, watched)

@@ -255,6 +255,8 @@ class Engine:
             own = self._history(shelf, user, history)
             masks = self.masks_seen and position not in own.items
             queries = question(shelf.catalogue, own, k=1, mask_seen=masks, text=text)
+            if shelf.may is None or shelf.may[position]:
+                queries = shelf.ruled(queries)
             return explaining.explain(shelf.pipeline, shelf.catalogue, queries, position, language)
 
     def profile(self, user: str, language: str = "en") -> str:

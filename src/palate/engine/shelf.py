@@ -65,11 +65,11 @@ class Shelf:
 
     def rank(self, queries: Queries, diversity: DiversitySettings) -> Rankings:
         """Answer n questions under the rules."""
-        return self._limited(self._ruled(queries), lambda asked: self.pipeline.rank(asked, diversity, self.boost))
+        return self._limited(self.ruled(queries), lambda asked: self.pipeline.rank(asked, diversity, self.boost))
 
     def score(self, queries: Queries) -> FloatArray:
         """Scores that order the full catalogue as ``rank`` does, boosts and quotas apart; float32 (n, n_items)."""
-        return self.pipeline.score(self._ruled(queries))
+        return self.pipeline.score(self.ruled(queries))
 
     def answer(self, queries: Queries, diversity: DiversitySettings) -> tuple[Rankings, str, bool]:
         """A list in any case: what should answer, the weighted average where the ranker fails, popularity where all do.
@@ -94,7 +94,7 @@ class Shelf:
         """
         return self._first_that_works(
             queries,
-            ("palate", lambda: self._limited(self._ruled(queries), self._likeness.rank)),
+            ("palate", lambda: self._limited(self.ruled(queries), self._likeness.rank)),
         )
 
     @cached_property
@@ -122,9 +122,9 @@ class Shelf:
 
     def _popular(self, queries: Queries) -> Rankings:
         counts = np.tile(self.pipeline.facts.popularity, (len(queries), 1))
-        return self._limited(self._ruled(queries), lambda asked: top_k(counts.copy(), asked, "popularity"))
+        return self._limited(self.ruled(queries), lambda asked: top_k(counts.copy(), asked, "popularity"))
 
-    def _ruled(self, queries: Queries) -> Queries:
+    def ruled(self, queries: Queries) -> Queries:
         """The questions with what the rules forbid among the excludes."""
         out = self._forbidden
         if out is None:

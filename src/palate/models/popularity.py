@@ -14,7 +14,10 @@ from palate.data.dataset import DAY
 from palate.models.linear import recommend_in_batches
 
 _HALF_LIVES = (np.inf, 365.0, 90.0, 30.0, 14.0, 7.0, 3.0, 1.0)
-"""Half-lives among which the data chooses, in days."""
+"""Half-lives among which the data chooses, in days, longest first."""
+
+_WORTH_FORGETTING = 0.02
+"""A shorter half-life has to foresee this much better than a longer one, so that few events do not choose by chance."""
 
 
 class PopularitySettings(Settings):
@@ -83,7 +86,7 @@ class Popularity:
 
 def _counts(sequences: Histories, half_life_days: float, n_items: int) -> Float64Array:
     weights = sequences.weights * _recency(sequences.times, half_life_days)
-    return np.bincount(sequences.items, weights=weights, minlength=n_items)
+    return np.asarray(np.bincount(sequences.items, weights=weights, minlength=n_items), dtype=np.float64)
 
 
 def _foresight(sequences: Histories, n_items: int) -> float:
@@ -98,13 +101,15 @@ def _foresight(sequences: Histories, n_items: int) -> float:
     if not later.any() or later.all():
         return np.inf
     before = sequences.where(~later)
-    gains = []
+    chosen, best = _HALF_LIVES[0], 0.0
     for days in _HALF_LIVES:
         order = np.argsort(-_counts(before, days, n_items), kind="stable")
         rank = np.empty(n_items, dtype=np.int64)
         rank[order] = np.arange(n_items)
-        gains.append(float((1 / np.log2(rank[sequences.items[later]] + 2)).mean()))
-    return _HALF_LIVES[int(np.argmax(gains))]
+        gain = float((1 / np.log2(rank[sequences.items[later]] + 2)).mean())
+        if gain > best * (1 + _WORTH_FORGETTING):
+            chosen, best = days, gain
+    return chosen
 
 
 def _recency(times: Float64Array, half_life_days: float) -> Float64Array:
