@@ -11,7 +11,7 @@ from palate.models.ease import EASE, EASESettings
 from palate.models.interest import Interest
 from palate.models.item_knn import ItemKNN, ItemKNNSettings
 from palate.models.lexical import Lexical
-from palate.models.popularity import Popularity
+from palate.models.popularity import Popularity, PopularitySettings
 from palate.models.repeats import Repeats
 from palate.models.semantic import Semantic
 from palate.models.transitions import Transitions
@@ -21,7 +21,7 @@ from palate.testing import FakeEncoder, RecommenderConformance
 
 class TestPopularity(RecommenderConformance):
     def make(self) -> Scorer[Dataset]:
-        return Popularity()
+        return Popularity(PopularitySettings(half_life_days=90.0))
 
 
 class TestItemKNNCosine(RecommenderConformance):

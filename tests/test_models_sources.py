@@ -12,6 +12,7 @@ from palate.core import Histories, Queries, Scorer, UsageError
 from palate.data import Catalogue, Dataset
 from palate.language.vocabulary import Vocabulary, text_terms
 from palate.models.lexical import Lexical, LexicalSettings
+from palate.models.popularity import Popularity
 from palate.models.repeats import Repeats
 from palate.models.semantic import Semantic
 from palate.models.transitions import Transitions, TransitionsSettings, pair_counts
@@ -186,3 +187,20 @@ def test_an_encoder_is_not_asked_for_what_it_cannot_read() -> None:
     assert not silent[0].any()
     assert silent[1].any()
     assert Semantic(None, FakeEncoder()).fit(small_shop()).reads("不锈钢锅")
+
+
+def test_popularity_forgets_as_fast_as_the_data_asks() -> None:
+    days = np.arange(100)
+    old = pl.DataFrame(
+        {"user_id": [f"o{day}" for day in days], "item_id": "then", "timestamp": 1.6e9 + 86_400.0 * days}
+    )
+    new = pl.DataFrame(
+        {"user_id": [f"n{day}" for day in days[90:]], "item_id": "now", "timestamp": 1.6e9 + 86_400.0 * days[90:] + 60}
+    )
+    faded = old.filter(pl.col("timestamp") < 1.6e9 + 86_400.0 * 90)
+    changing = Dataset.from_frames(pl.concat([faded, new, new.with_columns(user_id="m" + pl.col("user_id"))]))
+    steady = Dataset.from_frames(old)
+    asked = Queries.of([[]], k=1)
+    best = Popularity().fit(changing).recommend(asked).row(0)
+    assert changing.item_ids[int(best[0])] == "now"
+    assert steady.item_ids[int(Popularity().fit(steady).recommend(asked).row(0)[0])] == "then"
