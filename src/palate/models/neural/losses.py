@@ -15,8 +15,8 @@ _CELLS = 6_000_000
 """Cells of a chunk of logits: with bf16 products and fp32 softmax about 36 MB, near a shared cache's size."""
 
 
-class _FullSoftmax(torch.autograd.Function):
-    """Cross-entropy over all items, fused with the product that gives the logits.
+class _Softmax(torch.autograd.Function):
+    """Cross-entropy over groups of outputs, fused with the product that gives the logits.
 
     The gradient is made with the loss, a chunk of positions at a time, so no chunk is computed twice.
     """
@@ -24,8 +24,9 @@ class _FullSoftmax(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, *given: Any) -> Tensor:
         hidden, table, targets, weights, half = given
+        groups = targets.shape[1]
         kind = torch.bfloat16 if half else torch.float32
-        narrow, items = hidden.detach().to(kind), table.detach().to(kind)
+        narrow, outputs = hidden.detach().to(kind), table.detach().to(kind)
         share = weights / weights.sum().clamp_min(1e-12)
         to_hidden = torch.empty(hidden.shape, dtype=torch.float32)
         to_table = torch.zeros(table.shape, dtype=torch.float32)
@@ -33,16 +34,17 @@ class _FullSoftmax(torch.autograd.Function):
         step = max(1, _CELLS // len(table))
         for start in range(0, len(hidden), step):
             rows = slice(start, start + step)
-            logits = (narrow[rows] @ items.T).float()
-            highest = logits.amax(dim=1, keepdim=True)
-            wanted = logits.gather(1, targets[rows, None])
-            total = logits.sub_(highest).exp_().sum(dim=1, keepdim=True)
-            loss += (share[rows] * (total.log() + highest - wanted).squeeze(1)).sum()
-            slope = logits.mul_(share[rows, None] / total)
-            slope.scatter_add_(1, targets[rows, None], -share[rows, None])
-            slope = slope.to(kind)
-            to_hidden[rows] = (slope @ items).float()
-            to_table += (slope.T @ narrow[rows]).float()
+            wanted, part = targets[rows, :, None], share[rows, None, None]
+            logits = (narrow[rows] @ outputs.T).float().view(len(wanted), groups, -1)
+            highest = logits.amax(dim=2, keepdim=True)
+            mine = logits.gather(2, wanted)
+            total = logits.sub_(highest).exp_().sum(dim=2, keepdim=True)
+            loss += (part * (total.log() + highest - mine)).sum()
+            slope = logits.mul_(part / total)
+            slope.scatter_add_(2, wanted, (-part).expand(-1, groups, 1))
+            narrowed = slope.view(len(wanted), -1).to(kind)
+            to_hidden[rows] = (narrowed @ outputs).float()
+            to_table += (narrowed.T @ narrow[rows]).float()
         ctx.save_for_backward(to_hidden, to_table)
         return loss
 
@@ -66,7 +68,24 @@ def full_softmax(hidden: Tensor, table: Tensor, targets: Tensor, weights: Tensor
     half
         Multiply in bfloat16; the softmax is float32 either way.
     """
-    return _FullSoftmax.apply(hidden.float(), table.float(), targets, weights, half)  # type: ignore[no-any-return,no-untyped-call]
+    return _Softmax.apply(hidden.float(), table.float(), targets[:, None], weights, half)  # type: ignore[no-any-return,no-untyped-call]
+
+
+def code_softmax(hidden: Tensor, table: Tensor, targets: Tensor, weights: Tensor, half: bool) -> Tensor:
+    """Weighted mean over positions of the cross-entropy of all codes of the target, each over the codes of its place.
+
+    Parameters
+    ----------
+    hidden
+        float32 (p, d).
+    table
+        float32 (m * size, d), output vectors of the codes, those of the first place first.
+    targets, weights
+        int64 (p, m), each below ``size``, and float32 (p,).
+    half
+        Multiply in bfloat16.
+    """
+    return _Softmax.apply(hidden.float(), table.float(), targets, weights, half)  # type: ignore[no-any-return,no-untyped-call]
 
 
 def sampled_softmax(

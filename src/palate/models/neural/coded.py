@@ -1,0 +1,167 @@
+"""A network that reads histories and writes semantic ids: all codes at once, or one after the other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from palate.core import FloatArray, Int64Array, IntArray
+from palate.core.recommender import Arrays
+from palate.language.transformer import has_native_bf16
+from palate.models.neural.blocks import Transformer
+from palate.models.neural.losses import code_softmax, full_softmax
+from palate.models.neural.network import SequenceNetwork
+from palate.models.neural.trie import Beams, Trie, beam_search
+
+_QUESTIONS_AT_ONCE = 128
+"""Questions whose beginnings are continued at once."""
+
+
+class Writer(nn.Module):
+    """Writes codes one after the other: a causal transformer over the state and the codes written so far."""
+
+    def __init__(self, reader: SequenceNetwork, places: int, *, width: int, blocks: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.body = Transformer(width, blocks, heads, dropout, reader.noise)
+        self.positions = nn.Embedding(places, width)
+        nn.init.normal_(self.positions.weight, std=0.02)
+
+    def forward(self, states: Tensor, codes: Tensor) -> Tensor:
+        """What each code is foreseen from: states (p, d) and vectors of the codes before, (p, l, d), to (p, l + 1, d)."""
+        whole = torch.cat([states[:, None], codes], dim=1)
+        return self.body(whole + self.positions.weight[: whole.shape[1]])  # type: ignore[no-any-return]
+
+
+class CodedNetwork(nn.Module):
+    """Items in, codes out.
+
+    Parameters
+    ----------
+    reader
+        Reads histories.
+    codes
+        int32 (n_items, m).
+    size
+        Different codes at a place.
+    writer
+        Writes codes in order; None: all at once.
+    """
+
+    flat: Tensor
+
+    def __init__(self, reader: SequenceNetwork, codes: IntArray, size: int, writer: Writer | None) -> None:
+        super().__init__()
+        self.reader, self.writer, self.size = reader, writer, size
+        self.places = codes.shape[1]
+        # Code c of place p is row p * size + c of one table.
+        self.register_buffer("flat", torch.from_numpy(flattened(codes, size)), persistent=False)
+        self.code = nn.Embedding(self.places * size, reader.positions.weight.shape[1])
+        nn.init.normal_(self.code.weight, std=0.1 / self.places**0.5)
+
+    def sums(self, rows: Tensor | None = None) -> Tensor:
+        """Sum of the vectors of each item's codes; float32 (n, d)."""
+        return functional.embedding_bag(self.flat if rows is None else self.flat[rows], self.code.weight, mode="sum")
+
+    def inputs(self) -> Tensor:
+        """What is read of each item: its own vector, what is said of it, and its codes; float32 (n_items, d)."""
+        return self.reader.table() + self.sums()
+
+    def loss(self, hidden: Tensor, inputs: Tensor, targets: Tensor, weights: Tensor, *, existing: float, dense: float) -> Tensor:
+        """How badly the targets were foreseen.
+
+        Parameters
+        ----------
+        hidden
+            float32 (p, d), states.
+        inputs
+            float32 (n_items, d), as ``inputs`` gave.
+        targets, weights
+            int64 (p,) items and float32 (p,).
+        existing
+            Share of the loss of ids among those that exist, against that of codes place by place; codes at once only.
+        dense
+            Weight of the loss of vectors, for ranking what was generated.
+        """
+        half = has_native_bf16()
+        if self.writer is not None:
+            total = self._written(self.writer, hidden, self.flat[targets], weights)
+        else:
+            total = torch.zeros(())
+            if existing:
+                total = total + existing * full_softmax(hidden, self.sums(), targets, weights, half)
+            if existing < 1:
+                codes = self.flat[targets] - torch.arange(self.places) * self.size
+                each = code_softmax(hidden, self.code.weight, codes, weights, half) / self.places
+                total = total + (1 - existing) * each
+        if dense:
+            total = total + dense * full_softmax(hidden, inputs, targets, weights, half)
+        return total
+
+    def following(self, states: Tensor, flat: Tensor) -> Tensor:
+        """Logarithms of the chances of the next code after some codes, int64 (b, l); float32 (b, size)."""
+        assert self.writer is not None  # noqa: S101
+        last = self.writer(states, self.code(flat))[:, -1]
+        place = flat.shape[1] * self.size
+        return torch.log_softmax((last @ self.code.weight[place : place + self.size].T).float(), dim=1)
+
+    def _written(self, writer: Writer, hidden: Tensor, flat: Tensor, weights: Tensor) -> Tensor:
+        states = writer(hidden, self.code(flat[:, :-1]))
+        outputs = self.code.weight.view(self.places, self.size, -1)
+        logits = torch.einsum("pld,lcd->plc", states, outputs.to(states.dtype)).float()
+        wanted = flat - torch.arange(self.places) * self.size
+        each = functional.cross_entropy(logits.reshape(-1, self.size), wanted.reshape(-1), reduction="none")
+        return (each.view(wanted.shape).sum(dim=1) * weights).sum() / weights.sum().clamp_min(1e-12)
+
+
+def flattened(codes: IntArray, size: int) -> Int64Array:
+    """Codes as rows of one table of all places' codes; int64 (n, m)."""
+    return codes.astype(np.int64) + np.arange(codes.shape[1]) * size
+
+
+def generated(network: CodedNetwork, trie: Trie, hidden: FloatArray, width: int) -> Beams:
+    """The likeliest ids after each state, float32 (n, d), written one code after the other."""
+    parts = []
+    with torch.inference_mode():
+        for start in range(0, len(hidden), _QUESTIONS_AT_ONCE):
+            states = torch.from_numpy(hidden[start : start + _QUESTIONS_AT_ONCE])
+
+            def following(rows: Int64Array, prefix: Int64Array, states: Tensor = states) -> FloatArray:
+                flat = torch.from_numpy(prefix + np.arange(prefix.shape[1]) * network.size)
+                given: FloatArray = network.following(states[torch.from_numpy(rows)], flat).numpy()
+                return given
+
+            parts.append(beam_search(trie, following, len(states), width))
+    if not parts:
+        return Beams(np.zeros((0, width), np.int32), np.zeros((0, width), np.float32))
+    return Beams(np.concatenate([part.items for part in parts]), np.concatenate([part.chances for part in parts]))
+
+
+def saved(network: CodedNetwork) -> Arrays:
+    """Weights that answers need: all but items' own vectors."""
+    state = {n: value.numpy() for n, value in network.state_dict().items() if n != "reader.table.own.weight"}
+    return {f"coded.{name}": value for name, value in state.items()}
+
+
+def reader_arrays(arrays: Arrays) -> Arrays:
+    """The reader's part of what ``saved`` gave, named as a network alone names it."""
+    return {
+        "network." + name.removeprefix("coded.reader."): value
+        for name, value in arrays.items()
+        if name.startswith("coded.reader.")
+    }
+
+
+def restored(network: CodedNetwork, arrays: Arrays) -> CodedNetwork:
+    """Weights that ``saved`` gave, in place."""
+    state: dict[str, Any] = {
+        name.removeprefix("coded."): torch.from_numpy(np.array(value))
+        for name, value in arrays.items()
+        if name.startswith("coded.")
+    }
+    network.load_state_dict(state, strict=False)
+    network.eval()
+    return network

@@ -1,0 +1,115 @@
+"""Writing ids code by code along those that exist: a tree of codes, and the search through it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from palate.core import FloatArray, Int64Array, IntArray
+from palate.core.ragged import take_rows
+
+Continue = Callable[[Int64Array, Int64Array], FloatArray]
+"""What comes next: question of each beginning, int64 (b,), and its codes so far, int64 (b, l), to the logarithms of
+what each code's chance is; float32 (b, size)."""
+
+
+@dataclass(frozen=True)
+class Trie:
+    """All ids as a tree, level by level; the leaves in order are ``items``.
+
+    Parameters
+    ----------
+    codes
+        The code that leads to each node, one int64 array a level.
+    children
+        Offsets of each node's children among the nodes of the next level, one int64 array a level, the root's first.
+    items
+        int32 (n,), the item of each leaf.
+    """
+
+    codes: tuple[Int64Array, ...]
+    children: tuple[Int64Array, ...]
+    items: IntArray
+
+    @classmethod
+    def of(cls, codes: IntArray, items: IntArray | None = None) -> Self:
+        """From the codes of n items, int32 (n, m), rows all different.
+
+        Parameters
+        ----------
+        items
+            int32 (n,), whose codes they are; 0, 1, ... where None.
+        """
+        order = np.lexsort(codes.T[::-1])
+        ordered = codes[order].astype(np.int64)
+        # Along the sorted ids a node begins where the codes up to its level change.
+        changed = np.ones(ordered.shape, dtype=bool)
+        changed[1:] = np.logical_or.accumulate(ordered[1:] != ordered[:-1], axis=1)
+        begins = [np.zeros(min(len(ordered), 1), np.int64), *(np.flatnonzero(column) for column in changed.T)]
+        ends = [np.append(np.searchsorted(below, here), len(below)) for here, below in zip(begins, begins[1:], strict=False)]
+        own = np.arange(len(codes), dtype=np.int32) if items is None else items.astype(np.int32)
+        return cls(
+            tuple(ordered[begin, level] for level, begin in enumerate(begins[1:])),
+            tuple(np.asarray(offsets, dtype=np.int64) for offsets in ends),
+            own[order],
+        )
+
+    @property
+    def depth(self) -> int:
+        return len(self.codes)
+
+
+@dataclass(frozen=True)
+class Beams:
+    """The likeliest ids found for each question.
+
+    Parameters
+    ----------
+    items
+        int32 (n, w), likeliest first, -1 where there are fewer.
+    chances
+        float32 (n, w), logarithms, -inf there.
+    """
+
+    items: IntArray
+    chances: FloatArray
+
+
+def beam_search(trie: Trie, following: Continue, questions: int, width: int) -> Beams:
+    """Ids written from left to right, the ``width`` likeliest beginnings kept; none is left that does not exist.
+
+    Of two beginnings alike the one that comes first in the order of codes is kept. With a width of at least the number
+    of ids nothing is missed.
+
+    Parameters
+    ----------
+    questions
+        How many are asked.
+    """
+    row = np.arange(questions if len(trie.items) else 0, dtype=np.int64)
+    node = np.zeros(len(row), dtype=np.int64)
+    chance = np.zeros(len(row), dtype=np.float32)
+    prefix = np.zeros((len(row), 0), dtype=np.int64)
+    for codes, children in zip(trie.codes, trie.children, strict=True):
+        offers = following(row, prefix)
+        offsets, flat = take_rows(children, node)
+        child = np.arange(children[-1])[flat]
+        came_from = np.repeat(np.arange(len(row)), np.diff(offsets))
+        code = codes[child]
+        reached = chance[came_from] + offers[came_from, code]
+        order = np.lexsort((child, -reached, row[came_from]))
+        asker = row[came_from[order]]
+        counts = np.bincount(asker, minlength=questions)
+        place = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
+        best = order[place < width]
+        row, node, chance = row[came_from[best]], child[best], reached[best]
+        prefix = np.concatenate([prefix[came_from[best]], code[best, None]], axis=1)
+    counts = np.bincount(row, minlength=questions)
+    place = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
+    items = np.full((questions, width), -1, dtype=np.int32)
+    chances = np.full((questions, width), -np.inf, dtype=np.float32)
+    items[row, place], chances[row, place] = trie.items[node], chance
+    return Beams(items, chances)
