@@ -77,7 +77,8 @@ class SequentialSettings(TrainingSettings):
         Passes when training goes on from a model of almost the same events.
     """
 
-    epochs: int = Field(default=20, ge=1)
+    epochs: int = Field(default=12, ge=1)
+    patience: int = Field(default=3, ge=1)
     width: int = Field(default=128, ge=4)
     blocks: int = Field(default=2, ge=1)
     heads: int = Field(default=2, ge=1)
@@ -98,6 +99,12 @@ class SequentialSettings(TrainingSettings):
     continued_epochs: int = Field(default=4, ge=1)
 
 
+SASREC = SequentialSettings(text=False, attributes=False)
+"""Items known by their ids alone."""
+
+GRU4REC = SASREC.model_copy(update={"blocks": 1})
+
+
 class SequenceModel:
     """What comes next after all that came before, in its order; what the models below share.
 
@@ -114,18 +121,16 @@ class SequenceModel:
     abilities: ClassVar[Abilities]
     body: ClassVar[str] = "transformer"
 
+    defaults: ClassVar[SequentialSettings]
+
     def __init__(self, settings: SequentialSettings | None = None, encoder: TextEncoder | None = None) -> None:
-        self.settings = settings or self._defaults()
+        self.settings = settings or self.defaults
         self.encoder = encoder
         self._network: SequenceNetwork | None = None
         self._vectors: FloatArray | None = None
         self._said: FloatArray = np.zeros((0, 0), np.float32)
         self._described = Described()
         self.history: tuple[tuple[float, float, float], ...] = ()
-
-    @classmethod
-    def _defaults(cls) -> SequentialSettings:
-        return SequentialSettings()
 
     @property
     def item_vectors(self) -> FloatArray:
@@ -266,6 +271,7 @@ class Sequential(SequenceModel):
 
     name: ClassVar[str] = "sequential"
     abilities: ClassVar[Abilities] = Abilities(unseen_items=True, uses_time=True)
+    defaults: ClassVar[SequentialSettings] = SequentialSettings()
 
     def extend(self, catalogue: Catalogue) -> Self:
         """Serve a catalogue that grew: new items are scored by their text and attributes.
@@ -310,10 +316,7 @@ class SASRec(SequenceModel):
 
     name: ClassVar[str] = "sasrec"
     abilities: ClassVar[Abilities] = Abilities(uses_time=True)
-
-    @classmethod
-    def _defaults(cls) -> SequentialSettings:
-        return SequentialSettings(text=False, attributes=False)
+    defaults: ClassVar[SequentialSettings] = SASREC
 
 
 class GRU4Rec(SequenceModel):
@@ -321,11 +324,8 @@ class GRU4Rec(SequenceModel):
 
     name: ClassVar[str] = "gru4rec"
     abilities: ClassVar[Abilities] = Abilities(uses_time=True)
+    defaults: ClassVar[SequentialSettings] = GRU4REC
     body: ClassVar[str] = "gru"
-
-    @classmethod
-    def _defaults(cls) -> SequentialSettings:
-        return SequentialSettings(text=False, attributes=False, blocks=1)
 
 
 def _held_out(
