@@ -53,7 +53,7 @@ class SequentialSettings(TrainingSettings):
     width, blocks, heads
         Length of a vector, layers, and parts of attention.
     window
-        Newest events of a history that are read.
+        Newest events of a history that are read; 0: as many as 19 of 20 histories have, between 20 and 200.
     dropout, event_dropout, own_dropout
         Shares dropped in training: of states, of events read, and of items' own vectors (then their text speaks alone,
         so that it has learnt to where there is no own vector).
@@ -77,11 +77,12 @@ class SequentialSettings(TrainingSettings):
         Passes when training goes on from a model of almost the same events.
     """
 
-    epochs: int = Field(default=20, ge=1)
+    epochs: int = Field(default=12, ge=1)
+    patience: int = Field(default=3, ge=1)
     width: int = Field(default=128, ge=4)
     blocks: int = Field(default=2, ge=1)
     heads: int = Field(default=2, ge=1)
-    window: int = Field(default=50, ge=2)
+    window: int = Field(default=0, ge=0)
     dropout: float = Field(default=0.4, ge=0, lt=1)
     event_dropout: float = Field(default=0.1, ge=0, lt=1)
     own_dropout: float = Field(default=0.1, ge=0, lt=1)
@@ -96,6 +97,12 @@ class SequentialSettings(TrainingSettings):
     cells: int = Field(default=4096, ge=64)
     validation: float = Field(default=0.1, ge=0, lt=1)
     continued_epochs: int = Field(default=4, ge=1)
+
+
+SASREC = SequentialSettings(text=False, attributes=False)
+"""Items known by their ids alone."""
+
+GRU4REC = SASREC.model_copy(update={"blocks": 1})
 
 
 class SequenceModel:
@@ -114,18 +121,16 @@ class SequenceModel:
     abilities: ClassVar[Abilities]
     body: ClassVar[str] = "transformer"
 
+    defaults: ClassVar[SequentialSettings]
+
     def __init__(self, settings: SequentialSettings | None = None, encoder: TextEncoder | None = None) -> None:
-        self.settings = settings or self._defaults()
+        self.settings = settings or self.defaults
         self.encoder = encoder
         self._network: SequenceNetwork | None = None
         self._vectors: FloatArray | None = None
         self._said: FloatArray = np.zeros((0, 0), np.float32)
         self._described = Described()
         self.history: tuple[tuple[float, float, float], ...] = ()
-
-    @classmethod
-    def _defaults(cls) -> SequentialSettings:
-        return SequentialSettings()
 
     @property
     def item_vectors(self) -> FloatArray:
@@ -167,7 +172,8 @@ class SequenceModel:
         from palate.models.neural.network import read
 
         history = known_events(queries.history, self.n_items)
-        return read(self._fitted, self.item_vectors, history, queries.when, self.settings.window)
+        network = self._fitted
+        return read(network, self.item_vectors, history, queries.when)
 
     def recommend(self, queries: Queries) -> Rankings:
         return recommend_in_batches(self, queries)
@@ -188,7 +194,7 @@ class SequenceModel:
         self._vectors = np.asarray(arrays["item_vectors"], dtype=np.float32)
         self._said = np.asarray(arrays["said"], dtype=np.float32)
         self._described = Described.from_arrays(arrays)
-        self._network = restored(arrays, self._shape())
+        self._network = restored(arrays, self._shape(len(arrays["network.positions.weight"])))
         return self
 
     @property
@@ -197,7 +203,7 @@ class SequenceModel:
             raise NotFittedError(f"{self.name} was asked before it was fitted; call fit(dataset) or restore(arrays)")
         return self._network
 
-    def _shape(self) -> Shape:
+    def _shape(self, window: int) -> Shape:
         from palate.models.neural.network import Shape
 
         settings = self.settings
@@ -206,7 +212,7 @@ class SequenceModel:
             settings.width,
             settings.blocks,
             settings.heads,
-            settings.window,
+            window,
             settings.dropout,
             settings.event_dropout,
             settings.own_dropout,
@@ -233,7 +239,8 @@ class SequenceModel:
         else:
             self._described = before._described
         texts, codes = self._described.of(dataset.catalogue, every, self.encoder)
-        network = build(self._shape(), dataset.popularity > 0, texts, codes, self._described.n_codes)
+        window = _window(sequences, settings) if before is None else before._fitted.window
+        network = build(self._shape(window), dataset.popularity > 0, texts, codes, self._described.n_codes)
         if before is not None:
             network.load_state_dict(before._fitted.state_dict(), strict=False)
             settings = settings.model_copy(
@@ -248,7 +255,6 @@ class SequenceModel:
             learnt,
             held,
             objective=Objective(loss, settings.negatives, settings.calibration),
-            window=settings.window,
             cells=int(np.clip(pairs // _BATCHES, 64, settings.cells)),
             settings=settings,
             mask_seen=dataset.repeat_share < 0.1,
@@ -266,6 +272,7 @@ class Sequential(SequenceModel):
 
     name: ClassVar[str] = "sequential"
     abilities: ClassVar[Abilities] = Abilities(unseen_items=True, uses_time=True)
+    defaults: ClassVar[SequentialSettings] = SequentialSettings()
 
     def extend(self, catalogue: Catalogue) -> Self:
         """Serve a catalogue that grew: new items are scored by their text and attributes.
@@ -310,10 +317,7 @@ class SASRec(SequenceModel):
 
     name: ClassVar[str] = "sasrec"
     abilities: ClassVar[Abilities] = Abilities(uses_time=True)
-
-    @classmethod
-    def _defaults(cls) -> SequentialSettings:
-        return SequentialSettings(text=False, attributes=False)
+    defaults: ClassVar[SequentialSettings] = SASREC
 
 
 class GRU4Rec(SequenceModel):
@@ -321,11 +325,16 @@ class GRU4Rec(SequenceModel):
 
     name: ClassVar[str] = "gru4rec"
     abilities: ClassVar[Abilities] = Abilities(uses_time=True)
+    defaults: ClassVar[SequentialSettings] = GRU4REC
     body: ClassVar[str] = "gru"
 
-    @classmethod
-    def _defaults(cls) -> SequentialSettings:
-        return SequentialSettings(text=False, attributes=False, blocks=1)
+
+def _window(sequences: Histories, settings: SequentialSettings) -> int:
+    """Newest events that are read."""
+    if settings.window:
+        return settings.window
+    lengths = sequences.lengths[sequences.lengths > 0]
+    return int(np.clip(np.quantile(lengths, 0.95), 20, 200)) if len(lengths) else 20
 
 
 def _held_out(
