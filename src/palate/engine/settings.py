@@ -13,6 +13,7 @@ from palate.models.als import ALSSettings
 from palate.models.bilinear import BilinearSettings
 from palate.models.bpr import BPRSettings
 from palate.models.ease import EASESettings
+from palate.models.generative import GenerativeSettings
 from palate.models.interest import InterestSettings
 from palate.models.item_knn import ItemKNNSettings
 from palate.models.lexical import LexicalSettings
@@ -63,6 +64,7 @@ class ModelSettings(Settings):
     sequential: SequentialSettings = Field(default_factory=SequentialSettings)
     sasrec: SequentialSettings = SASREC
     gru4rec: SequentialSettings = GRU4REC
+    generative: GenerativeSettings = Field(default_factory=GenerativeSettings)
 
     def seeded(self, seed: int) -> ModelSettings:
         """The same settings with ``seed`` added to that of every model that draws by chance."""

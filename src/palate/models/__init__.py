@@ -21,10 +21,11 @@ _HOMES: Mapping[str, tuple[str, str]] = {
     "sequential": ("sequential", "Sequential"),
     "sasrec": ("sequential", "SASRec"),
     "gru4rec": ("sequential", "GRU4Rec"),
+    "generative": ("generative", "Generative"),
     "interest": ("interest", "Interest"),
 }
 
-NEED_ENCODER = frozenset({"semantic", "bilinear", "sequential"})
+NEED_ENCODER = frozenset({"semantic", "bilinear", "sequential", "generative"})
 """Models built with a text encoder beside their settings."""
 
 READ_CATALOGUE = NEED_ENCODER | {"lexical", "interest"}

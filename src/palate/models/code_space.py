@@ -13,7 +13,7 @@ from typing import Self
 import numpy as np
 from scipy import sparse
 
-from palate.core import FloatArray
+from palate.core import FloatArray, Histories
 from palate.core.recommender import Arrays
 from palate.data import Dataset
 from palate.language import unit_rows
@@ -40,7 +40,14 @@ class CodeSpace:
 
     @classmethod
     def fit(
-        cls, dataset: Dataset, texts: FloatArray | None, *, dimensions: int, share: float, seed: int
+        cls,
+        dataset: Dataset,
+        texts: FloatArray | None,
+        *,
+        sequences: Histories,
+        dimensions: int,
+        share: float,
+        seed: int,
     ) -> tuple[Self, FloatArray]:
         """The space, and the vectors of all items, float32 (n_items, t + b).
 
@@ -48,14 +55,16 @@ class CodeSpace:
         ----------
         texts
             float32 (n_items, t), rows of length 1 or 0; None: behaviour alone.
+        sequences
+            What behaviour is read from.
         dimensions
             b, directions of behaviour.
         """
         said = np.zeros((dataset.n_items, 0), np.float32) if texts is None else texts
         if not share and said.shape[1]:
             return cls(np.zeros((said.shape[1], 0), np.float32), 0.0), said
-        known = dataset.popularity > 0
-        beside = _beside(dataset, dimensions, seed)
+        beside = _beside(sequences, dataset.n_items, dimensions, seed)
+        known = beside.any(axis=1)
         inner = (said[known].T @ said[known]).astype(np.float64) + _RIDGE * np.eye(said.shape[1])
         foresight = np.linalg.solve(inner, said[known].T @ beside[known]).astype(np.float32)
         space = cls(foresight, share or 1.0)
@@ -76,14 +85,14 @@ class CodeSpace:
         return cls(np.asarray(arrays["code_foresight"], np.float32), float(arrays["code_share"][0]))
 
 
-def _beside(dataset: Dataset, dimensions: int, seed: int) -> FloatArray:
+def _beside(sequences: Histories, n_items: int, dimensions: int, seed: int) -> FloatArray:
     """Leading directions of who is beside whom; float32 (n_items, at most dimensions), rows of length 1 or 0."""
     from sklearn.utils.extmath import randomized_svd
 
-    counts = pair_counts(dataset.sequences, dataset.n_items, _WINDOW, _DISTANCE_POWER)
-    damp = sparse.diags(np.maximum(dataset.popularity, 1).astype(np.float64) ** -0.5)
+    counts = pair_counts(sequences, n_items, _WINDOW, _DISTANCE_POWER)
+    popularity = np.bincount(sequences.items, minlength=n_items)
+    damp = sparse.diags(np.maximum(popularity, 1).astype(np.float64) ** -0.5)
     both = sparse.csr_matrix(damp @ (counts + counts.T) @ damp, dtype=np.float64)
     both.data = np.log1p(both.data / _DAMPING)
-    count = min(dimensions, dataset.n_items - 1)
-    vectors, sizes, _ = randomized_svd(both, count, n_iter=4, random_state=seed)
+    vectors, sizes, _ = randomized_svd(both, min(dimensions, max(n_items - 1, 1)), n_iter=4, random_state=seed)
     return unit_rows((vectors * np.sqrt(sizes)).astype(np.float32))

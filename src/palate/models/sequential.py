@@ -30,7 +30,7 @@ from palate.data import Catalogue, Dataset
 from palate.language import TextEncoder
 from palate.models.linear import known_events, recommend_in_batches
 from palate.models.neural.described import Described
-from palate.models.neural.settings import Report, TrainingSettings
+from palate.models.neural.settings import ReaderSettings, Report
 
 if TYPE_CHECKING:
     from palate.models.neural.network import SequenceNetwork, Shape
@@ -41,27 +41,15 @@ _VALIDATION_USERS = 3_000
 _BATCHES = 24
 """Batches an epoch has at least; of little data they are smaller."""
 
-_LARGE = 40_000
-"""With more items than this, ``auto`` samples the loss."""
+LARGE = 40_000
+"""With more items than this, no loss compares all of them by default."""
 
 
-class SequentialSettings(TrainingSettings):
+class SequentialSettings(ReaderSettings):
     """Hyper-parameters of the transformer, and of its training.
 
     Parameters
     ----------
-    width, blocks, heads
-        Length of a vector, layers, and parts of attention.
-    window
-        Newest events of a history that are read; 0: as many as 19 of 20 histories have, between 20 and 200.
-    dropout, event_dropout, own_dropout
-        Shares dropped in training: of states, of events read, and of items' own vectors (then their text speaks alone,
-        so that it has learnt to where there is no own vector).
-    own, text, attributes, time
-        Whether items have vectors of their own, language vectors, category and brand; whether the time that passed
-        after each event is read.
-    text_dimensions
-        Directions of the language vectors.
     loss
         ``softmax`` over all items, ``sampled`` softmax, ``calibrated`` binary cross-entropy; ``auto``: sampled where
         the catalogue has more than 40,000 items.
@@ -69,34 +57,11 @@ class SequentialSettings(TrainingSettings):
         Shared samples a batch, for the last two losses.
     calibration
         Of the calibrated loss, 0 to 1.
-    cells
-        Events a batch.
-    validation
-        Share of the users whose last event decides when training ends; at most 3,000.
-    continued_epochs
-        Passes when training goes on from a model of almost the same events.
     """
 
-    epochs: int = Field(default=12, ge=1)
-    patience: int = Field(default=3, ge=1)
-    width: int = Field(default=128, ge=4)
-    blocks: int = Field(default=2, ge=1)
-    heads: int = Field(default=2, ge=1)
-    window: int = Field(default=0, ge=0)
-    dropout: float = Field(default=0.4, ge=0, lt=1)
-    event_dropout: float = Field(default=0.1, ge=0, lt=1)
-    own_dropout: float = Field(default=0.1, ge=0, lt=1)
-    own: bool = True
-    text: bool = True
-    attributes: bool = True
-    time: bool = True
-    text_dimensions: int = Field(default=256, ge=1)
     loss: Literal["auto", "softmax", "sampled", "calibrated"] = "auto"
     negatives: int = Field(default=2048, ge=1)
     calibration: float = Field(default=0.75, ge=0, le=1)
-    cells: int = Field(default=4096, ge=64)
-    validation: float = Field(default=0.1, ge=0, lt=1)
-    continued_epochs: int = Field(default=4, ge=1)
 
 
 SASREC = SequentialSettings(text=False, attributes=False)
@@ -239,23 +204,23 @@ class SequenceModel:
         else:
             self._described = before._described
         texts, codes = self._described.of(dataset.catalogue, every, self.encoder)
-        window = _window(sequences, settings) if before is None else before._fitted.window
+        window = window_of(sequences, settings) if before is None else before._fitted.window
         network = build(self._shape(window), dataset.popularity > 0, texts, codes, self._described.n_codes)
         if before is not None:
             network.load_state_dict(before._fitted.state_dict(), strict=False)
             settings = settings.model_copy(
                 update={"epochs": settings.continued_epochs, "learning_rate": settings.learning_rate / 2}
             )
-        learnt, held = (sequences, None) if before is not None else _held_out(sequences, settings)
+        learnt, held = (sequences, None) if before is not None else held_out(sequences, settings)
         loss = settings.loss
         if loss == "auto":
-            loss = "sampled" if dataset.n_items > _LARGE else "softmax"
+            loss = "sampled" if dataset.n_items > LARGE else "softmax"
         trained = learn(
             network,
             learnt,
             held,
             objective=Objective(loss, settings.negatives, settings.calibration),
-            cells=int(np.clip(pairs // _BATCHES, 64, settings.cells)),
+            cells=cells_of(pairs, settings),
             settings=settings,
             mask_seen=dataset.repeat_share < 0.1,
             checkpoint=place_of(self.name, settings, learnt, texts, codes),
@@ -329,7 +294,7 @@ class GRU4Rec(SequenceModel):
     body: ClassVar[str] = "gru"
 
 
-def _window(sequences: Histories, settings: SequentialSettings) -> int:
+def window_of(sequences: Histories, settings: ReaderSettings) -> int:
     """Newest events that are read."""
     if settings.window:
         return settings.window
@@ -337,8 +302,13 @@ def _window(sequences: Histories, settings: SequentialSettings) -> int:
     return int(np.clip(np.quantile(lengths, 0.95), 20, 200)) if len(lengths) else 20
 
 
-def _held_out(
-    sequences: Histories, settings: SequentialSettings
+def cells_of(pairs: int, settings: ReaderSettings) -> int:
+    """Events a batch, of data in which something follows something ``pairs`` times."""
+    return int(np.clip(pairs // _BATCHES, 64, settings.cells))
+
+
+def held_out(
+    sequences: Histories, settings: ReaderSettings
 ) -> tuple[Histories, tuple[Histories, Int64Array] | None]:
     """Histories without the newest event of some users, and those as questions with their answers."""
     able = np.nonzero(sequences.lengths >= 3)[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,16 +10,24 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from palate.core import FloatArray, Int64Array, IntArray
+from palate.core import FloatArray, Histories, Int64Array, IntArray
 from palate.core.recommender import Arrays
+from palate.language.semantic_ids import SemanticIds
 from palate.language.transformer import has_native_bf16
 from palate.models.neural.blocks import Transformer
 from palate.models.neural.losses import code_softmax, full_softmax
-from palate.models.neural.network import SequenceNetwork
+from palate.models.neural.network import SequenceNetwork, autocast, read
+from palate.models.neural.next_item import Step, drawn_from, ndcg, steps_of
+from palate.models.neural.packing import Padded
+from palate.models.neural.settings import Report, TrainingSettings
+from palate.models.neural.training import Trained, train
 from palate.models.neural.trie import Beams, Trie, beam_search
 
 _QUESTIONS_AT_ONCE = 128
 """Questions whose beginnings are continued at once."""
+
+_WRITTEN_AT_MOST = 1_000
+"""Validation questions of a network that writes code after code."""
 
 
 class Writer(nn.Module):
@@ -56,7 +65,7 @@ class CodedNetwork(nn.Module):
     def __init__(self, reader: SequenceNetwork, codes: IntArray, size: int, writer: Writer | None) -> None:
         super().__init__()
         self.reader, self.writer, self.size = reader, writer, size
-        self.places = codes.shape[1]
+        self.places, self.codes = codes.shape[1], codes
         # Code c of place p is row p * size + c of one table.
         self.register_buffer("flat", torch.from_numpy(flattened(codes, size)), persistent=False)
         self.code = nn.Embedding(self.places * size, reader.positions.weight.shape[1])
@@ -115,6 +124,91 @@ class CodedNetwork(nn.Module):
         wanted = flat - torch.arange(self.places) * self.size
         each = functional.cross_entropy(logits.reshape(-1, self.size), wanted.reshape(-1), reduction="none")
         return (each.view(wanted.shape).sum(dim=1) * weights).sum() / weights.sum().clamp_min(1e-12)
+
+
+def coded(
+    reader: SequenceNetwork, ids: SemanticIds, writer_blocks: int, *, heads: int, dropout: float, seed: int
+) -> CodedNetwork:
+    """A network with drawn weights around a reader; one that writes code after code where it has blocks for that."""
+    width = reader.positions.weight.shape[1]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed + 1)
+        writer = None
+        if writer_blocks:
+            writer = Writer(reader, ids.places, width=width, blocks=writer_blocks, heads=heads, dropout=dropout)
+        return CodedNetwork(reader, ids.codes, ids.size, writer)
+
+
+def learn(
+    network: CodedNetwork,
+    train_on: Histories,
+    validation: tuple[Histories, Int64Array] | None,
+    *,
+    existing: float,
+    dense: float,
+    cells: int,
+    settings: TrainingSettings,
+    beam: int,
+    mask_seen: bool,
+    checkpoint: Path | None,
+    progress: Report | None,
+) -> Trained:
+    """Teach a network to write the id of the next item.
+
+    Parameters
+    ----------
+    validation
+        Histories and what came next; it decides when to end.
+    existing, dense
+        As ``CodedNetwork.loss`` takes them.
+    """
+    reader = network.reader
+
+    def loss(given: tuple[Padded, Int64Array], _generator: torch.Generator) -> Tensor:
+        step = Step.of(*given)
+        with autocast():
+            inputs = network.inputs()
+            hidden = step.states(reader, functional.embedding(step.items[:, :-1], inputs))
+            return network.loss(hidden, inputs, step.targets, step.weights, existing=existing, dense=dense)
+
+    def quality() -> float:
+        assert validation is not None  # noqa: S101
+        histories, answers = validation
+        if network.writer is not None:
+            histories, answers = histories.take(slice(0, _WRITTEN_AT_MOST)), answers[:_WRITTEN_AT_MOST]
+        hidden = read(reader, network.inputs().numpy(), histories, None)
+        if network.writer is None:
+            states, sums = torch.from_numpy(hidden), network.sums()
+            return ndcg(lambda rows: states[rows] @ sums.T, histories, answers, mask_seen)
+        trie = Trie.of(network.codes)
+        return ndcg(lambda rows: _reached(generated(network, trie, hidden[rows], beam), len(network.flat)), histories, answers, mask_seen)
+
+    return train(
+        network,
+        batches=drawn_from(train_on, reader.window, cells),
+        steps=steps_of(train_on, cells),
+        loss=loss,
+        validate=None if validation is None else quality,
+        settings=settings,
+        checkpoint=checkpoint,
+        progress=progress,
+    )
+
+
+def _reached(beams: Beams, n_items: int) -> Tensor:
+    """Scores of all items, those that were not reached by chance, so that none of them has a rank for nothing."""
+    scores = -1e9 - np.arange(n_items, dtype=np.float64)[None, :].repeat(len(beams.items), axis=0)
+    found = beams.items >= 0
+    scores[np.nonzero(found)[0], beams.items[found]] = beams.chances[found]
+    return torch.from_numpy(scores)
+
+
+def code_sums(network: CodedNetwork, codes: IntArray) -> FloatArray:
+    """Sum of the vectors of the codes of items, int32 (n, m); float32 (n, d)."""
+    with torch.inference_mode():
+        flat = torch.from_numpy(flattened(codes, network.size))
+        sums: FloatArray = functional.embedding_bag(flat, network.code.weight, mode="sum").numpy()
+        return sums
 
 
 def flattened(codes: IntArray, size: int) -> Int64Array:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from palate.models.neural.losses import calibrated_cross_entropy, full_softmax, 
 from palate.models.neural.network import SequenceNetwork, autocast, read
 from palate.models.neural.packing import Padded, batches, cut, pad
 from palate.models.neural.settings import Report, TrainingSettings
-from palate.models.neural.training import Trained, train
+from palate.models.neural.training import Batches, Trained, train
 
 _TIME_UNKNOWN = 0.2
 """Share of pieces trained without times, so that a question without one is nothing new."""
@@ -63,25 +63,19 @@ def learn(
         Histories and what came next; it decides when to end.
     """
 
-    def drawn(_epoch: int, rng: np.random.Generator) -> Iterator[tuple[Padded, Int64Array]]:
-        pieces = cut(train_on, network.window + 1, 2, rng)
-        for rows in batches(pieces.lengths - 1, cells, rng):
-            batch = pad(pieces, rows)
-            gaps = np.where(rng.random((len(rows), 1)) < _TIME_UNKNOWN, 0, batch.gaps[:, 1:])
-            yield batch, gaps
-
     def loss(given: tuple[Padded, Int64Array], generator: torch.Generator) -> Tensor:
-        return _loss(network, given[0], given[1], objective, generator)
+        return _loss(network, Step.of(*given), objective, generator)
 
     def quality() -> float:
         assert validation is not None  # noqa: S101
-        return _ndcg(network, validation[0], validation[1], mask_seen)
+        table = network.table()
+        hidden = torch.from_numpy(read(network, table.numpy(), validation[0], None))
+        return ndcg(lambda rows: hidden[rows] @ table.T, validation[0], validation[1], mask_seen)
 
-    steps = max(1, round(int((train_on.lengths - 1).clip(0).sum()) / cells))
     return train(
         network,
-        batches=drawn,
-        steps=steps,
+        batches=drawn_from(train_on, network.window, cells),
+        steps=steps_of(train_on, cells),
         loss=loss,
         validate=None if validation is None else quality,
         settings=settings,
@@ -90,19 +84,66 @@ def learn(
     )
 
 
-def _loss(
-    network: SequenceNetwork, batch: Padded, gaps: Int64Array, objective: Objective, generator: torch.Generator
-) -> Tensor:
-    items = torch.from_numpy(batch.items.astype(np.int64))
-    filled = np.flatnonzero(np.arange(items.shape[1] - 1) < (batch.lengths - 1)[:, None])
-    valid = torch.from_numpy(filled)
-    targets = items[:, 1:].reshape(-1)[valid]
-    weights = torch.from_numpy(batch.weights)[:, 1:].reshape(-1)[valid]
-    after = torch.from_numpy(gaps)
+def drawn_from(train_on: Histories, window: int, cells: int) -> Batches:
+    """Batches of pieces of histories with the time after each event, some without times."""
+
+    def drawn(_epoch: int, rng: np.random.Generator) -> Iterator[tuple[Padded, Int64Array]]:
+        pieces = cut(train_on, window + 1, 2, rng)
+        for rows in batches(pieces.lengths - 1, cells, rng):
+            batch = pad(pieces, rows)
+            yield batch, np.where(rng.random((len(rows), 1)) < _TIME_UNKNOWN, 0, batch.gaps[:, 1:])
+
+    return drawn
+
+
+def steps_of(train_on: Histories, cells: int) -> int:
+    """Batches of an epoch, about."""
+    return max(1, round(int((train_on.lengths - 1).clip(0).sum()) / cells))
+
+
+@dataclass(frozen=True)
+class Step:
+    """A batch as the network takes it.
+
+    Parameters
+    ----------
+    items
+        int64 (b, l + 1), events; each but the first is to be foreseen from those before it.
+    gaps
+        int64 (b, l), buckets of time after each event but the last.
+    valid
+        int64 (p,), where among the b * l flattened positions something is to be foreseen.
+    targets, weights
+        int64 (p,), what; float32 (p,), how much it counts.
+    """
+
+    items: Tensor
+    gaps: Tensor
+    valid: Tensor
+    targets: Tensor
+    weights: Tensor
+
+    @classmethod
+    def of(cls, batch: Padded, gaps: Int64Array) -> Self:
+        """What ``drawn_from`` gave."""
+        items = torch.from_numpy(batch.items.astype(np.int64))
+        filled = np.flatnonzero(np.arange(items.shape[1] - 1) < (batch.lengths - 1)[:, None])
+        valid = torch.from_numpy(filled)
+        weights = torch.from_numpy(batch.weights)[:, 1:].reshape(-1)[valid]
+        return cls(items, torch.from_numpy(gaps), valid, items[:, 1:].reshape(-1)[valid], weights)
+
+    def states(self, network: SequenceNetwork, vectors: Tensor) -> Tensor:
+        """States of the positions that have a target, without the padding; vectors (b, l, d) are those of events."""
+        whole: Tensor = network(vectors, self.gaps)
+        return whole.reshape(-1, whole.shape[-1]).index_select(0, self.valid)
+
+
+def _loss(network: SequenceNetwork, step: Step, objective: Objective, generator: torch.Generator) -> Tensor:
+    items, targets, weights = step.items, step.targets, step.weights
     if objective.kind == "softmax":
         with autocast():
             table = network.table()
-            hidden = _states_at(network, functional.embedding(items[:, :-1], table), after, valid)
+            hidden = step.states(network, functional.embedding(items[:, :-1], table))
         return full_softmax(hidden, table, targets, weights, has_native_bf16())
     n_items = len(network.table.known)
     draws = torch.randint(n_items, (objective.negatives,), generator=generator)
@@ -110,8 +151,8 @@ def _loss(
     with autocast():
         vectors = network.table(rows)
         inputs, drawn = places[: items.numel()].view(items.shape), places[items.numel() :]
-        hidden = _states_at(network, functional.embedding(inputs[:, :-1], vectors), after, valid)
-        wanted = functional.embedding(inputs[:, 1:].reshape(-1)[valid], vectors)
+        hidden = step.states(network, functional.embedding(inputs[:, :-1], vectors))
+        wanted = functional.embedding(inputs[:, 1:].reshape(-1)[step.valid], vectors)
         sampled = functional.embedding(drawn, vectors)
         same = draws[None, :] == targets[:, None]
         if objective.kind == "sampled":
@@ -123,22 +164,21 @@ def _loss(
         )
 
 
-def _states_at(network: SequenceNetwork, vectors: Tensor, gaps: Tensor, valid: Tensor) -> Tensor:
-    """States of the positions that have a target, without the padding."""
-    whole: Tensor = network(vectors, gaps)
-    return whole.reshape(-1, whole.shape[-1]).index_select(0, valid)
+def ndcg(
+    score: Callable[[slice], Tensor], histories: Histories, answers: Int64Array, mask_seen: bool
+) -> float:
+    """N@10 among all items.
 
-
-def _ndcg(network: SequenceNetwork, histories: Histories, answers: Int64Array, mask_seen: bool) -> float:
-    """N@10 among all items."""
-    table = network.table()
-    hidden = torch.from_numpy(read(network, table.numpy(), histories, None))
+    Parameters
+    ----------
+    score
+        Scores of all items for some of the questions; float32 (rows, n_items), written to.
+    """
     total = 0.0
     for start in range(0, len(histories), 512):
-        part = histories.take(slice(start, min(start + 512, len(histories))))
-        scores = hidden[start : start + 512] @ table.T
-        wanted = torch.from_numpy(answers[start : start + 512])
-        mine = scores.gather(1, wanted[:, None])
+        rows = slice(start, min(start + 512, len(histories)))
+        part, scores = histories.take(rows), score(rows)
+        mine = scores.gather(1, torch.from_numpy(answers[rows])[:, None])
         if mask_seen:
             scores[
                 torch.from_numpy(part.rows.astype(np.int64)), torch.from_numpy(part.items.astype(np.int64))

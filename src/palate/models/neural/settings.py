@@ -38,3 +38,47 @@ class TrainingSettings(Settings):
     patience: int = Field(default=4, ge=1)
     clip: float = Field(default=5.0, gt=0)
     seed: int = 0
+
+
+class ReaderSettings(TrainingSettings):
+    """How a network reads histories, and what it learns that from.
+
+    Parameters
+    ----------
+    width, blocks, heads
+        Length of a vector, layers, and parts of attention.
+    window
+        Newest events of a history that are read; 0: as many as 19 of 20 histories have, between 20 and 200.
+    dropout, event_dropout, own_dropout
+        Shares dropped in training: of states, of events read, and of items' own vectors (then their text speaks alone,
+        so that it has learnt to where there is no own vector).
+    own, text, attributes, time
+        Whether items have vectors of their own, language vectors, category and brand; whether the time that passed
+        after each event is read.
+    text_dimensions
+        Directions of the language vectors.
+    cells
+        Events a batch.
+    validation
+        Share of the users whose last event decides when training ends; at most 3,000.
+    continued_epochs
+        Passes when training goes on from a model of almost the same events.
+    """
+
+    epochs: int = Field(default=12, ge=1)
+    patience: int = Field(default=3, ge=1)
+    width: int = Field(default=128, ge=4)
+    blocks: int = Field(default=2, ge=1)
+    heads: int = Field(default=2, ge=1)
+    window: int = Field(default=0, ge=0)
+    dropout: float = Field(default=0.4, ge=0, lt=1)
+    event_dropout: float = Field(default=0.1, ge=0, lt=1)
+    own_dropout: float = Field(default=0.1, ge=0, lt=1)
+    own: bool = True
+    text: bool = True
+    attributes: bool = True
+    time: bool = True
+    text_dimensions: int = Field(default=256, ge=1)
+    cells: int = Field(default=4096, ge=64)
+    validation: float = Field(default=0.1, ge=0, lt=1)
+    continued_epochs: int = Field(default=4, ge=1)
