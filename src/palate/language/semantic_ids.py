@@ -1,6 +1,6 @@
 """Semantic ids: an item as a few codes, like codes for like texts, and no two items alike.
 
-*Residual* codes come one after the other, each telling what those before it left over (residual k-means; semantic ids of
+*Residual* codes come one after the other, each telling what those before it left over (residual k-means; the ids of
 TIGER, Rajput et al., 2023): few codes, for a decoder that writes one code after the other. *Product* codes each tell
 their own part of the directions (product quantisation, Jegou et al., 2011, the directions dealt out so that every part
 varies alike, Ge et al., 2013): many codes, for a decoder that writes all of them at once (RPG, Hou et al., 2025).
@@ -89,13 +89,8 @@ class SemanticIds:
         """
         size = max(2, min(settings.size, len(vectors)))
         rng = np.random.default_rng([settings.seed, 11])
-        rotation, parts = _identity(vectors) if settings.kind == "residual" else _dealt(vectors, settings.codes)
+        rotation, parts = _identity(vectors) if settings.kind == "residual" else _dealt(vectors, settings.codes, size)
         count = settings.codes if settings.kind == "residual" else parts
-        if count * np.log2(size) < 62 and len(vectors) > size**count:
-            raise UsageError(
-                f"{count} codes of {size} name {size**count:,} items, and there are {len(vectors):,}: "
-                "raise codes or size"
-            )
         turned = _turn(vectors, rotation)
         capacity = int(min(np.ceil(settings.slack * len(vectors) / size), len(vectors)))
         books, codes, left = [], [], turned
@@ -172,7 +167,10 @@ class SemanticIds:
         for place, book in enumerate(self.books):
             given = left if self.kind == "residual" else _part(turned, place, self.places)
             chosen = np.concatenate(
-                [np.zeros(0, np.int64), *(_distances(given[rows], book).argmin(axis=1) for rows in _blocks(given, book))]
+                [
+                    np.zeros(0, np.int64),
+                    *(_distances(given[rows], book).argmin(axis=1) for rows in _blocks(len(given), len(book))),
+                ]
             )
             codes.append(chosen)
             if self.kind == "residual":
@@ -185,30 +183,29 @@ class SemanticIds:
         The n-th choice of an item has the digits of n, written in base ``size``, as ranks of nearness: it changes its
         last code first, which in residual codes says least. So any number of items of the same vector find ids.
         """
-        codes = np.concatenate([self.codes, wanted.astype(np.int32)])
-        known = len(self.codes)
-        taken, open_ = set(map(bytes, self.codes)), np.arange(known, len(codes))
-        nearness: dict[int, IntArray] = {}
-        tries = np.zeros(len(codes), dtype=np.int64)
-        first_of: dict[bytes, int] = {}
-        for row in open_.tolist():
-            want = codes[row].tobytes()
-            if want not in taken:
-                taken.add(want)
-                continue
-            # Items of one vector go on where the last of them found an id: linear in their number, not quadratic.
-            ranks = self._ranks(turned[row - known], codes[row])
-            choice = first_of.get(want, 0)
-            while True:
+        codes = np.ascontiguousarray(np.concatenate([self.codes, wanted]), dtype=np.int32)
+        if len(codes) > self.size**self.places:
+            raise UsageError(
+                f"{self.places} codes of {self.size} name {self.size**self.places:,} items, and there are "
+                f"{len(codes):,}: raise codes or size"
+            )
+        whole = codes.view(np.dtype((np.void, codes.shape[1] * codes.itemsize))).ravel()
+        _, firsts = np.unique(whole, return_index=True)
+        if len(firsts) == len(codes):
+            return replace(self, codes=codes)
+        taken = {row.tobytes() for row in codes[firsts]}
+        tried: dict[bytes, int] = {}
+        for row in np.setdiff1d(np.arange(len(codes)), firsts).tolist():
+            want, ranks = codes[row].tobytes(), self._ranks(turned[row - len(self.codes)], codes[row])
+            # Where the last item of this id ended: many items of one vector take linear time, not quadratic.
+            choice = tried.get(want, 0)
+            named = codes[row]
+            while named.tobytes() in taken:
                 choice += 1
-                digits = _digits(choice, self.size, self.places)
-                named = np.ascontiguousarray(ranks[np.arange(self.places), digits], dtype=np.int32)
-                if named.tobytes() not in taken:
-                    break
-            first_of[want] = choice
+                named = ranks[np.arange(self.places), _digits(choice, self.size, self.places)]
+            tried[want] = choice
             taken.add(named.tobytes())
             codes[row] = named
-        del nearness, tries
         return replace(self, codes=codes)
 
     def _ranks(self, turned: FloatArray, wanted: IntArray) -> IntArray:
@@ -221,7 +218,7 @@ class SemanticIds:
             answer.append(np.argsort(distance, kind="stable"))
             if self.kind == "residual":
                 left = left - book[wanted[place]]
-        return np.stack(answer)
+        return np.stack(answer).astype(np.int32)
 
 
 def _digits(number: int, base: int, places: int) -> Int64Array:
@@ -235,24 +232,32 @@ def _identity(vectors: FloatArray) -> tuple[FloatArray, int]:
     return np.eye(vectors.shape[1], dtype=np.float32), 1
 
 
-def _dealt(vectors: FloatArray, parts: int) -> tuple[FloatArray, int]:
+def _dealt(vectors: FloatArray, parts: int, size: int) -> tuple[FloatArray, int]:
     """Leading directions dealt to parts, each to the one that varies least so far (in logarithms)."""
-    parts = max(1, min(parts, vectors.shape[1]))
-    each = vectors.shape[1] // parts
-    centred = vectors - vectors.mean(axis=0) if len(vectors) else vectors
-    spread, directions = np.linalg.eigh((centred.T @ centred).astype(np.float64) / max(len(vectors), 1))
+    n, dimensions = vectors.shape
+    centred = vectors - vectors.mean(axis=0)
+    spread, directions = np.linalg.eigh((centred.T @ centred).astype(np.float64) / n)
     spread, directions = spread[::-1], directions[:, ::-1]
-    signs = np.sign(directions[np.abs(directions).argmax(axis=0), np.arange(len(spread))])
-    varies = np.log(np.maximum(spread, 1e-9)) - np.log(1e-9)
-    sums, held = np.zeros(parts), [[] for _ in range(parts)]
+    signs = np.sign(directions[np.abs(directions).argmax(axis=0), np.arange(dimensions)])
+    # Where texts differ in too few directions to name all items, empty ones make room for names.
+    needed = int(np.ceil(np.log(2 * n) / np.log(size)))
+    room = max(dimensions, min(parts, needed))
+    turned = np.zeros((dimensions, room))
+    turned[:, :dimensions] = directions * signs
+    varies = np.zeros(room)
+    varies[:dimensions] = np.log(np.maximum(spread, 1e-9)) - np.log(1e-9)
+    parts = min(parts, room)
+    each = room // parts
+    sums = np.zeros(parts)
+    held: list[list[int]] = [[] for _ in range(parts)]
     for direction in range(each * parts):
-        room = np.array([len(own) < each for own in held])
-        part = int(np.where(room, sums, np.inf).argmin())
+        open_ = np.array([len(own) < each for own in held])
+        part = int(np.where(open_, sums, np.inf).argmin())
         held[part].append(direction)
         sums[part] += varies[direction]
     # Interleaved, so that part p is columns p, p + parts, ...
     order = np.array(held, dtype=np.int64).T.reshape(-1)
-    return np.ascontiguousarray((directions * signs)[:, order], dtype=np.float32), parts
+    return np.ascontiguousarray(turned[:, order], dtype=np.float32), parts
 
 
 def _part(turned: FloatArray, place: int, parts: int) -> FloatArray:
@@ -263,9 +268,9 @@ def _turn(vectors: FloatArray, rotation: FloatArray) -> FloatArray:
     return np.asarray(vectors @ rotation, dtype=np.float32)
 
 
-def _blocks(vectors: FloatArray, book: FloatArray) -> Iterator[slice]:
-    step = max(1, _CELLS // len(book))
-    for start in range(0, len(vectors), step):
+def _blocks(n: int, size: int) -> Iterator[slice]:
+    step = max(1, _CELLS // size)
+    for start in range(0, n, step):
         yield slice(start, start + step)
 
 
@@ -302,7 +307,7 @@ def _balanced(vectors: FloatArray, book: FloatArray, capacity: int) -> Int64Arra
     free = np.ones((size,), dtype=bool)
     asking = np.arange(n)
     while len(asking):
-        for rows in _blocks(asking, book):
+        for rows in _blocks(len(asking), len(book)):
             part = asking[rows]
             distance = np.where(free, _distances(vectors[part], book), np.inf)
             chosen[part] = distance.argmin(axis=1)

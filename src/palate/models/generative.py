@@ -16,7 +16,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 import numpy as np
 from pydantic import Field
 
-from palate.core import Abilities, BoolArray, DataError, FloatArray, IntArray, NotFittedError, Queries, Rankings, UsageError
+from palate.core import (
+    Abilities,
+    BoolArray,
+    DataError,
+    FloatArray,
+    IntArray,
+    NotFittedError,
+    Queries,
+    Rankings,
+    UsageError,
+)
 from palate.core.recommender import Arrays
 from palate.data import Catalogue, Dataset
 from palate.language import TextEncoder

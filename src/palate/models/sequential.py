@@ -307,9 +307,7 @@ def cells_of(pairs: int, settings: ReaderSettings) -> int:
     return int(np.clip(pairs // _BATCHES, 64, settings.cells))
 
 
-def held_out(
-    sequences: Histories, settings: ReaderSettings
-) -> tuple[Histories, tuple[Histories, Int64Array] | None]:
+def held_out(sequences: Histories, settings: ReaderSettings) -> tuple[Histories, tuple[Histories, Int64Array] | None]:
     """Histories without the newest event of some users, and those as questions with their answers."""
     able = np.nonzero(sequences.lengths >= 3)[0]
     size = min(int(len(able) * settings.validation), _VALIDATION_USERS)

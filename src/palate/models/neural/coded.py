@@ -33,14 +33,16 @@ _WRITTEN_AT_MOST = 1_000
 class Writer(nn.Module):
     """Writes codes one after the other: a causal transformer over the state and the codes written so far."""
 
-    def __init__(self, reader: SequenceNetwork, places: int, *, width: int, blocks: int, heads: int, dropout: float) -> None:
+    def __init__(
+        self, reader: SequenceNetwork, places: int, *, width: int, blocks: int, heads: int, dropout: float
+    ) -> None:
         super().__init__()
         self.body = Transformer(width, blocks, heads, dropout, reader.noise)
         self.positions = nn.Embedding(places, width)
         nn.init.normal_(self.positions.weight, std=0.02)
 
     def forward(self, states: Tensor, codes: Tensor) -> Tensor:
-        """What each code is foreseen from: states (p, d) and vectors of the codes before, (p, l, d), to (p, l + 1, d)."""
+        """From states (p, d) and vectors of codes before, (p, l, d), what codes are foreseen from, (p, l + 1, d)."""
         whole = torch.cat([states[:, None], codes], dim=1)
         return self.body(whole + self.positions.weight[: whole.shape[1]])  # type: ignore[no-any-return]
 
@@ -73,13 +75,18 @@ class CodedNetwork(nn.Module):
 
     def sums(self, rows: Tensor | None = None) -> Tensor:
         """Sum of the vectors of each item's codes; float32 (n, d)."""
-        return functional.embedding_bag(self.flat if rows is None else self.flat[rows], self.code.weight, mode="sum")
+        flat = self.flat if rows is None else self.flat[rows]
+        given: Tensor = functional.embedding_bag(flat, self.code.weight, mode="sum")
+        return given
 
     def inputs(self) -> Tensor:
         """What is read of each item: its own vector, what is said of it, and its codes; float32 (n_items, d)."""
-        return self.reader.table() + self.sums()
+        table: Tensor = self.reader.table()
+        return table + self.sums()
 
-    def loss(self, hidden: Tensor, inputs: Tensor, targets: Tensor, weights: Tensor, *, existing: float, dense: float) -> Tensor:
+    def loss(
+        self, hidden: Tensor, inputs: Tensor, targets: Tensor, weights: Tensor, *, existing: float, dense: float
+    ) -> Tensor:
         """How badly the targets were foreseen.
 
         Parameters
@@ -181,7 +188,12 @@ def learn(
             states, sums = torch.from_numpy(hidden), network.sums()
             return ndcg(lambda rows: states[rows] @ sums.T, histories, answers, mask_seen)
         trie = Trie.of(network.codes)
-        return ndcg(lambda rows: _reached(generated(network, trie, hidden[rows], beam), len(network.flat)), histories, answers, mask_seen)
+        return ndcg(
+            lambda rows: _reached(generated(network, trie, hidden[rows], beam), len(network.flat)),
+            histories,
+            answers,
+            mask_seen,
+        )
 
     return train(
         network,

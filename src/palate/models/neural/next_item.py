@@ -164,9 +164,7 @@ def _loss(network: SequenceNetwork, step: Step, objective: Objective, generator:
         )
 
 
-def ndcg(
-    score: Callable[[slice], Tensor], histories: Histories, answers: Int64Array, mask_seen: bool
-) -> float:
+def ndcg(score: Callable[[slice], Tensor], histories: Histories, answers: Int64Array, mask_seen: bool) -> float:
     """N@10 among all items.
 
     Parameters

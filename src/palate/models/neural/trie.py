@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Self
 
 import numpy as np
@@ -49,7 +50,7 @@ class Trie:
         changed = np.ones(ordered.shape, dtype=bool)
         changed[1:] = np.logical_or.accumulate(ordered[1:] != ordered[:-1], axis=1)
         begins = [np.zeros(min(len(ordered), 1), np.int64), *(np.flatnonzero(column) for column in changed.T)]
-        ends = [np.append(np.searchsorted(below, here), len(below)) for here, below in zip(begins, begins[1:], strict=False)]
+        ends = [np.append(np.searchsorted(below, here), len(below)) for here, below in pairwise(begins)]
         own = np.arange(len(codes), dtype=np.int32) if items is None else items.astype(np.int32)
         return cls(
             tuple(ordered[begin, level] for level, begin in enumerate(begins[1:])),
@@ -95,7 +96,7 @@ def beam_search(trie: Trie, following: Continue, questions: int, width: int) -> 
     prefix = np.zeros((len(row), 0), dtype=np.int64)
     for codes, children in zip(trie.codes, trie.children, strict=True):
         offers = following(row, prefix)
-        offsets, flat = take_rows(children, node)
+        offsets, flat = take_rows(children, node.astype(np.int32))
         child = np.arange(children[-1])[flat]
         came_from = np.repeat(np.arange(len(row)), np.diff(offsets))
         code = codes[child]
