@@ -35,7 +35,7 @@ from palate.models.code_space import CodeSpace
 from palate.models.linear import known_events, recommend_in_batches
 from palate.models.neural.described import Described
 from palate.models.neural.settings import ReaderSettings, Report
-from palate.models.sequential import LARGE, cells_of, held_out, window_of
+from palate.models.sequential import LARGE, against_chance, cells_of, held_out, window_of
 
 if TYPE_CHECKING:
     from palate.models.neural.coded import CodedNetwork
@@ -154,7 +154,7 @@ class Generative:
         scores = self._written(hidden)
         if self.settings.hybrid:
             scores = _dense_first(
-                scores, _against_chance(hidden @ self.item_vectors.T), ~self._warm, self.settings.candidates
+                scores, against_chance(hidden @ self.item_vectors.T), ~self._warm, self.settings.candidates
             )
         scores[~hidden.any(axis=1)] = 0.0
         return scores
@@ -301,7 +301,7 @@ class Generative:
 
         _, sums, trie = self._tables
         if trie is None:
-            return _against_chance(hidden @ sums.T)
+            return against_chance(hidden @ sums.T)
         beams = generated(self._fitted, trie, hidden, min(self.settings.beam, len(trie.items)))
         chances = beams.chances + np.float32(np.log(max(self.n_items, 1)))
         scores = np.zeros((len(hidden), self.n_items), np.float32)
@@ -368,14 +368,6 @@ class Generative:
         whole, self._said = vectors_of(reader)
         self._own = whole - self._said
         return self
-
-
-def _against_chance(scores: FloatArray) -> FloatArray:
-    """Logarithms of the softmax of each row over the same number of equal chances, in place."""
-    highest = scores.max(axis=1, keepdims=True, initial=0.0)
-    total = np.log(np.exp(scores - highest).sum(axis=1, keepdims=True)) + highest
-    scores += np.float32(np.log(max(scores.shape[1], 1))) - total
-    return scores
 
 
 def _dense_first(written: FloatArray, dense: FloatArray, cold: BoolArray, candidates: int) -> FloatArray:

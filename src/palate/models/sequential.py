@@ -125,10 +125,7 @@ class SequenceModel:
     def score(self, queries: Queries) -> FloatArray:
         """Log of how much likelier than chance each item comes next; float32 (n, n_items), 0 without a history."""
         hidden = self.user_vectors(queries)
-        scores = hidden @ self.item_vectors.T
-        highest = scores.max(axis=1, keepdims=True, initial=0.0)
-        total = np.log(np.exp(scores - highest).sum(axis=1, keepdims=True)) + highest
-        scores += np.float32(np.log(max(self.n_items, 1))) - total
+        scores = against_chance(hidden @ self.item_vectors.T)
         scores[~hidden.any(axis=1)] = 0.0
         return np.asarray(scores, dtype=np.float32)
 
@@ -292,6 +289,14 @@ class GRU4Rec(SequenceModel):
     abilities: ClassVar[Abilities] = Abilities(uses_time=True)
     defaults: ClassVar[SequentialSettings] = GRU4REC
     body: ClassVar[str] = "gru"
+
+
+def against_chance(scores: FloatArray) -> FloatArray:
+    """Logarithm of how much likelier than chance the softmax of each row makes each item; in place."""
+    highest = scores.max(axis=1, keepdims=True, initial=0.0)
+    total = np.log(np.exp(scores - highest).sum(axis=1, keepdims=True)) + highest
+    scores += np.float32(np.log(max(scores.shape[1], 1))) - total
+    return scores
 
 
 def window_of(sequences: Histories, settings: ReaderSettings) -> int:
