@@ -69,6 +69,9 @@ class SequentialSettings(TrainingSettings):
         Shared samples a batch, for the last two losses.
     calibration
         Of the calibrated loss, 0 to 1.
+    ahead
+        Share of events whose answer in training is drawn from what came later, not what came next: where histories are
+        short, what comes soon is nearly as telling as what comes next, and there is more of it.
     cells
         Events a batch.
     validation
@@ -94,6 +97,7 @@ class SequentialSettings(TrainingSettings):
     loss: Literal["auto", "softmax", "sampled", "calibrated"] = "auto"
     negatives: int = Field(default=2048, ge=1)
     calibration: float = Field(default=0.75, ge=0, le=1)
+    ahead: float = Field(default=0.3, ge=0, lt=1)
     cells: int = Field(default=4096, ge=64)
     validation: float = Field(default=0.1, ge=0, lt=1)
     continued_epochs: int = Field(default=4, ge=1)
@@ -254,7 +258,7 @@ class SequenceModel:
             network,
             learnt,
             held,
-            objective=Objective(loss, settings.negatives, settings.calibration),
+            objective=Objective(loss, settings.negatives, settings.calibration, settings.ahead),
             cells=int(np.clip(pairs // _BATCHES, 64, settings.cells)),
             settings=settings,
             mask_seen=dataset.repeat_share < 0.1,
