@@ -95,6 +95,7 @@ def assemble(
     inner: Literal["last", "time"] = "last",
     trees: int | None = None,
     encoder: TextEncoder | None = None,
+    fit: FitModel | None = None,
 ) -> Assembled:
     """Fit sources and teach the ranker.
 
@@ -108,6 +109,8 @@ def assemble(
         Whether inner questions are everybody's last event or the last tenth of time.
     trees
         A fixed number of trees, no stopping.
+    fit
+        What fits a source; ``fit_model`` where None.
 
     Raises
     ------
@@ -124,16 +127,17 @@ def assemble(
     clock, notes = Clock(), list[str]()
     text = dataset.catalogue.has_text
     masks = settings.masks_seen(dataset) if validation is None else validation.queries.mask_seen
-    names = _chosen(dataset, settings, text, masks, notes)
+    names = sources_for(dataset, settings, text, masks, notes)
     if text and encoder is None:
         with clock.stage("encode"):
             progress("read the catalogue", 0.0)
-            encoder = CachedEncoder(_encoder(dataset, settings, notes), VectorCache())
-    content = _fit_content(dataset, names, settings, encoder, clock=clock, progress=progress)
+            encoder = reader(dataset, settings, notes)
+    fit = fit or fit_model
+    content = _fit_content(dataset, names, settings, encoder, fit=fit, clock=clock, progress=progress)
     fold = _inner(dataset, inner, settings.ranker)
     fold = replace(fold, queries=replace(fold.queries, mask_seen=masks))
     with clock.stage("fit"):
-        teach = partial(_fit_sources, names=names, settings=settings, content=content, encoder=encoder)
+        teach = partial(_fit_sources, names=names, settings=settings, content=content, encoder=encoder, fit=fit)
         before = teach(fold.dataset, progress=lambda share: progress("models", share / 2))
         full = teach(dataset, progress=lambda share: progress("models", 0.5 + share / 2))
     vectors = _vectors(content)
@@ -201,7 +205,16 @@ def _teach(
     return ranker
 
 
-def _chosen(dataset: Dataset, settings: EngineSettings, text: bool, masks: bool, notes: list[str]) -> tuple[str, ...]:
+def sources_for(
+    dataset: Dataset, settings: EngineSettings, text: bool, masks: bool, notes: list[str]
+) -> tuple[str, ...]:
+    """Those of the sources named in the settings that can work with this data; ``notes`` gains why others do not.
+
+    Raises
+    ------
+    UsageError
+        None can.
+    """
     names = []
     for name in settings.sources:
         if name in TEXT_SOURCES and not text:
@@ -234,6 +247,11 @@ def _inner(dataset: Dataset, by: Literal["last", "time"], settings: RankerSettin
     return hold_out_last(dataset, count=int(np.clip(each, 1, settings.questions_each)))
 
 
+def reader(dataset: Dataset, settings: EngineSettings, notes: list[str]) -> TextEncoder:
+    """What reads this catalogue, each text once; ``notes`` gains which encoder and why."""
+    return CachedEncoder(_encoder(dataset, settings, notes), VectorCache())
+
+
 def _encoder(dataset: Dataset, settings: EngineSettings, notes: list[str]) -> TextEncoder:
     texts = item_texts(dataset.catalogue)
     choice = choose_encoder(texts, settings.encoder)
@@ -262,12 +280,28 @@ def build_model(name: str, settings: EngineSettings, encoder: TextEncoder | None
     return known[name](own)
 
 
+def fit_model(name: str, settings: EngineSettings, encoder: TextEncoder | None, dataset: Dataset) -> Scorer[Dataset]:
+    """A model by name, fitted.
+
+    Raises
+    ------
+    UsageError
+        There is no model of that name.
+    """
+    return build_model(name, settings, encoder).fit(dataset)
+
+
+FitModel = Callable[[str, EngineSettings, TextEncoder | None, Dataset], Scorer[Dataset]]
+"""As ``fit_model``; whoever fits the same sources again and again may remember them."""
+
+
 def _fit_content(
     dataset: Dataset,
     names: tuple[str, ...],
     settings: EngineSettings,
     encoder: TextEncoder | None,
     *,
+    fit: FitModel,
     clock: Clock,
     progress: Progress,
 ) -> dict[str, Scorer[Dataset]]:
@@ -276,7 +310,7 @@ def _fit_content(
     for place, name in enumerate(wanted):
         with clock.stage("encode" if name == "semantic" else "fit"):
             progress("read the catalogue", place / len(wanted))
-            fitted[name] = build_model(name, settings, encoder).fit(dataset)
+            fitted[name] = fit(name, settings, encoder, dataset)
     return fitted
 
 
@@ -287,12 +321,13 @@ def _fit_sources(
     settings: EngineSettings,
     content: Mapping[str, Scorer[Dataset]],
     encoder: TextEncoder | None,
+    fit: FitModel,
     progress: Callable[[float], None],
 ) -> dict[str, Scorer[Dataset]]:
     fitted: dict[str, Scorer[Dataset]] = {}
     for place, name in enumerate(names):
         progress(place / len(names))
-        fitted[name] = content[name] if name in content else build_model(name, settings, encoder).fit(dataset)
+        fitted[name] = content[name] if name in content else fit(name, settings, encoder, dataset)
     return fitted
 
 
