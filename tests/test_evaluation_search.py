@@ -11,7 +11,6 @@ from pydantic import Field
 
 from palate.core import DataError, PalateError, Settings, UsageError
 from palate.core.space import Choice, Space, Span
-from palate.evaluation import search as module
 from palate.evaluation.search import Budget, Found, search
 
 
@@ -144,7 +143,7 @@ def test_a_small_space_is_exhausted() -> None:
 
 def test_a_budget_in_minutes_starts_no_trial_that_would_overrun_it(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
-    monkeypatch.setattr(module.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr("palate.evaluation.search.time.perf_counter", lambda: clock[0])
     shares = []
 
     def slow(settings: Hill) -> float:
@@ -174,3 +173,14 @@ def test_a_journal_that_is_none_is_said_to_be(tmp_path: Path) -> None:
     journal.write_text("Dear Sir,\nyours\n", encoding="utf-8")
     with pytest.raises(PalateError, match="cannot be read as the journal"):
         search(Hill(), SPACE, height, budget=Budget(trials=2), journal=journal)
+
+
+def test_two_searches_do_not_share_a_journal(tmp_path: Path) -> None:
+    journal = tmp_path / "one.journal"
+
+    def another(_settings: Hill) -> float:
+        with pytest.raises(UsageError, match="another process searches"):
+            search(Hill(), SPACE, height, budget=Budget(trials=2), journal=journal)
+        return 1.0
+
+    assert len(search(Hill(), SPACE, another, budget=Budget(trials=2), journal=journal).trials) == 2

@@ -12,7 +12,7 @@ from palate.cli.folder import load
 
 if TYPE_CHECKING:
     from palate.evaluation.components import Tuning
-    from palate.evaluation.search import Trial
+    from palate.evaluation.journal import Trial
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
@@ -174,7 +174,7 @@ def _check_free(path: Path) -> None:
 
 
 def _show(tuning: Tuning, language: str) -> None:
-    from palate.evaluation.search import TELLING
+    from palate.evaluation.journal import TELLING
     from palate.evaluation.tuned import as_toml, short, varied
 
     words, found, ground = _WORDS[language], tuning.found, tuning.ground

@@ -13,16 +13,16 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 from pydantic import BaseModel
 
 from palate.core import PalateError, UsageError
 from palate.core.space import Range, Space, Span, Value, changed, value_at
+from palate.evaluation.journal import Trial, distributions_of, importance_of, keep, opened, trials_of
 
 if TYPE_CHECKING:
-    from optuna.distributions import BaseDistribution
     from optuna.study import Study
 
 SettingsT = TypeVar("SettingsT", bound=BaseModel)
@@ -35,9 +35,6 @@ RETRIES = 40
 
 DIGITS = 4
 """Significant digits of a suggested number."""
-
-TELLING = 8
-"""Fewer finished trials say nothing of what mattered."""
 
 FAILURES = (PalateError, ArithmeticError, MemoryError, RuntimeError, ValueError)
 """What extreme settings may do to a model; it costs the trial and not the search."""
@@ -77,28 +74,6 @@ class Budget:
             return True
         fits = self.minutes is None or seconds + expected <= 60 * self.minutes
         return fits and self.share(trials, seconds) < 1
-
-
-@dataclass(frozen=True)
-class Trial:
-    """Settings that were tried.
-
-    Parameters
-    ----------
-    values
-        Of every setting searched, by name.
-    quality
-        What they are worth, more is better; None where they failed.
-    seconds
-        It took to find out.
-    failure
-        Why they failed, in words.
-    """
-
-    values: Mapping[str, Value]
-    quality: float | None
-    seconds: float
-    failure: str = ""
 
 
 @dataclass(frozen=True)
@@ -153,14 +128,28 @@ def search(
 
     Raises
     ------
+    UsageError
+        Another process holds the journal.
     PalateError
         The journal cannot be read; whatever the settings to start from raise.
     """
     space = space.covering(start)
-    known = list(_known(start, space))
-    study = _study(journal)
-    ranges = space.ranges
-    trials = [_trial(kept) for kept in study.trials]
+    with opened(journal) as study:
+        return _search(start, space, measure, budget=budget, seed=seed, study=study, heard=heard)
+
+
+def _search(
+    start: SettingsT,
+    space: Space,
+    measure: Callable[[SettingsT], float],
+    *,
+    budget: Budget,
+    seed: int,
+    study: Study,
+    heard: Heard | None,
+) -> Found:
+    known, ranges = list(_known(start, space)), space.ranges
+    trials = trials_of(study)
     resumed, earlier, started = len(trials), sum(trial.seconds for trial in trials), time.perf_counter()
     ended: Literal["budget", "exhausted", "interrupted"] = "budget"
     try:
@@ -174,13 +163,14 @@ def search(
                 ended = "exhausted"
                 break
             trial = _tried(start, values, measure, first=not trials)
-            _keep(study, trial, ranges)
+            keep(study, trial, ranges)
             trials.append(trial)
             if heard is not None:
                 heard(trial, budget.share(len(trials), spent + trial.seconds))
     except KeyboardInterrupt:
         ended = "interrupted"
-    return Found(tuple(trials), ended, _importance(study, seed), resumed)
+    # What was being written down when it was interrupted may be in the study and not in the list.
+    return Found(tuple(trials_of(study)), ended, importance_of(study, seed), resumed)
 
 
 def _next(
@@ -217,7 +207,7 @@ def _suggestions(study: Study, ranges: Mapping[str, Range], seed: int, finished:
     for retry in range(RETRIES):
         drawn = int(np.random.SeedSequence([seed, finished, retry]).generate_state(1)[0])
         copy.sampler = optuna.samplers.TPESampler(seed=drawn, n_startup_trials=STARTUP, constant_liar=False)
-        asked = copy.ask(_distributions(ranges))
+        asked = copy.ask(distributions_of(ranges))
         yield {name: _rounded(value, ranges[name]) for name, value in asked.params.items()}
         copy.tell(asked, state=optuna.trial.TrialState.FAIL)
 
@@ -239,79 +229,6 @@ def _tried(start: SettingsT, values: Mapping[str, Value], measure: Callable[[Set
             raise
         quality, failure = np.nan, f"{type(error).__name__}: {error}"
     return Trial(dict(values), None if failure else quality, time.perf_counter() - began, failure)
-
-
-def _study(journal: Path | None) -> Study:
-    import optuna
-    from optuna.storages import JournalStorage
-    from optuna.storages.journal import JournalFileBackend
-
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    if journal is None:
-        return optuna.create_study(direction="maximize")
-    journal.parent.mkdir(parents=True, exist_ok=True)
-    _mend(journal)
-    try:
-        storage = JournalStorage(JournalFileBackend(str(journal)))
-        return optuna.create_study(storage=storage, study_name="palate", direction="maximize", load_if_exists=True)
-    except (ValueError, KeyError, TypeError) as error:
-        raise PalateError(f"{journal} cannot be read as the journal of a search ({error}). Move it away.") from None
-
-
-def _mend(journal: Path) -> None:
-    """Cut off a last line that was being written when the process was killed."""
-    if not journal.is_file():
-        return
-    written = journal.read_bytes()
-    whole = written[: written.rfind(b"\n") + 1]
-    if len(whole) < len(written):
-        journal.write_bytes(whole)
-
-
-def _keep(study: Study, trial: Trial, ranges: Mapping[str, Range]) -> None:
-    from optuna.trial import TrialState, create_trial
-
-    study.add_trial(
-        create_trial(
-            state=TrialState.FAIL if trial.failure else TrialState.COMPLETE,
-            params=dict(trial.values),
-            distributions=_distributions(ranges),
-            value=trial.quality,
-            user_attrs={"seconds": trial.seconds, "failure": trial.failure},
-        )
-    )
-
-
-def _trial(kept: Any) -> Trial:
-    attributes = kept.user_attrs
-    return Trial(
-        kept.params, None if attributes["failure"] else kept.value, attributes["seconds"], attributes["failure"]
-    )
-
-
-def _distributions(ranges: Mapping[str, Range]) -> dict[str, BaseDistribution]:
-    from optuna import distributions
-
-    found: dict[str, BaseDistribution] = {}
-    for name, own in ranges.items():
-        if not isinstance(own, Span):
-            found[name] = distributions.CategoricalDistribution(own.values)
-        elif own.whole:
-            found[name] = distributions.IntDistribution(int(own.low), int(own.high), log=own.log)
-        else:
-            found[name] = distributions.FloatDistribution(own.low, own.high, log=own.log)
-    return found
-
-
-def _importance(study: Study, seed: int) -> dict[str, float]:
-    from optuna.importance import FanovaImportanceEvaluator, get_param_importances
-    from optuna.trial import TrialState
-
-    finished = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    if len(finished) < TELLING or len({trial.value for trial in finished}) == 1:
-        return {}
-    shares = get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=seed))
-    return {name: float(share) for name, share in shares.items()}
 
 
 def _key(values: Mapping[str, Value]) -> tuple[tuple[str, str], ...]:

@@ -8,8 +8,8 @@ from typing import Any
 
 from palate.core.space import Choice, Range, Value
 from palate.evaluation.components import Tuning
+from palate.evaluation.journal import Trial
 from palate.evaluation.result import plain
-from palate.evaluation.search import Trial
 from palate.evaluation.tuning import MEASURE
 
 MARK = "# Written by `palate tune`."
