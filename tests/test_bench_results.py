@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from importlib import import_module
@@ -11,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from palate.cli.app import app
 from tests.evaluation_world import world
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -40,6 +43,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+def here(command: list[str], *, env: dict[str, str], **_given: object) -> subprocess.CompletedProcess[str]:
+    """What a process of its own would print, without waiting for thirteen interpreters to start."""
+    assert command[:4] == [sys.executable, "-m", "palate", "evaluate"]
+    done = CliRunner().invoke(app, command[3:], env=env)
+    return subprocess.CompletedProcess(command, done.exit_code, stdout=done.stdout, stderr=done.stderr)
+
+
 def command(results: Any, monkeypatch: pytest.MonkeyPatch, *words: str | Path) -> int:
     monkeypatch.setattr(sys, "argv", ["results.py", *(str(word) for word in words)])
     code: int = results.main()
@@ -53,6 +63,7 @@ def measured(results: Any, folder: Path) -> tuple[Path, str]:
     document.write_text(DOCUMENT, encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(results, "ABLATED", {"ring": "loo-strict"})
+        patch.setattr(results.subprocess, "run", here)
         patch.setattr(results, "TUNED", ())
         code = command(
             results,
@@ -70,11 +81,19 @@ def test_every_cell_is_kept_with_its_figures_or_the_reason_why_not(measured: tup
     assert cells["ring.loo-strict.fast.0"]["result"]["models"]["palate"]["ndcg@10"] > 0
     assert cells["ring.loo-strict.fast.0"]["cell"]["sources"] == []
     assert "time for every event" in cells["ring.temporal.fast.1"]["refused"]
-    assert "torn" in cells["torn.loo-strict.fast.0"]["failed"]
+    assert "no column for user_id" in cells["torn.loo-strict.fast.0"]["failed"]
     steps = sorted(name for name in cells if name.count(".") == 4)
     assert steps[0] == "ring.loo-strict.fast.0.1-popularity"
     assert [set(cells[name]["result"]["models"]) for name in steps] == [{"palate"}] * len(steps)
     assert len({entry["code"] for entry in cells.values()}) == 1
+
+
+def test_a_cell_is_a_process_of_its_own(results: Any, folder: Path, tmp_path: Path) -> None:
+    cells = results.Cells(tmp_path, "code")
+    cell = results.Cell("ring", "loo-strict", "fast", 0, ("popularity",))
+    assert results.run(folder / "ring", cell, cells) == "measured"
+    assert set(cells.result(cell)["models"]) == {"palate"}
+    assert json.loads((tmp_path / "ring.loo-strict.fast.0.1-popularity.json").read_text())["seconds"] > 0
 
 
 def test_the_tables_stand_between_the_marks(measured: tuple[Path, str]) -> None:
@@ -138,7 +157,7 @@ def test_the_code_has_a_fingerprint(results: Any) -> None:
     ],
 )
 def test_what_came_of_a_process_is_said_in_words(results: Any, code: int, said: str, outcome: dict[str, str]) -> None:
-    done = import_module("subprocess").CompletedProcess([], code, stdout="{", stderr=said)
+    done: subprocess.CompletedProcess[str] = subprocess.CompletedProcess([], code, stdout="{", stderr=said)
     assert results._outcome(done) == outcome
 
 
