@@ -16,7 +16,7 @@ from palate.core.configuration import suggestion
 from palate.core.space import Space, range_around, space_of, value_at
 from palate.data import Dataset, Fold
 from palate.engine import Engine
-from palate.engine.assembly import FitModel, assemble, fit_model, reader, sources_for
+from palate.engine.assembly import TEXT_SOURCES, FitModel, assemble, fit_model, reader, sources_for
 from palate.engine.settings import EngineSettings
 from palate.evaluation.answers import by_lists
 from palate.evaluation.contenders import ENTRY
@@ -208,7 +208,7 @@ def _measure(component: str, start: EngineSettings, ground: Ground, seed: int) -
     if train.catalogue.has_text and (engine_needed or component in models.NEED_ENCODER):
         encoder = reader(train, start, [])
     if not engine_needed:
-        if component in models.NEED_ENCODER and encoder is None:
+        if component in TEXT_SOURCES and not train.catalogue.has_text:
             raise UsageError(f"{component} reads texts, and the catalogue has none")
         return lambda settings: validated(fit_model(component, settings, encoder, train), asked)
     fit = _remembering(2 * len(start.sources)) if component in PARTS else None
@@ -229,9 +229,15 @@ def _remembering(most: int) -> FitModel:
     """Fits a model only where neither its settings nor the data are those of one of the last fits."""
     kept: dict[tuple[str, str, str], Scorer[Dataset]] = {}
 
-    def fit(name: str, settings: EngineSettings, encoder: TextEncoder | None, dataset: Dataset) -> Scorer[Dataset]:
+    def fit(
+        name: str,
+        settings: EngineSettings,
+        encoder: TextEncoder | None,
+        dataset: Dataset,
+        **going_on: Any,
+    ) -> Scorer[Dataset]:
         key = name, value_at(settings, f"models.{name}").model_dump_json(), dataset.fingerprint
-        model = kept.pop(key) if key in kept else fit_model(name, settings, encoder, dataset)
+        model = kept.pop(key) if key in kept else fit_model(name, settings, encoder, dataset, **going_on)
         kept[key] = model
         if len(kept) > most:
             del kept[next(iter(kept))]
