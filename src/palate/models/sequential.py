@@ -54,7 +54,7 @@ class SequentialSettings(TrainingSettings):
     width, blocks, heads
         Length of a vector, layers, and parts of attention.
     window
-        Newest events of a history that are read.
+        Newest events of a history that are read; 0: as many as 19 of 20 histories have, between 20 and 200.
     dropout, event_dropout, own_dropout
         Shares dropped in training: of states, of events read, and of items' own vectors (then their text speaks alone,
         so that it has learnt to where there is no own vector).
@@ -83,7 +83,7 @@ class SequentialSettings(TrainingSettings):
     width: int = Field(default=128, ge=4)
     blocks: int = Field(default=2, ge=1)
     heads: int = Field(default=2, ge=1)
-    window: int = Field(default=50, ge=2)
+    window: int = Field(default=0, ge=0)
     dropout: float = Field(default=0.4, ge=0, lt=1)
     event_dropout: float = Field(default=0.1, ge=0, lt=1)
     own_dropout: float = Field(default=0.1, ge=0, lt=1)
@@ -198,7 +198,8 @@ class SequenceModel:
         from palate.models.neural.network import read
 
         history = known_events(queries.history, self.n_items)
-        return read(self._fitted, self.item_vectors, history, queries.when, self.settings.window)
+        network = self._fitted
+        return read(network, self.item_vectors, history, queries.when)
 
     def recommend(self, queries: Queries) -> Rankings:
         return recommend_in_batches(self, queries)
@@ -219,7 +220,7 @@ class SequenceModel:
         self._vectors = np.asarray(arrays["item_vectors"], dtype=np.float32)
         self._said = np.asarray(arrays["said"], dtype=np.float32)
         self._described = Described.from_arrays(arrays)
-        self._network = restored(arrays, self._shape())
+        self._network = restored(arrays, self._shape(len(arrays["network.positions.weight"])))
         return self
 
     @property
@@ -228,7 +229,7 @@ class SequenceModel:
             raise NotFittedError(f"{self.name} was asked before it was fitted; call fit(dataset) or restore(arrays)")
         return self._network
 
-    def _shape(self) -> Shape:
+    def _shape(self, window: int) -> Shape:
         from palate.models.neural.network import Shape
 
         settings = self.settings
@@ -237,7 +238,7 @@ class SequenceModel:
             settings.width,
             settings.blocks,
             settings.heads,
-            settings.window,
+            window,
             settings.dropout,
             settings.event_dropout,
             settings.own_dropout,
@@ -264,7 +265,8 @@ class SequenceModel:
         else:
             self._described = before._described
         texts, codes = self._described.of(dataset.catalogue, every, self.encoder)
-        network = build(self._shape(), dataset.popularity > 0, texts, codes, self._described.n_codes)
+        window = _window(sequences, settings) if before is None else before._fitted.window
+        network = build(self._shape(window), dataset.popularity > 0, texts, codes, self._described.n_codes)
         if before is not None:
             network.load_state_dict(before._fitted.state_dict(), strict=False)
             settings = settings.model_copy(
@@ -279,7 +281,6 @@ class SequenceModel:
             learnt,
             held,
             objective=Objective(loss, settings.negatives, settings.calibration),
-            window=settings.window,
             cells=int(np.clip(pairs // _BATCHES, 64, settings.cells)),
             settings=settings,
             mask_seen=dataset.repeat_share < 0.1,
@@ -352,6 +353,14 @@ class GRU4Rec(SequenceModel):
     abilities: ClassVar[Abilities] = Abilities(uses_time=True)
     defaults: ClassVar[SequentialSettings] = GRU4REC
     body: ClassVar[str] = "gru"
+
+
+def _window(sequences: Histories, settings: SequentialSettings) -> int:
+    """Newest events that are read."""
+    if settings.window:
+        return settings.window
+    lengths = sequences.lengths[sequences.lengths > 0]
+    return int(np.clip(np.quantile(lengths, 0.95), 20, 200)) if len(lengths) else 20
 
 
 def _held_out(

@@ -49,7 +49,6 @@ def learn(
     validation: tuple[Histories, Int64Array] | None,
     *,
     objective: Objective,
-    window: int,
     cells: int,
     settings: TrainingSettings,
     mask_seen: bool,
@@ -65,7 +64,7 @@ def learn(
     """
 
     def drawn(_epoch: int, rng: np.random.Generator) -> Iterator[tuple[Padded, Int64Array]]:
-        pieces = cut(train_on, window + 1, 2, rng)
+        pieces = cut(train_on, network.window + 1, 2, rng)
         for rows in batches(pieces.lengths - 1, cells, rng):
             batch = pad(pieces, rows)
             gaps = np.where(rng.random((len(rows), 1)) < _TIME_UNKNOWN, 0, batch.gaps[:, 1:])
@@ -76,7 +75,7 @@ def learn(
 
     def quality() -> float:
         assert validation is not None  # noqa: S101
-        return _ndcg(network, validation[0], validation[1], window, mask_seen)
+        return _ndcg(network, validation[0], validation[1], mask_seen)
 
     steps = max(1, round(int((train_on.lengths - 1).clip(0).sum()) / cells))
     return train(
@@ -130,10 +129,10 @@ def _states_at(network: SequenceNetwork, vectors: Tensor, gaps: Tensor, valid: T
     return whole.reshape(-1, whole.shape[-1]).index_select(0, valid)
 
 
-def _ndcg(network: SequenceNetwork, histories: Histories, answers: Int64Array, window: int, mask_seen: bool) -> float:
+def _ndcg(network: SequenceNetwork, histories: Histories, answers: Int64Array, mask_seen: bool) -> float:
     """N@10 among all items."""
     table = network.table()
-    hidden = torch.from_numpy(read(network, table.numpy(), histories, None, window))
+    hidden = torch.from_numpy(read(network, table.numpy(), histories, None))
     total = 0.0
     for start in range(0, len(histories), 512):
         part = histories.take(slice(start, min(start + 512, len(histories))))
