@@ -26,6 +26,7 @@ from palate.core import (
     UsageError,
 )
 from palate.core.recommender import Arrays
+from palate.core.space import Choice, Space, Span
 from palate.data import Catalogue, Dataset
 from palate.language import TextEncoder
 from palate.models.linear import known_events, recommend_in_batches
@@ -101,6 +102,31 @@ class SequentialSettings(TrainingSettings):
     cells: int = Field(default=4096, ge=64)
     validation: float = Field(default=0.1, ge=0, lt=1)
     continued_epochs: int = Field(default=4, ge=1)
+
+    @classmethod
+    def search(cls) -> Space:
+        """Where a tuner looks."""
+        return Space(
+            {
+                "width": Choice((64, 96, 128, 192, 256)),
+                "blocks": Span(1, 4),
+                "heads": Choice((1, 2, 4)),
+                "window": Span(20, 100, log=True),
+                "dropout": Span(0.1, 0.6),
+                "event_dropout": Span(0.0, 0.4),
+                "own_dropout": Span(0.0, 0.5),
+                "epochs": Span(6, 30, log=True),
+                "learning_rate": Span(5e-4, 5e-3, log=True),
+                "weight_decay": Span(1e-3, 0.1, log=True),
+            },
+            first=(
+                {"learning_rate": 1e-3},
+                {"dropout": 0.3},
+                {"width": 64},
+                {"blocks": 1},
+                {"event_dropout": 0.2, "own_dropout": 0.2},
+            ),
+        )
 
 
 SASREC = SequentialSettings(text=False, attributes=False)
