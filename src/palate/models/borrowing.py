@@ -24,7 +24,7 @@ from palate.core import FloatArray, IntArray, Settings
 from palate.core.artefact import pack_sparse, unpack_sparse
 from palate.core.recommender import Arrays
 from palate.data import Catalogue
-from palate.models.linear import row_blocks, strongest, wide
+from palate.models.linear import largest, row_blocks, wide
 
 _CELLS = 12_000_000
 """Cells of a dense block of rows worked on at once: 48 MB."""
@@ -52,7 +52,7 @@ class BorrowingSettings(Settings):
     prior: float = Field(default=1.0, ge=0)
     backoff: float = Field(default=0.0, ge=0)
     backoff_items: int = Field(default=200, ge=1)
-    keep: int = Field(default=400, ge=1)
+    keep: int = Field(default=200, ge=1)
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Backoff:
         spread = sparse.csr_matrix(sparse.diags(1 / within) @ member.T @ sparse.diags(arrivals), dtype=np.float32)
         n = counts.shape[0]
         parts = [
-            strongest((sparse.csr_matrix(between[rows]) @ spread).toarray().astype(np.float32), most)
+            largest((sparse.csr_matrix(between[rows]) @ spread).toarray().astype(np.float32), most)
             for rows in row_blocks(len(between), _CELLS, n)
         ]
         follow = sparse.vstack(parts, format="csr") if parts else sparse.csr_matrix((0, n), dtype=np.float32)
@@ -123,9 +123,9 @@ def near_texts(
     """
     parts = [sparse.csr_matrix((0, n_items), dtype=np.float32)]
     for block in row_blocks(len(rows), _CELLS, n_items):
-        alike = np.maximum(likeness(rows[block]), 0)
+        alike = likeness(rows[block])
         alike[np.arange(len(alike)), rows[block]] = 0
-        parts.append(strongest(alike, neighbours))
+        parts.append(largest(alike, neighbours))
     return sparse.csr_matrix(sparse.vstack(parts, format="csr"), dtype=np.float32)
 
 
@@ -172,7 +172,7 @@ class Borrowing:
             total += (own.targets * (self.counts[part] @ heard)).toarray()
             if self.backoff is not None:
                 total += (own.backoff * (self.backoff.member[part] @ self.backoff.follow)).toarray()
-            parts.append(strongest(total, own.keep))
+            parts.append(largest(total, own.keep))
         return sparse.csr_matrix(sparse.vstack(parts, format="csr"), dtype=np.float32)
 
     def around(self, items: IntArray) -> sparse.csr_matrix:

@@ -14,8 +14,10 @@ import numpy as np
 from scipy import sparse
 
 from palate.core import Abilities, FloatArray, Histories, IntArray, NotFittedError, Queries, Rankings, top_k
+from palate.core.arrays import offsets_of
 from palate.core.artefact import pack_sparse, unpack_sparse
 from palate.core.ragged import take_rows
+from palate.core.rankings import select
 from palate.core.recommender import Arrays
 
 BATCH = 512
@@ -196,6 +198,15 @@ def strongest(block: FloatArray, neighbours: int) -> sparse.csr_matrix:
         border = -np.partition(-size, neighbours - 1, axis=1)[:, neighbours - 1, None]
         block = np.where(size >= border, block, np.float32(0))
     return sparse.csr_matrix(block, dtype=np.float32)
+
+
+def largest(block: FloatArray, most: int) -> sparse.csr_matrix:
+    """The largest positive entries of each dense row, of equal ones the lower column, as a sparse matrix."""
+    columns = np.sort(select(block, most), axis=1)
+    values = np.take_along_axis(block, columns, axis=1)
+    kept = values > 0
+    indptr = offsets_of(kept.sum(axis=1))
+    return sparse.csr_matrix((values[kept], columns[kept], indptr), shape=block.shape, dtype=np.float32)
 
 
 def row_blocks(n: int, cells: int, width: int) -> Iterator[slice]:
