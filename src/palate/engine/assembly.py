@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from palate.core import DataError, FloatArray, Scorer, UsageError
+from palate.core import Continues, DataError, FloatArray, Scorer, UsageError
 from palate.data import Dataset, Fold, cut_at, hold_out_last, time_quantile
 from palate.engine.settings import EngineSettings
 from palate.language import CachedEncoder, LaterEncoder, TextEncoder, VectorCache, choose_encoder, load_encoder
@@ -27,6 +27,12 @@ Progress = Callable[[str, float], None]
 
 TEXT_SOURCES = frozenset({"semantic", "lexical"})
 """Sources that learn from the catalogue alone: fitted once, whatever events are held out."""
+
+SEQUENCES = frozenset({"sequential", "sasrec", "gru4rec", "generative"})
+"""Sources that learn by gradients what follows what."""
+
+ENOUGH_PAIRS = 500
+"""With fewer times that something followed something, networks learn nothing that counts do not know."""
 
 ENOUGH = 100
 """Fewer questions with a proposed answer teach a ranker nothing; the weighted average ranks then."""
@@ -95,6 +101,7 @@ def assemble(
     inner: Literal["last", "time"] = "last",
     trees: int | None = None,
     encoder: TextEncoder | None = None,
+    fit: FitModel | None = None,
 ) -> Assembled:
     """Fit sources and teach the ranker.
 
@@ -108,6 +115,8 @@ def assemble(
         Whether inner questions are everybody's last event or the last tenth of time.
     trees
         A fixed number of trees, no stopping.
+    fit
+        What fits a source; ``fit_model`` where None.
 
     Raises
     ------
@@ -124,18 +133,19 @@ def assemble(
     clock, notes = Clock(), list[str]()
     text = dataset.catalogue.has_text
     masks = settings.masks_seen(dataset) if validation is None else validation.queries.mask_seen
-    names = _chosen(dataset, settings, text, masks, notes)
+    names = sources_for(dataset, settings, text, masks, notes)
     if text and encoder is None:
         with clock.stage("encode"):
             progress("read the catalogue", 0.0)
-            encoder = CachedEncoder(_encoder(dataset, settings, notes), VectorCache())
-    content = _fit_content(dataset, names, settings, encoder, clock=clock, progress=progress)
+            encoder = reader(dataset, settings, notes)
+    fit = fit or fit_model
+    content = _fit_content(dataset, names, settings, encoder, fit=fit, clock=clock, progress=progress)
     fold = _inner(dataset, inner, settings.ranker)
     fold = replace(fold, queries=replace(fold.queries, mask_seen=masks))
     with clock.stage("fit"):
-        teach = partial(_fit_sources, names=names, settings=settings, content=content, encoder=encoder)
-        before = teach(fold.dataset, progress=lambda share: progress("models", share / 2))
-        full = teach(dataset, progress=lambda share: progress("models", 0.5 + share / 2))
+        teach = partial(_fit_sources, names=names, settings=settings, content=content, encoder=encoder, fit=fit)
+        before = teach(fold.dataset, before={}, progress=lambda stage, share: progress(stage, share / 2))
+        full = teach(dataset, before=before, progress=lambda stage, share: progress(stage, 0.5 + share / 2))
     vectors = _vectors(content)
     uniform = np.full(len(names), 1 / len(names), dtype=np.float32)
 
@@ -201,13 +211,25 @@ def _teach(
     return ranker
 
 
-def _chosen(dataset: Dataset, settings: EngineSettings, text: bool, masks: bool, notes: list[str]) -> tuple[str, ...]:
+def sources_for(
+    dataset: Dataset, settings: EngineSettings, text: bool, masks: bool, notes: list[str]
+) -> tuple[str, ...]:
+    """Those of the sources named in the settings that can work with this data; ``notes`` gains why others do not.
+
+    Raises
+    ------
+    UsageError
+        None can.
+    """
     names = []
+    pairs = int((dataset.sequences.lengths - 1).clip(0).sum())
     for name in settings.sources:
         if name in TEXT_SOURCES and not text:
             notes.append(f"{name} is left out: the catalogue has no text")
         elif (name == "interest" and (text or not _described(dataset))) or (name == "repeats" and masks):
             continue
+        elif name in SEQUENCES and pairs < ENOUGH_PAIRS:
+            notes.append(f"{name} is left out: {pairs} times something followed something is too little to learn from")
         elif name == "ease" and int((dataset.popularity > 0).sum()) > settings.ease_items:
             notes.append(f"ease is left out: more than {settings.ease_items:,} items have events")
         else:
@@ -232,6 +254,11 @@ def _inner(dataset: Dataset, by: Literal["last", "time"], settings: RankerSettin
             return fold
     each = settings.questions // (2 * max(dataset.n_users, 1))
     return hold_out_last(dataset, count=int(np.clip(each, 1, settings.questions_each)))
+
+
+def reader(dataset: Dataset, settings: EngineSettings, notes: list[str]) -> TextEncoder:
+    """What reads this catalogue, each text once; ``notes`` gains which encoder and why."""
+    return CachedEncoder(_encoder(dataset, settings, notes), VectorCache())
 
 
 def _encoder(dataset: Dataset, settings: EngineSettings, notes: list[str]) -> TextEncoder:
@@ -262,12 +289,55 @@ def build_model(name: str, settings: EngineSettings, encoder: TextEncoder | None
     return known[name](own)
 
 
+def fit_model(
+    name: str,
+    settings: EngineSettings,
+    encoder: TextEncoder | None,
+    dataset: Dataset,
+    *,
+    earlier: Any = None,
+    progress: Progress = silent,
+) -> Scorer[Dataset]:
+    """A model by name, fitted; what learns by steps goes on from an ``earlier`` one of almost the same events.
+
+    Raises
+    ------
+    UsageError
+        There is no model of that name.
+    """
+    model: Any = build_model(name, settings, encoder)
+    if isinstance(earlier, Continues):
+        model = earlier.continued(dataset, progress)
+    elif isinstance(model, Continues):
+        model = model.fit(dataset, progress)
+    else:
+        model = model.fit(dataset)
+    fitted: Scorer[Dataset] = model
+    return fitted
+
+
+class FitModel(Protocol):
+    """As ``fit_model``; whoever fits the same sources again and again may remember them."""
+
+    def __call__(
+        self,
+        name: str,
+        settings: EngineSettings,
+        encoder: TextEncoder | None,
+        dataset: Dataset,
+        *,
+        earlier: Any = None,
+        progress: Progress = silent,
+    ) -> Scorer[Dataset]: ...
+
+
 def _fit_content(
     dataset: Dataset,
     names: tuple[str, ...],
     settings: EngineSettings,
     encoder: TextEncoder | None,
     *,
+    fit: FitModel,
     clock: Clock,
     progress: Progress,
 ) -> dict[str, Scorer[Dataset]]:
@@ -276,7 +346,7 @@ def _fit_content(
     for place, name in enumerate(wanted):
         with clock.stage("encode" if name == "semantic" else "fit"):
             progress("read the catalogue", place / len(wanted))
-            fitted[name] = build_model(name, settings, encoder).fit(dataset)
+            fitted[name] = fit(name, settings, encoder, dataset)
     return fitted
 
 
@@ -287,12 +357,22 @@ def _fit_sources(
     settings: EngineSettings,
     content: Mapping[str, Scorer[Dataset]],
     encoder: TextEncoder | None,
-    progress: Callable[[float], None],
+    fit: FitModel,
+    before: Mapping[str, Scorer[Dataset]],
+    progress: Progress,
 ) -> dict[str, Scorer[Dataset]]:
+    """Fitted sources by name; what learns by steps goes on from ``before``, fitted without the newest events."""
     fitted: dict[str, Scorer[Dataset]] = {}
     for place, name in enumerate(names):
-        progress(place / len(names))
-        fitted[name] = content[name] if name in content else build_model(name, settings, encoder).fit(dataset)
+        progress("models", place / len(names))
+
+        def within(stage: str, share: float, place: int = place, name: str = name) -> None:
+            progress(f"{name}: {stage}", (place + share) / len(names))
+
+        if name in content:
+            fitted[name] = content[name]
+        else:
+            fitted[name] = fit(name, settings, encoder, dataset, earlier=before.get(name), progress=within)
     return fitted
 
 

@@ -19,10 +19,13 @@ _HOMES: Mapping[str, tuple[str, str]] = {
     "semantic": ("semantic", "Semantic"),
     "lexical": ("lexical", "Lexical"),
     "bilinear": ("bilinear", "Bilinear"),
+    "sequential": ("sequential", "Sequential"),
+    "sasrec": ("sequential", "SASRec"),
+    "gru4rec": ("sequential", "GRU4Rec"),
     "interest": ("interest", "Interest"),
 }
 
-NEED_ENCODER = frozenset({"semantic", "semantic_transitions", "bilinear"})
+NEED_ENCODER = frozenset({"semantic", "semantic_transitions", "bilinear", "sequential"})
 """Models built with a text encoder beside their settings."""
 
 READ_CATALOGUE = NEED_ENCODER | {"lexical", "interest"}

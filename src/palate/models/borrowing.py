@@ -49,7 +49,7 @@ class BorrowingSettings(Settings):
 
     sources: float = Field(default=1.0, ge=0)
     targets: float = Field(default=1.0, ge=0)
-    prior: float = Field(default=1.0, ge=0)
+    prior: float = Field(default=1.5, ge=0)
     backoff: float = Field(default=0.0, ge=0)
     backoff_items: int = Field(default=200, ge=1)
     keep: int = Field(default=200, ge=1)

@@ -15,6 +15,7 @@ from scipy import sparse
 from palate.core import Abilities, FloatArray, Histories, Ids, Int64Array, IntArray, NotFittedError, UsageError
 from palate.core.artefact import pack_sparse, unpack_sparse
 from palate.core.recommender import Arrays
+from palate.core.space import Space, Span
 from palate.data import Catalogue, Dataset
 from palate.language import TextEncoder
 from palate.language.verbalise import item_texts
@@ -29,6 +30,8 @@ class SemanticTransitionsSettings(TransitionsSettings):
 
     Parameters
     ----------
+    source_power
+        As for transitions alone; with what is borrowed, rare items need less help.
     neighbours
         Near texts that lend to an item.
     dimensions, whitening
@@ -37,21 +40,32 @@ class SemanticTransitionsSettings(TransitionsSettings):
         How much is lent.
     """
 
+    source_power: float = Field(default=0.4, ge=0, le=1.5)
     neighbours: int = Field(default=20, ge=1)
     dimensions: int = Field(default=256, ge=1)
     whitening: float = Field(default=1.0, ge=0, le=1)
     borrowing: BorrowingSettings = BorrowingSettings()
 
     @classmethod
-    def grid(cls) -> tuple[Self, ...]:
-        """What a tuner may try."""
-        return (
-            cls(),
-            cls(decay=0.75),
-            cls(neighbours=50),
-            cls(borrowing=BorrowingSettings(prior=2.0)),
-            cls(borrowing=BorrowingSettings(sources=0.3, targets=0.3, prior=0.5)),
-            cls(borrowing=BorrowingSettings(backoff=1.0)),
+    def search(cls) -> Space:
+        """Where a tuner looks."""
+        pairs = super().search().only(["distance_power", "backward", "source_power", "damping", "decay"])
+        return Space(
+            {
+                **pairs.ranges,
+                "neighbours": Span(5, 100, log=True),
+                "borrowing.sources": Span(0.0, 5.0),
+                "borrowing.targets": Span(0.0, 5.0),
+                "borrowing.prior": Span(0.0, 5.0),
+                "borrowing.backoff": Span(0.0, 2.0),
+            },
+            first=(
+                {"decay": 0.8},
+                {"neighbours": 50},
+                {"borrowing.prior": 0.5},
+                {"borrowing.sources": 0.3, "borrowing.targets": 0.3, "borrowing.prior": 0.3},
+                {"borrowing.sources": 3.0, "borrowing.targets": 3.0, "borrowing.prior": 3.0},
+            ),
         )
 
 

@@ -20,6 +20,7 @@ from scipy import sparse
 
 from palate.core import BoolArray, FloatArray, Histories, Int64Array, IntArray, Settings, UsageError
 from palate.core.recommender import Arrays
+from palate.core.space import Space, Span
 from palate.data import Dataset
 from palate.models.linear import LinearModel
 
@@ -48,25 +49,36 @@ class TransitionsSettings(Settings):
     """
 
     window: int = Field(default=40, ge=1)
-    distance_power: float = Field(default=0.45, ge=0)
+    distance_power: float = Field(default=0.6, ge=0)
     distance_decay: float = Field(default=1.0, gt=0, le=1)
     backward: float = Field(default=0.25, ge=0, le=1)
-    source_power: float = Field(default=0.7, ge=0, le=1.5)
+    source_power: float = Field(default=0.5, ge=0, le=1.5)
     target_power: float = Field(default=0.05, ge=0, le=1.5)
-    damping: float = Field(default=0.15, gt=0)
-    decay: float = Field(default=0.55, gt=0, le=1)
+    damping: float = Field(default=1.0, gt=0)
+    decay: float = Field(default=0.65, gt=0, le=1)
     fade: float = Field(default=0.0, ge=0)
 
     @classmethod
-    def grid(cls) -> tuple[Self, ...]:
-        """What a tuner may try."""
-        return (
-            cls(),
-            cls(decay=0.7),
-            cls(decay=0.85, distance_power=0.7),
-            cls(backward=0.0, distance_power=0.7),
-            cls(backward=0.5, decay=0.7),
-            cls(target_power=0.25),
+    def search(cls) -> Space:
+        """Where a tuner looks."""
+        return Space(
+            {
+                "distance_power": Span(0.0, 1.5),
+                "distance_decay": Span(0.5, 1.0),
+                "backward": Span(0.0, 1.0),
+                "source_power": Span(0.0, 1.0),
+                "target_power": Span(0.0, 0.5),
+                "damping": Span(0.05, 5.0, log=True),
+                "decay": Span(0.3, 1.0),
+                "fade": Span(0.0, 2.0),
+            },
+            first=(
+                {"decay": 0.55, "source_power": 0.7, "damping": 0.15, "distance_power": 0.45},
+                {"decay": 0.85},
+                {"backward": 0.0, "distance_power": 0.7},
+                {"backward": 0.5, "decay": 0.75},
+                {"target_power": 0.25},
+            ),
         )
 
 
