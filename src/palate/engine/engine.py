@@ -20,6 +20,7 @@ from palate.engine.answers import Answer, Explanation, Updated
 from palate.engine.assembly import Assembled, Progress, assemble, silent
 from palate.engine.live import LiveHistories
 from palate.engine.questions import Told, check_language, question, told
+from palate.engine.relating import Relating
 from palate.engine.settings import EngineSettings
 from palate.engine.shelf import Shelf
 from palate.engine.updating import Changes, live_events, with_items
@@ -34,7 +35,7 @@ class Engine:
         self.notes, self.timings = assembled.notes, dict(assembled.seconds)
         self._shelf = Shelf.of(dataset.catalogue, assembled.pipeline, settings.rules)
         self._answering, self._changing = threading.RLock(), threading.Lock()
-        self._live = LiveHistories(dataset, settings.history)
+        self._live, self._relating = LiveHistories(dataset, settings.history), Relating(dataset)
         digest = xxhash.xxh3_64(f"{dataset.fingerprint}{settings.model_dump_json()}{assembled.seed}".encode())
         self.version = digest.hexdigest()[:12]
 
@@ -215,21 +216,36 @@ class Engine:
         if self.kind == "text":
             self.recommend(someone, text="something for a friend", explain=True)
 
-    def similar(self, item: str, k: int = 10) -> Answer:
-        """Items most like one item: by what is chosen with it and by what it says.
+    def similar(self, item: str, k: int = 10, *, kind: str = "any", language: str = "en") -> Answer:
+        """Items most like one item, by what is chosen with it and by what it says; or what goes with it, or instead.
+
+        Parameters
+        ----------
+        kind
+            ``any`` likeness; only a ``complement``, which people take with it; only a ``substitute``, which could stand
+            in its place. The latter two come with reasons, and may be fewer than k: nothing is listed without evidence.
+        language
+            ``en`` or ``zh``, of the reasons.
 
         Raises
         ------
         UnknownIdError
             The item is not in the catalogue.
+        UsageError
+            There is no such kind or language.
         """
         started = time.perf_counter()
+        check_language(language)
         with self._answering:
             shelf = self._shelf
             position = shelf.catalogue.ids.position(item)
             queries = Queries(Histories.of([[position]]), k=min(k, len(shelf.catalogue)))
-            rankings, source, degraded = shelf.similar(queries)
-            items = explaining.recommendations(shelf, queries, rankings, None)
+            if kind == "any":
+                rankings, source, degraded = shelf.similar(queries)
+                items = explaining.recommendations(shelf, queries, rankings, None)
+            else:
+                source, degraded = "palate", False
+                items = self._relating.related(shelf, position, queries, kind, language)
         return Answer(items, degraded, source, self.version, (time.perf_counter() - started) * 1000)
 
     def explain(
