@@ -21,9 +21,12 @@ from palate.models.repeats import RepeatsSettings
 from palate.models.semantic import SemanticSettings
 from palate.models.transitions import TransitionsSettings
 from palate.models.user_knn import UserKNNSettings
+from palate.ranking.bandit import BanditSettings
 from palate.ranking.candidates import CandidateSettings
+from palate.ranking.diversity import DiversitySettings
 from palate.ranking.fusion import FusionSettings
-from palate.ranking.pipeline import DiversitySettings, WishSettings
+from palate.ranking.objectives import ObjectiveSettings
+from palate.ranking.pipeline import WishSettings
 from palate.ranking.ranker import RankerSettings
 from palate.ranking.rules import RuleSettings
 
@@ -88,6 +91,8 @@ class EngineSettings(Settings):
     diversity: DiversitySettings = Field(default_factory=DiversitySettings)
     wish: WishSettings = Field(default_factory=WishSettings)
     rules: RuleSettings = Field(default_factory=RuleSettings)
+    objectives: ObjectiveSettings = Field(default_factory=ObjectiveSettings)
+    bandit: BanditSettings = Field(default_factory=BanditSettings)
 
     def masks_seen(self, dataset: Dataset) -> bool:
         """Whether items an asker had are left out of answers."""

@@ -116,6 +116,15 @@ def live_events(
     return dict(by_user), checked.frame.height - len(rejected), rejected
 
 
+def reactions(checked: Checked) -> list[tuple[str, str]]:
+    """Events that react to a list, as pairs of recommendation id and kind."""
+    frame = checked.frame
+    if "recommendation_id" not in frame.columns:
+        return []
+    reacting = frame.filter(pl.col("recommendation_id").is_not_null() & pl.col("item_id").is_not_null())
+    return list(zip(reacting["recommendation_id"].to_list(), reacting["kind"].to_list(), strict=True))
+
+
 def _given(rows: Any) -> bool:
     return rows is not None and len(rows) > 0
 

@@ -3,9 +3,25 @@
 from __future__ import annotations
 
 import numpy as np
+from pydantic import Field
 
-from palate.core import FloatArray, IntArray
+from palate.core import FloatArray, IntArray, Settings
 from palate.core.rankings import NEVER
+
+
+class DiversitySettings(Settings):
+    """Of maximal marginal relevance.
+
+    Parameters
+    ----------
+    strength
+        0 = relevance alone (off), 1 = difference alone.
+    depth
+        Best candidates among which the list is chosen, as a multiple of its length.
+    """
+
+    strength: float = Field(default=0.0, ge=0, le=1)
+    depth: int = Field(default=5, ge=1)
 
 
 def diversify(scores: FloatArray, vectors: FloatArray, k: int, strength: float) -> IntArray:
