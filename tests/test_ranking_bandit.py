@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+import polars as pl
 import pytest
 from pydantic import ValidationError
 
 from palate.core import UsageError
-from palate.evaluation.replay import inverse_propensity, replay, self_normalised
+from palate.evaluation.replay import Logged, inverse_propensity, replay, self_normalised
+from palate.measure import mean_interval
 from palate.ranking.bandit import Bandit, BanditSettings, Choice
 from palate.ranking.mixes import MIXES, Mix, playable
 from tests.bandit_world import ARMS, World, bandit, lived
+from tests.conftest import shared_data
 
 POLICIES = ["linucb", "thompson"]
 EVENLY = np.full((1, len(ARMS)), 1 / len(ARMS))
@@ -113,6 +118,21 @@ def test_replay_tells_a_bandit_that_learns_from_one_that_cannot(policy: str) -> 
     assert chance.low < world.worth.mean() < chance.high
     assert value.low > world.worth.mean(axis=0).max()
     assert value.estimate > 0.85 * world.best()
+
+
+def test_a_real_log_of_thompson_sampling_foretells_what_an_even_draw_earned() -> None:
+    """Open Bandit Dataset: the same shop's positions filled by Thompson sampling and, apart, evenly at random."""
+    folder = shared_data("open-bandit")
+    drawn, even = (pl.read_parquet(folder / f"{name}_men.parquet") for name in ("bts", "random"))
+    clicks = drawn["click"].to_numpy().astype(np.float64)
+    arms, names = drawn["item_id"].to_numpy().astype(np.int32), tuple(str(item) for item in range(34))
+    log = Logged(np.ones((len(drawn), 1)), arms, drawn["propensity_score"].to_numpy(), clicks, names)
+    target = np.full((len(drawn), 34), 1 / 34)
+    whole = inverse_propensity(replace(log, rewards=np.ones(len(drawn))), target)
+    assert whole.low < 1 < whole.high, "the logged propensities are calibrated"
+    earned = mean_interval(even["click"].to_numpy().astype(np.float64))
+    for estimate in (inverse_propensity(log, target), self_normalised(log, target)):
+        assert estimate.low < earned.high and earned.low < estimate.high
 
 
 def test_replay_refuses_logs_it_is_biased_on() -> None:
