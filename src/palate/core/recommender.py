@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Protocol, Self, TypeVar, runtime_checkable
 
 import numpy as np
@@ -80,6 +80,19 @@ class Grows(Protocol[CatalogueT_contra]):
 
     def extend(self, catalogue: CatalogueT_contra) -> Self:
         """Serve a catalogue that grew: known items keep their positions, new ones follow them. Returns self."""
+        ...
+
+
+@runtime_checkable
+class Continues(Protocol[DatasetT_contra]):
+    """A model that learns by steps, slowly, and reports how far it is."""
+
+    def fit(self, dataset: DatasetT_contra, progress: Callable[[str, float], None] | None = None) -> Self:
+        """``Recommender.fit``, reporting what goes on in words and the share of it that is done."""
+        ...
+
+    def continued(self, dataset: DatasetT_contra, progress: Callable[[str, float], None] | None = None) -> Self:
+        """A model for other events over the same catalogue that goes on from what this one knows; this one stays."""
         ...
 
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from palate.core import DataError, FloatArray, Scorer, UsageError
+from palate.core import Continues, DataError, FloatArray, Scorer, UsageError
 from palate.data import Dataset, Fold, cut_at, hold_out_last, time_quantile
 from palate.engine.settings import EngineSettings
 from palate.language import CachedEncoder, LaterEncoder, TextEncoder, VectorCache, choose_encoder, load_encoder
@@ -27,6 +27,12 @@ Progress = Callable[[str, float], None]
 
 TEXT_SOURCES = frozenset({"semantic", "lexical"})
 """Sources that learn from the catalogue alone: fitted once, whatever events are held out."""
+
+SEQUENCES = frozenset({"sequential", "sasrec", "gru4rec", "generative"})
+"""Sources that learn by gradients what follows what."""
+
+ENOUGH_PAIRS = 500
+"""With fewer times that something followed something, networks learn nothing that counts do not know."""
 
 ENOUGH = 100
 """Fewer questions with a proposed answer teach a ranker nothing; the weighted average ranks then."""
@@ -134,8 +140,8 @@ def assemble(
     fold = replace(fold, queries=replace(fold.queries, mask_seen=masks))
     with clock.stage("fit"):
         teach = partial(_fit_sources, names=names, settings=settings, content=content, encoder=encoder)
-        before = teach(fold.dataset, progress=lambda share: progress("models", share / 2))
-        full = teach(dataset, progress=lambda share: progress("models", 0.5 + share / 2))
+        before = teach(fold.dataset, before={}, progress=lambda stage, share: progress(stage, share / 2))
+        full = teach(dataset, before=before, progress=lambda stage, share: progress(stage, 0.5 + share / 2))
     vectors = _vectors(content)
     uniform = np.full(len(names), 1 / len(names), dtype=np.float32)
 
@@ -203,11 +209,14 @@ def _teach(
 
 def _chosen(dataset: Dataset, settings: EngineSettings, text: bool, masks: bool, notes: list[str]) -> tuple[str, ...]:
     names = []
+    pairs = int((dataset.sequences.lengths - 1).clip(0).sum())
     for name in settings.sources:
         if name in TEXT_SOURCES and not text:
             notes.append(f"{name} is left out: the catalogue has no text")
         elif (name == "interest" and (text or not _described(dataset))) or (name == "repeats" and masks):
             continue
+        elif name in SEQUENCES and pairs < ENOUGH_PAIRS:
+            notes.append(f"{name} is left out: {pairs} times something followed something is too little to learn from")
         elif name == "ease" and int((dataset.popularity > 0).sum()) > settings.ease_items:
             notes.append(f"ease is left out: more than {settings.ease_items:,} items have events")
         else:
@@ -287,13 +296,29 @@ def _fit_sources(
     settings: EngineSettings,
     content: Mapping[str, Scorer[Dataset]],
     encoder: TextEncoder | None,
-    progress: Callable[[float], None],
+    before: Mapping[str, Scorer[Dataset]],
+    progress: Progress,
 ) -> dict[str, Scorer[Dataset]]:
+    """Fitted sources by name; what learns by steps goes on from ``before``, fitted without the newest events."""
     fitted: dict[str, Scorer[Dataset]] = {}
     for place, name in enumerate(names):
-        progress(place / len(names))
-        fitted[name] = content[name] if name in content else build_model(name, settings, encoder).fit(dataset)
+        progress("models", place / len(names))
+
+        def within(stage: str, share: float, place: int = place, name: str = name) -> None:
+            progress(f"{name}: {stage}", (place + share) / len(names))
+
+        if name in content:
+            fitted[name] = content[name]
+        else:
+            fitted[name] = _taught(build_model(name, settings, encoder), before.get(name), dataset, within)
     return fitted
+
+
+def _taught(model: Any, earlier: Any, dataset: Dataset, progress: Progress) -> Any:
+    """A fitted model; what learns by steps goes on from an ``earlier`` one, fitted on almost the same events."""
+    if isinstance(earlier, Continues):
+        return earlier.continued(dataset, progress)
+    return model.fit(dataset, progress) if isinstance(model, Continues) else model.fit(dataset)
 
 
 def _vectors(content: Mapping[str, Scorer[Dataset]]) -> FloatArray | None:

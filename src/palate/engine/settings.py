@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -19,6 +19,7 @@ from palate.models.lexical import LexicalSettings
 from palate.models.popularity import PopularitySettings
 from palate.models.repeats import RepeatsSettings
 from palate.models.semantic import SemanticSettings
+from palate.models.sequential import GRU4REC, SASREC, SequentialSettings
 from palate.models.transitions import TransitionsSettings
 from palate.models.user_knn import UserKNNSettings
 from palate.ranking.bandit import BanditSettings
@@ -33,8 +34,18 @@ from palate.ranking.rules import RuleSettings
 FAST = ("popularity", "repeats", "transitions", "item_knn", "ease", "als", "semantic", "lexical", "interest")
 """Counts, factors and frozen text."""
 
-PRESETS: dict[str, tuple[str, ...]] = {"fast": FAST}
+BALANCED = (*FAST, "sequential")
+"""What ``fast`` has, and sequences learnt by a transformer."""
+
+PRESETS: dict[str, tuple[str, ...]] = {"fast": FAST, "balanced": BALANCED, "thorough": BALANCED}
 """Sources of each preset."""
+
+THOROUGH: dict[str, Any] = {
+    "models": {"sequential": {"width": 192, "blocks": 3, "heads": 3, "window": 100, "epochs": 25, "patience": 5}},
+    "ranker": {"examples": 12_000, "stopping": 5_000, "trees": 600, "learning_rate": 0.04, "patience": 50},
+    "candidates": {"total": 200, "per_source": 100},
+}
+"""What ``thorough`` does with more time: a larger network, more questions, smaller steps."""
 
 
 class ModelSettings(Settings):
@@ -52,6 +63,9 @@ class ModelSettings(Settings):
     lexical: LexicalSettings = Field(default_factory=LexicalSettings)
     interest: InterestSettings = Field(default_factory=InterestSettings)
     bilinear: BilinearSettings = Field(default_factory=BilinearSettings)
+    sequential: SequentialSettings = Field(default_factory=SequentialSettings)
+    sasrec: SequentialSettings = SASREC
+    gru4rec: SequentialSettings = GRU4REC
 
     def seeded(self, seed: int) -> ModelSettings:
         """The same settings with ``seed`` added to that of every model that draws by chance."""
@@ -111,4 +125,4 @@ class EngineSettings(Settings):
         """
         if name not in PRESETS:
             raise UsageError(f"unknown preset {name!r}; there are {', '.join(PRESETS)}")
-        return cls(sources=PRESETS[name])
+        return cls.model_validate({"sources": PRESETS[name], **(THOROUGH if name == "thorough" else {})})

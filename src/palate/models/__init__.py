@@ -18,10 +18,13 @@ _HOMES: Mapping[str, tuple[str, str]] = {
     "semantic": ("semantic", "Semantic"),
     "lexical": ("lexical", "Lexical"),
     "bilinear": ("bilinear", "Bilinear"),
+    "sequential": ("sequential", "Sequential"),
+    "sasrec": ("sequential", "SASRec"),
+    "gru4rec": ("sequential", "GRU4Rec"),
     "interest": ("interest", "Interest"),
 }
 
-NEED_ENCODER = frozenset({"semantic", "bilinear"})
+NEED_ENCODER = frozenset({"semantic", "bilinear", "sequential"})
 """Models built with a text encoder beside their settings."""
 
 READ_CATALOGUE = NEED_ENCODER | {"lexical", "interest"}

@@ -1,0 +1,112 @@
+"""What is said of items, as a network takes it: directions of their texts, codes of their categories and brands."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Protocol, Self
+
+import numpy as np
+
+from palate.core import FloatArray, Ids, Int64Array, IntArray
+from palate.core.recommender import Arrays
+from palate.data import Catalogue
+from palate.language import TextEncoder, item_texts
+from palate.models.text_space import TextSpace
+
+_CATEGORIES = 3
+"""Categories of an item that are read, the innermost ones."""
+_MOST = 20_000
+"""Attributes told apart, the commonest."""
+_LEAST = 3
+"""Items an attribute needs to be told apart."""
+
+
+class Says(Protocol):
+    """Which parts of the catalogue are read."""
+
+    @property
+    def text(self) -> bool: ...
+    @property
+    def attributes(self) -> bool: ...
+    @property
+    def text_dimensions(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class Described:
+    """How texts and attributes become numbers.
+
+    Parameters
+    ----------
+    space
+        Directions of the catalogue's texts; None: texts are not read.
+    codes
+        Code of each attribute, by its name with its column before it.
+    """
+
+    space: TextSpace | None = None
+    codes: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def fit(cls, catalogue: Catalogue, says: Says, encoder: TextEncoder | None) -> Self:
+        """From a catalogue."""
+        space = None
+        if says.text and encoder is not None and catalogue.has_text:
+            space = TextSpace.of(encoder.encode(item_texts(catalogue)), says.text_dimensions, whitening=1.0)
+        if not says.attributes:
+            return cls(space)
+        counts = Counter(name for row in _names(catalogue) for name in row)
+        kept = sorted((name for name, n in counts.items() if n >= _LEAST), key=lambda name: (-counts[name], name))
+        return cls(space, {name: code for code, name in enumerate(kept[:_MOST])})
+
+    @property
+    def n_codes(self) -> int:
+        return len(self.codes)
+
+    def of(
+        self, catalogue: Catalogue, items: IntArray, encoder: TextEncoder | None
+    ) -> tuple[FloatArray | None, Int64Array | None]:
+        """Texts float32 (n, t) and attributes int64 (n, a) of some items; None where not read; -1 pads."""
+        part = catalogue
+        if len(items) != len(catalogue):
+            rows = items.tolist()
+            part = Catalogue(Ids([catalogue.ids[row] for row in rows]), catalogue.frame[rows])
+        texts = None
+        if self.space is not None and encoder is not None:
+            texts = self.space.project(encoder.encode(item_texts(part)))
+        if not self.codes:
+            return texts, None
+        codes = np.full((len(items), _CATEGORIES + 1), -1, dtype=np.int64)
+        for row, names in enumerate(_names(part)):
+            known = [self.codes[name] for name in names if name in self.codes]
+            codes[row, : len(known)] = known
+        return texts, codes
+
+    def arrays(self) -> Arrays:
+        names = json.dumps(list(self.codes), ensure_ascii=False).encode("utf-8", "surrogatepass")
+        return {
+            "attributes": np.frombuffer(names, dtype=np.uint8),
+            **({} if self.space is None else self.space.arrays()),
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Arrays) -> Self:
+        """What ``arrays`` gave."""
+        names = json.loads(np.asarray(arrays["attributes"]).tobytes().decode("utf-8", "surrogatepass"))
+        space = TextSpace.from_arrays(arrays) if "text_mean" in arrays else None
+        return cls(space, {name: code for code, name in enumerate(names)})
+
+
+def _names(catalogue: Catalogue) -> list[list[str]]:
+    """Innermost categories and brand of each item, at most four names."""
+    ragged, names = catalogue.categories
+    rows = [
+        [f"category {names[code]}" for code in ragged.values[start:stop][-_CATEGORIES:]]
+        for start, stop in zip(ragged.indptr[:-1], ragged.indptr[1:], strict=True)
+    ]
+    for row, brand in zip(rows, catalogue.strings("brand"), strict=True):
+        if brand:
+            row.append(f"brand {brand}")
+    return rows

@@ -1,0 +1,344 @@
+"""A causal transformer over histories (SASRec: Kang & McAuley, 2018), its items known by id and by text.
+
+Input and output vectors of an item are the same: a vector of its own plus its projected language vector plus vectors of
+its attributes; each part can be switched off. An item without events is scored by what is said of it. The loss is the
+full softmax over all items, which is what makes SASRec strong (Klenitskiy & Vasilev, 2023), or a sampled one where the
+catalogue is large.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
+
+import numpy as np
+from pydantic import Field
+
+from palate.core import (
+    Abilities,
+    DataError,
+    FloatArray,
+    Histories,
+    Int64Array,
+    IntArray,
+    NotFittedError,
+    Queries,
+    Rankings,
+    UsageError,
+)
+from palate.core.recommender import Arrays
+from palate.data import Catalogue, Dataset
+from palate.language import TextEncoder
+from palate.models.linear import known_events, recommend_in_batches
+from palate.models.neural.described import Described
+from palate.models.neural.settings import Report, TrainingSettings
+
+if TYPE_CHECKING:
+    from palate.models.neural.network import SequenceNetwork, Shape
+
+_VALIDATION_USERS = 3_000
+"""Users whose newest event decides the end, at most."""
+
+_BATCHES = 24
+"""Batches an epoch has at least; of little data they are smaller."""
+
+_LARGE = 40_000
+"""With more items than this, ``auto`` samples the loss."""
+
+
+class SequentialSettings(TrainingSettings):
+    """Hyper-parameters of the transformer, and of its training.
+
+    Parameters
+    ----------
+    width, blocks, heads
+        Length of a vector, layers, and parts of attention.
+    window
+        Newest events of a history that are read.
+    dropout, event_dropout, own_dropout
+        Shares dropped in training: of states, of events read, and of items' own vectors (then their text speaks alone,
+        so that it has learnt to where there is no own vector).
+    own, text, attributes, time
+        Whether items have vectors of their own, language vectors, category and brand; whether the time that passed
+        after each event is read.
+    text_dimensions
+        Directions of the language vectors.
+    loss
+        ``softmax`` over all items, ``sampled`` softmax, ``calibrated`` binary cross-entropy; ``auto``: sampled where
+        the catalogue has more than 40,000 items.
+    negatives
+        Shared samples a batch, for the last two losses.
+    calibration
+        Of the calibrated loss, 0 to 1.
+    cells
+        Events a batch.
+    validation
+        Share of the users whose last event decides when training ends; at most 3,000.
+    continued_epochs
+        Passes when training goes on from a model of almost the same events.
+    """
+
+    epochs: int = Field(default=12, ge=1)
+    patience: int = Field(default=3, ge=1)
+    width: int = Field(default=128, ge=4)
+    blocks: int = Field(default=2, ge=1)
+    heads: int = Field(default=2, ge=1)
+    window: int = Field(default=50, ge=2)
+    dropout: float = Field(default=0.4, ge=0, lt=1)
+    event_dropout: float = Field(default=0.1, ge=0, lt=1)
+    own_dropout: float = Field(default=0.1, ge=0, lt=1)
+    own: bool = True
+    text: bool = True
+    attributes: bool = True
+    time: bool = True
+    text_dimensions: int = Field(default=256, ge=1)
+    loss: Literal["auto", "softmax", "sampled", "calibrated"] = "auto"
+    negatives: int = Field(default=2048, ge=1)
+    calibration: float = Field(default=0.75, ge=0, le=1)
+    cells: int = Field(default=4096, ge=64)
+    validation: float = Field(default=0.1, ge=0, lt=1)
+    continued_epochs: int = Field(default=4, ge=1)
+
+
+SASREC = SequentialSettings(text=False, attributes=False)
+"""Items known by their ids alone."""
+
+GRU4REC = SASREC.model_copy(update={"blocks": 1})
+
+
+class SequenceModel:
+    """What comes next after all that came before, in its order; what the models below share.
+
+    Parameters
+    ----------
+    settings
+        The defaults where None.
+    encoder
+        What turns texts into vectors; None: items are known by their ids and attributes. It is no part of the saved
+        state: give the same one to the restored model.
+    """
+
+    name: ClassVar[str]
+    abilities: ClassVar[Abilities]
+    body: ClassVar[str] = "transformer"
+
+    defaults: ClassVar[SequentialSettings]
+
+    def __init__(self, settings: SequentialSettings | None = None, encoder: TextEncoder | None = None) -> None:
+        self.settings = settings or self.defaults
+        self.encoder = encoder
+        self._network: SequenceNetwork | None = None
+        self._vectors: FloatArray | None = None
+        self._said: FloatArray = np.zeros((0, 0), np.float32)
+        self._described = Described()
+        self.history: tuple[tuple[float, float, float], ...] = ()
+
+    @property
+    def item_vectors(self) -> FloatArray:
+        """float32 (n_items, width): what a state is multiplied with."""
+        if self._vectors is None:
+            raise NotFittedError(f"{self.name} was asked before it was fitted; call fit(dataset) or restore(arrays)")
+        return self._vectors
+
+    @property
+    def n_items(self) -> int:
+        return len(self.item_vectors)
+
+    def fit(self, dataset: Dataset, progress: Report | None = None) -> Self:
+        """Learn from histories of two events and more; the newest event of some users decides when to end.
+
+        Raises
+        ------
+        DataError
+            Nobody did two things, so nothing follows anything.
+        """
+        return self._learn(dataset, None, progress)
+
+    def continued(self, dataset: Dataset, progress: Report | None = None) -> Self:
+        """A model for other events over the same catalogue that starts from this one's weights; this one stays."""
+        return type(self)(self.settings, self.encoder)._learn(dataset, self, progress)
+
+    def score(self, queries: Queries) -> FloatArray:
+        """Log of how much likelier than chance each item comes next; float32 (n, n_items), 0 without a history."""
+        hidden = self.user_vectors(queries)
+        scores = hidden @ self.item_vectors.T
+        highest = scores.max(axis=1, keepdims=True, initial=0.0)
+        total = np.log(np.exp(scores - highest).sum(axis=1, keepdims=True)) + highest
+        scores += np.float32(np.log(max(self.n_items, 1))) - total
+        scores[~hidden.any(axis=1)] = 0.0
+        return np.asarray(scores, dtype=np.float32)
+
+    def user_vectors(self, queries: Queries) -> FloatArray:
+        """The state after each history; float32 (n, width), zeros where nothing known happened."""
+        from palate.models.neural.network import read
+
+        history = known_events(queries.history, self.n_items)
+        return read(self._fitted, self.item_vectors, history, queries.when, self.settings.window)
+
+    def recommend(self, queries: Queries) -> Rankings:
+        return recommend_in_batches(self, queries)
+
+    def arrays(self) -> Arrays:
+        from palate.models.neural.network import saved
+
+        return {
+            "item_vectors": self.item_vectors,
+            "said": self._said,
+            **self._described.arrays(),
+            **saved(self._fitted),
+        }
+
+    def restore(self, arrays: Arrays) -> Self:
+        from palate.models.neural.network import restored
+
+        self._vectors = np.asarray(arrays["item_vectors"], dtype=np.float32)
+        self._said = np.asarray(arrays["said"], dtype=np.float32)
+        self._described = Described.from_arrays(arrays)
+        self._network = restored(arrays, self._shape())
+        return self
+
+    @property
+    def _fitted(self) -> SequenceNetwork:
+        if self._network is None:
+            raise NotFittedError(f"{self.name} was asked before it was fitted; call fit(dataset) or restore(arrays)")
+        return self._network
+
+    def _shape(self) -> Shape:
+        from palate.models.neural.network import Shape
+
+        settings = self.settings
+        return Shape(
+            self.body,
+            settings.width,
+            settings.blocks,
+            settings.heads,
+            settings.window,
+            settings.dropout,
+            settings.event_dropout,
+            settings.own_dropout,
+            settings.own,
+            settings.time,
+            settings.seed,
+        )
+
+    def _learn(self, dataset: Dataset, before: SequenceModel | None, progress: Report | None) -> Self:
+        from palate.models.neural.checkpoints import place_of
+        from palate.models.neural.network import build, vectors_of
+        from palate.models.neural.next_item import Objective, learn
+
+        settings, sequences = self.settings, dataset.sequences
+        pairs = int((sequences.lengths - 1).clip(0).sum())
+        if not pairs:
+            raise DataError(
+                f"{self.name} learns what follows what, and none of the {dataset.n_users:,} users did two things. "
+                "Leave it out of the sources, or collect more events."
+            )
+        every = np.arange(dataset.n_items, dtype=np.int32)
+        if before is None:
+            self._described = Described.fit(dataset.catalogue, settings, self.encoder)
+        else:
+            self._described = before._described
+        texts, codes = self._described.of(dataset.catalogue, every, self.encoder)
+        network = build(self._shape(), dataset.popularity > 0, texts, codes, self._described.n_codes)
+        if before is not None:
+            network.load_state_dict(before._fitted.state_dict(), strict=False)
+            settings = settings.model_copy(
+                update={"epochs": settings.continued_epochs, "learning_rate": settings.learning_rate / 2}
+            )
+        learnt, held = (sequences, None) if before is not None else _held_out(sequences, settings)
+        loss = settings.loss
+        if loss == "auto":
+            loss = "sampled" if dataset.n_items > _LARGE else "softmax"
+        trained = learn(
+            network,
+            learnt,
+            held,
+            objective=Objective(loss, settings.negatives, settings.calibration),
+            window=settings.window,
+            cells=int(np.clip(pairs // _BATCHES, 64, settings.cells)),
+            settings=settings,
+            mask_seen=dataset.repeat_share < 0.1,
+            checkpoint=place_of(self.name, settings, learnt, texts, codes),
+            progress=progress,
+        )
+        self.history = trained.history
+        self._network = network
+        self._vectors, self._said = vectors_of(network)
+        return self
+
+
+class Sequential(SequenceModel):
+    """Items known by id, text, category and brand; what came since the training is known by the last three."""
+
+    name: ClassVar[str] = "sequential"
+    abilities: ClassVar[Abilities] = Abilities(unseen_items=True, uses_time=True)
+    defaults: ClassVar[SequentialSettings] = SequentialSettings()
+
+    def extend(self, catalogue: Catalogue) -> Self:
+        """Serve a catalogue that grew: new items are scored by their text and attributes.
+
+        Raises
+        ------
+        UsageError
+            The catalogue is shorter than the known one, so it is not the same one grown.
+        """
+        known = self.n_items
+        if len(catalogue) < known:
+            raise UsageError(f"a catalogue of {len(catalogue):,} items cannot extend one of {known:,}; fit again")
+        return self.reread(catalogue, np.arange(known, len(catalogue), dtype=np.int32))
+
+    def reread(self, catalogue: Catalogue, items: IntArray) -> Self:
+        """Vectors of items whose text is new or has changed; what is theirs alone stays.
+
+        Old arrays are left as they are, so a shallow copy made before goes on as before.
+
+        Parameters
+        ----------
+        items
+            int32 positions; new ones are all there are beyond the known ones.
+        """
+        from palate.models.neural.network import described
+
+        if not len(items):
+            return self
+        old = self.item_vectors
+        new = np.zeros((max(0, int(items.max()) + 1 - len(old)), old.shape[1]), np.float32)
+        vectors, said = np.concatenate([old, new]), np.concatenate([self._said, new])
+        texts, codes = self._described.of(catalogue, items, self.encoder)
+        now = described(self._fitted, texts, codes, len(items))
+        vectors[items] += now - said[items]
+        said[items] = now
+        self._vectors, self._said = vectors, said
+        return self
+
+
+class SASRec(SequenceModel):
+    """The transformer with items known by their ids alone: a collaborative model."""
+
+    name: ClassVar[str] = "sasrec"
+    abilities: ClassVar[Abilities] = Abilities(uses_time=True)
+    defaults: ClassVar[SequentialSettings] = SASREC
+
+
+class GRU4Rec(SequenceModel):
+    """Gated recurrent units over ids (Hidasi et al., 2016), with the same loss and training."""
+
+    name: ClassVar[str] = "gru4rec"
+    abilities: ClassVar[Abilities] = Abilities(uses_time=True)
+    defaults: ClassVar[SequentialSettings] = GRU4REC
+    body: ClassVar[str] = "gru"
+
+
+def _held_out(
+    sequences: Histories, settings: SequentialSettings
+) -> tuple[Histories, tuple[Histories, Int64Array] | None]:
+    """Histories without the newest event of some users, and those as questions with their answers."""
+    able = np.nonzero(sequences.lengths >= 3)[0]
+    size = min(int(len(able) * settings.validation), _VALIDATION_USERS)
+    if size < 20:
+        return sequences, None
+    chosen = np.sort(np.random.default_rng([settings.seed, 7]).permutation(able)[:size])
+    last = sequences.indptr[1:][chosen] - 1
+    keep = np.ones(len(sequences.items), dtype=bool)
+    keep[last] = False
+    questions = sequences.between(sequences.indptr[:-1][chosen], last)
+    return sequences.where(keep), (questions, sequences.items[last].astype(np.int64))
