@@ -109,7 +109,7 @@ def test_intervals_of_off_policy_estimates_hold_the_truth() -> None:
 
 @pytest.mark.parametrize("policy", POLICIES)
 def test_replay_tells_a_bandit_that_learns_from_one_that_cannot(policy: str) -> None:
-    world, n = World.of(), 6_000
+    world, n = World.of(), 4_000
     sorts, contexts = world.contexts(n, 2)
     log = world.logged(np.repeat(EVENLY, n, axis=0), sorts, contexts, 3)
     value, matched = replay(bandit(policy), log)
@@ -214,7 +214,7 @@ def test_settings_that_make_no_sense_are_refused() -> None:
 
 
 def test_mixes_that_cannot_be_given_are_left_out() -> None:
-    names = [mix.name for mix in playable(MIXES, ["transitions"], ranker=True, vectors=True)]
-    assert names == ["learned", "average", "sequence", "popular", "novel", "diverse"]
-    names = [mix.name for mix in playable(MIXES, ["transitions", "semantic"], ranker=False, vectors=False)]
-    assert names == ["learned", "sequence", "meaning", "popular", "novel"], "without a ranker, learned is the average"
+    names = [mix.name for mix in playable(MIXES, ["transitions"], ranker=True, compares=True)]
+    assert names == ["learned", "average", "next", "popular", "novel", "diverse"]
+    names = [mix.name for mix in playable(MIXES, ["transitions", "semantic"], ranker=False, compares=False)]
+    assert names == ["learned", "next", "meaning", "popular", "novel"], "without a ranker, learned is the average"

@@ -15,7 +15,8 @@ from palate.core import FloatArray, Queries, UsageError
 from palate.core.rankings import NEVER
 from palate.data import Catalogue
 from palate.engine import Engine
-from palate.measure import novelty, vector_diversity
+from palate.measure import category_diversity, novelty, vector_diversity
+from palate.ranking.diversity import category_vectors
 from palate.ranking.mixes import Manner, Mix
 from palate.ranking.objectives import (
     ObjectiveSettings,
@@ -215,3 +216,28 @@ def test_mixes_lead_the_average() -> None:
 def test_unit_knows_rows_without_candidates() -> None:
     scores = np.array([[float(NEVER)] * 3, [1.0, 3.0, float(NEVER)]], dtype=np.float32)
     assert unit(scores).tolist() == [[0, 0, 0], [0, 1, 0]]
+
+
+def test_cosines_of_categories_are_about_what_they_share() -> None:
+    categories = np.array([[0, 1, -1], [0, 1, -1], [0, 2, -1], [3, 4, -1], [-1, -1, -1]], dtype=np.int32)
+    vectors = category_vectors(categories, 5)
+    cosines = vectors @ vectors.T
+    assert cosines[0, 1] == pytest.approx(1, abs=1e-5)
+    assert abs(cosines[0, 2] - 0.5) < 0.25 and abs(cosines[0, 3]) < 0.3
+    assert not vectors[4].any()
+    np.testing.assert_array_equal(vectors, category_vectors(categories, 5))
+
+
+def test_lists_without_texts_differ_by_category() -> None:
+    pipeline = fitted().pipeline
+    facts = replace(pipeline.facts, vectors=np.zeros((pipeline.n_items, 0), dtype=np.float32))
+    wordless = replace(pipeline, facts=facts, ranker=None)
+    plain, diverse = wordless.rank_each(
+        asked(), Manner(mixes=(Mix(), Mix(name="diverse", objectives=ObjectiveSettings(diversity=0.7))))
+    )
+    categories = dataset().catalogue.categories[0]
+    assert (
+        category_diversity(diverse.items, categories).mean() > category_diversity(plain.items, categories).mean() + 0.02
+    )
+    nothing = replace(facts, n_categories=0, categories=np.full_like(facts.categories, -1))
+    assert not replace(wordless, facts=nothing).compares

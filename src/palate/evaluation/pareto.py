@@ -66,7 +66,7 @@ def sweep(
         raise UsageError("this engine answers in one manner only; objectives cannot be weighed against each other")
     gains = margins(yardstick.learnt.catalogue)
     names = ["novelty"]
-    if yardstick.vectors is not None:
+    if yardstick.diversity != "audience":  # else nothing tells the engine how alike items are
         names.insert(0, "diversity")
     if bool(np.isfinite(gains).any()):
         names.append("margin")

@@ -36,7 +36,8 @@ class Mix(Settings):
 MIXES: tuple[Mix, ...] = (
     Mix(),
     Mix(name="average", lead=AVERAGE),
-    Mix(name="sequence", lead="transitions"),
+    Mix(name="next", lead="transitions"),
+    Mix(name="sequence", lead="sequential"),
     Mix(name="meaning", lead="semantic"),
     Mix(name="popular", objectives=ObjectiveSettings(accuracy=0.7, novelty=-0.3)),
     Mix(name="novel", objectives=ObjectiveSettings(accuracy=0.8, novelty=0.2)),
@@ -80,7 +81,7 @@ class Manner:
         return DiversitySettings(strength=mix.objectives.strength, depth=self.diversity.depth)
 
 
-def playable(mixes: Iterable[Mix], sources: Iterable[str], *, ranker: bool, vectors: bool) -> tuple[Mix, ...]:
+def playable(mixes: Iterable[Mix], sources: Iterable[str], *, ranker: bool, compares: bool) -> tuple[Mix, ...]:
     """The mixes that a ranking can give and that are not twice the same.
 
     Parameters
@@ -89,13 +90,13 @@ def playable(mixes: Iterable[Mix], sources: Iterable[str], *, ranker: bool, vect
         Models it asks; a mix led by another one is left out.
     ranker
         Whether it has a learned ranker; without one, ``learned`` is the average under another name.
-    vectors
+    compares
         Whether it can tell how alike items are; without, a mix cannot be more diverse.
     """
     known = {LEARNED, AVERAGE, *sources}
     found: dict[tuple[str, str], Mix] = {}
     for mix in mixes:
-        if mix.lead not in known or (mix.objectives.diversity and not vectors):
+        if mix.lead not in known or (mix.objectives.diversity and not compares):
             continue
         lead = AVERAGE if mix.lead == LEARNED and not ranker else mix.lead
         found.setdefault((lead, mix.objectives.model_dump_json()), mix)

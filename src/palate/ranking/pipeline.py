@@ -13,7 +13,7 @@ from palate.core import FloatArray, IntArray, Queries, Rankings, Settings
 from palate.core.rankings import NEVER
 from palate.ranking.candidates import Candidates, CandidateSettings, propose
 from palate.ranking.context import context_of
-from palate.ranking.diversity import DiversitySettings, diversify
+from palate.ranking.diversity import DiversitySettings, category_vectors, diversify
 from palate.ranking.features import LAST_OF, ItemFacts, build
 from palate.ranking.fusion import fuse, normalised
 from palate.ranking.mixes import AVERAGE, LEARNED, Manner, Mix, playable
@@ -80,6 +80,11 @@ class Pipeline:
     def n_items(self) -> int:
         return len(self.facts.popularity)
 
+    @property
+    def compares(self) -> bool:
+        """Whether it can tell how alike items are, by their texts or else by their categories."""
+        return bool(self.facts.vectors.shape[1] or self.facts.n_categories)
+
     def describe(self) -> dict[str, Any]:
         """Models, their weights in the average, trees and what they look at most."""
         ranker = self.ranker
@@ -116,7 +121,7 @@ class Pipeline:
 
     def playable(self, mixes: tuple[Mix, ...]) -> tuple[Mix, ...]:
         """Those mixes that this ranking can give."""
-        return playable(mixes, self.sources, ranker=self.ranker is not None, vectors=self.facts.vectors.shape[1] > 0)
+        return playable(mixes, self.sources, ranker=self.ranker is not None, compares=self.compares)
 
     def score(self, queries: Queries) -> FloatArray:
         """Scores that order the full catalogue as ``rank`` does: candidates above everything else.
@@ -228,11 +233,15 @@ class Pipeline:
 
     def _ordered(self, ranked: FloatArray, candidates: Candidates, k: int, diversity: DiversitySettings) -> IntArray:
         order = _order(ranked, candidates.items)
-        if diversity.strength == 0 or not self.facts.vectors.shape[1]:
+        if diversity.strength == 0 or not self.compares:
             return order[:, :k]
         head = order[:, : k * diversity.depth]
         items = np.take_along_axis(candidates.items, head, axis=1)
-        vectors = self.facts.vectors[np.clip(items, 0, len(self.facts.vectors) - 1)]
+        facts, inside = self.facts, np.maximum(items, 0)
+        if facts.vectors.shape[1]:
+            vectors = facts.vectors[np.minimum(inside, len(facts.vectors) - 1)]
+        else:
+            vectors = category_vectors(facts.categories[inside], facts.n_categories)
         chosen = diversify(np.take_along_axis(ranked, head, axis=1), vectors, k, diversity.strength)
         return np.take_along_axis(head, chosen, axis=1)
 
