@@ -11,9 +11,9 @@ import httpx
 import numpy as np
 import pytest
 
-from palate.core import Queries
+from palate.core import Queries, UsageError
 from palate.data.event_log import EventLog
-from palate.engine import Engine
+from palate.engine import Engine, EngineSettings
 from palate.evaluation.replay import Logged
 from palate.privacy import Vault
 from palate.ranking.bandit import BanditSettings, Choice
@@ -23,7 +23,7 @@ from palate.ranking.mixes import LEARNED, Mix
 from palate.ranking.objectives import ObjectiveSettings
 from palate.ranking.sources import ask
 from palate.serving import running
-from tests.engine_world import busiest, dataset, fitted, fresh, ids
+from tests.engine_world import QUICK, busiest, dataset, fitted, fresh, ids
 
 WHEN = {"when": 1.767e9}
 
@@ -104,6 +104,30 @@ def test_reactions_teach_the_bandit_which_mix_is_liked() -> None:
     assert after["popular"] > max(before["popular"], 45)
     described = engine.describe()["bandit"]
     assert described == {"policy": "linucb", "mixes": [LEARNED, "popular"], "lists": 300}
+
+
+@pytest.mark.parametrize(
+    ("mix", "words"),
+    [
+        (Mix(name="a", lead="semantik"), "mix 'a' is led by 'semantik', which is no model. Did you mean 'semantic'"),
+        (Mix(name="a", objectives=ObjectiveSettings(margin=0.3)), "items have no cost"),
+    ],
+)
+def test_mixes_that_make_no_sense_are_refused_before_anything_is_fitted(mix: Mix, words: str) -> None:
+    settings = EngineSettings(encoder=QUICK, bandit=BanditSettings(policy="linucb", mixes=(Mix(), mix)))
+    with pytest.raises(UsageError, match=words):
+        Engine.fit(dataset(), settings=settings)
+
+
+def test_a_reaction_to_something_unknown_counts_nothing() -> None:
+    engine = drawing()
+    answer = engine.recommend(busiest(dataset())[0])
+    assert engine.mixing.bandit is not None
+    updated = engine.update(events=[{**clicked(engine, answer), "item_id": "no such thing"}])
+    assert len(updated.rejected) == 1
+    assert not engine.mixing.bandit.posterior.response.any()
+    engine.update(events=[clicked(engine, answer, "search"), clicked(engine, answer, "click")])
+    assert engine.mixing.bandit.posterior.response.any()
 
 
 def test_what_a_fallback_answers_teaches_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -97,7 +97,7 @@ class Explanation:
         External id.
     score
         The ranker's score, the weighted average's where it ranks: ``base`` plus the sum of the features' contributions,
-        exactly. Boosts of the shop and a wish in words come on top.
+        exactly. Boosts of the shop, other objectives and a wish in words come on top.
     base
         The ranker's expected score.
     sources

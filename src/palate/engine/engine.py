@@ -21,7 +21,7 @@ from palate.engine.answers import Answer, Explanation, Updated
 from palate.engine.assembly import Assembled, Progress, assemble, silent
 from palate.engine.describing import described
 from palate.engine.live import LiveHistories
-from palate.engine.mixing import Mixing
+from palate.engine.mixing import Mixing, check_mixes
 from palate.engine.questions import Told, check_language, question, told
 from palate.engine.settings import EngineSettings
 from palate.engine.shelf import Shelf
@@ -80,7 +80,7 @@ class Engine:
         """
         chosen = settings or EngineSettings.preset(preset)
         chosen = chosen.model_copy(update={"models": chosen.models.seeded(seed)})
-        check_objectives(dataset.catalogue, chosen.objectives)
+        check_mixes(dataset.catalogue, chosen)
         assembled = assemble(
             dataset,
             chosen,
@@ -348,7 +348,7 @@ class Engine:
                 with self._answering:
                     for user, own in by_user.items():
                         self._live.add(self.known_as(user), own)
-                    self.mixing.react(reactions(changes.events))
+                    self.mixing.react(reactions(changes.events, self.catalogue))
         return Updated(taken, changes.n_items, changes.n_users, tuple(rejected))
 
     def describe(self) -> dict[str, Any]:

@@ -8,14 +8,38 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from palate.core import Float64Array, IntArray
+from palate.core import Float64Array, IntArray, UsageError
+from palate.core.configuration import suggestion
+from palate.data import Catalogue
 from palate.engine.settings import EngineSettings
 from palate.ranking.bandit import Bandit, Choice
 from palate.ranking.context import CONTEXT
 from palate.ranking.diversity import DiversitySettings
-from palate.ranking.mixes import Manner, Mix
-from palate.ranking.objectives import ObjectiveSettings
+from palate.ranking.mixes import AVERAGE, LEARNED, Manner, Mix
+from palate.ranking.objectives import ObjectiveSettings, check_objectives
 from palate.ranking.pipeline import Pipeline
+
+
+def check_mixes(catalogue: Catalogue, settings: EngineSettings) -> None:
+    """Refuse objectives and mixes that make no sense for this catalogue, before anything is fitted.
+
+    Raises
+    ------
+    UsageError
+        Margin counts where there is none, or a mix is led by a model that does not exist.
+    """
+    from palate.models import BY_NAME
+
+    check_objectives(catalogue, settings.objectives)
+    if settings.bandit.policy == "off":
+        return
+    for mix in settings.bandit.mixes:
+        check_objectives(catalogue, mix.objectives)
+        known = [LEARNED, AVERAGE, *BY_NAME]
+        if mix.lead not in known:
+            raise UsageError(
+                f"mix {mix.name!r} is led by {mix.lead!r}, which is no model. {suggestion(mix.lead, known)}"
+            )
 
 
 class Draw:

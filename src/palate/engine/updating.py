@@ -116,13 +116,13 @@ def live_events(
     return dict(by_user), checked.frame.height - len(rejected), rejected
 
 
-def reactions(checked: Checked) -> list[tuple[str, str]]:
-    """Events that react to a list, as pairs of recommendation id and kind."""
+def reactions(checked: Checked, catalogue: Catalogue) -> list[tuple[str, str]]:
+    """Events about known items that react to a list, as pairs of recommendation id and kind."""
     frame = checked.frame
     if "recommendation_id" not in frame.columns:
         return []
-    reacting = frame.filter(pl.col("recommendation_id").is_not_null() & pl.col("item_id").is_not_null())
-    return list(zip(reacting["recommendation_id"].to_list(), reacting["kind"].to_list(), strict=True))
+    rows = frame.select("recommendation_id", "kind", "item_id").iter_rows()
+    return [(name, kind) for name, kind, item in rows if name is not None and item in catalogue.ids]
 
 
 def _given(rows: Any) -> bool:
