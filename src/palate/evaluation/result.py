@@ -63,7 +63,7 @@ class Evaluation:
 
     def as_json(self) -> dict[str, Any]:
         """Plain values; a number that JSON does not have (infinity) becomes null."""
-        values: dict[str, Any] = _plain(
+        values: dict[str, Any] = plain(
             {
                 "protocol": self.protocol,
                 "preset": self.preset,
@@ -116,11 +116,12 @@ def peak_rss_mb() -> float:
     return peak / (1024.0 * 1024.0) if sys.platform == "darwin" else peak / 1024.0
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Values as JSON has them; infinity and what is no number become null."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(entry) for key, entry in value.items()}
+        return {str(key): plain(entry) for key, entry in value.items()}
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, str | int) or value is None:
         return value
-    return [_plain(entry) for entry in value]
+    return [plain(entry) for entry in value]

@@ -15,6 +15,7 @@ from scipy import sparse
 
 from palate.core import Abilities, DataError, FloatArray, IntArray, Queries, Rankings, Settings
 from palate.core.recommender import Arrays
+from palate.core.space import Space, Span
 from palate.data import Dataset
 from palate.models.linear import ItemWeights, need, recommend_in_batches, row_blocks, scattered, strongest
 from palate.models.similarity import row_scaled
@@ -47,10 +48,23 @@ class EASESettings(Settings):
     maximum_items: int = Field(default=20_000, ge=1)
 
     @classmethod
-    def grid(cls) -> tuple[Self, ...]:
-        """What a tuner may try."""
-        values = ((100.0, 0.6), (100.0, 0.8), (30.0, 0.6), (300.0, 0.8), (300.0, 1.0), (1000.0, 1.0))
-        return tuple(cls(regularization=regularization, decay=decay) for regularization, decay in values)
+    def search(cls) -> Space:
+        """Where a tuner looks."""
+        return Space(
+            {
+                "regularization": Span(3.0, 3000.0, log=True),
+                "decay": Span(0.3, 1.0),
+                "length_power": Span(0.0, 1.0),
+                "neighbours": Span(50, 1000, log=True),
+            },
+            first=(
+                {"regularization": 100.0, "decay": 0.8},
+                {"regularization": 30.0, "decay": 0.6},
+                {"regularization": 300.0, "decay": 0.8},
+                {"regularization": 300.0, "decay": 1.0},
+                {"regularization": 1000.0, "decay": 1.0},
+            ),
+        )
 
 
 class EASE:

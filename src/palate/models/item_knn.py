@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from typing import ClassVar, Self, get_args
 
 from pydantic import Field
 
 from palate.core import Abilities, FloatArray, IntArray, Queries, Rankings, Settings
 from palate.core.recommender import Arrays
+from palate.core.space import Choice, Space, Span
 from palate.data import Dataset
 from palate.models.linear import ItemWeights, need, recommend_in_batches
 from palate.models.ratings import Ratings, RatingSettings, predict_from_items
@@ -42,17 +43,25 @@ class ItemKNNSettings(Settings):
     ratings: RatingSettings = RatingSettings()
 
     @classmethod
-    def grid(cls) -> tuple[Self, ...]:
-        """What a tuner may try."""
-        return (
-            cls(),
-            cls(decay=0.8),
-            cls(decay=1.0),
-            cls(shrinkage=0.0),
-            cls(length_power=0.0, decay=0.8),
-            cls(neighbours=50),
-            cls(similarity="euclidean"),
-            cls(similarity="pearson"),
+    def search(cls) -> Space:
+        """Where a tuner looks."""
+        return Space(
+            {
+                "similarity": Choice(get_args(Measure)),
+                "neighbours": Span(20, 1000, log=True),
+                "shrinkage": Span(0.0, 50.0),
+                "decay": Span(0.3, 1.0),
+                "length_power": Span(0.0, 2.0),
+            },
+            first=(
+                {"decay": 0.8},
+                {"decay": 1.0},
+                {"shrinkage": 0.0},
+                {"length_power": 0.0, "decay": 0.8},
+                {"neighbours": 50},
+                {"similarity": "euclidean"},
+                {"similarity": "pearson"},
+            ),
         )
 
 

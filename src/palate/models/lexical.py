@@ -15,6 +15,7 @@ from scipy import sparse
 
 from palate.core import Abilities, FloatArray, IntArray, Queries, Rankings, Settings, UsageError
 from palate.core.recommender import Arrays
+from palate.core.space import Space, Span
 from palate.data import Catalogue, Dataset
 from palate.language.vocabulary import Vocabulary
 from palate.models.linear import ItemWeights, event_weights, need, recommend_in_batches, row_blocks, strongest
@@ -48,9 +49,12 @@ class LexicalSettings(Settings):
     maximum_terms: int = Field(default=100_000, ge=100)
 
     @classmethod
-    def grid(cls) -> tuple[Self, ...]:
-        """What a tuner may try."""
-        return tuple(cls(decay=decay) for decay in (0.5, 0.6, 0.7, 0.8, 0.9, 1.0))
+    def search(cls) -> Space:
+        """Where a tuner looks."""
+        return Space(
+            {"neighbours": Span(20, 1000, log=True), "decay": Span(0.3, 1.0)},
+            first=tuple({"decay": decay} for decay in (0.5, 0.6, 0.8, 0.9, 1.0)),
+        )
 
 
 class Lexical:

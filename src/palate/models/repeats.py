@@ -10,6 +10,7 @@ from scipy import sparse
 
 from palate.core import Abilities, FloatArray, IntArray, Queries, Rankings, Settings
 from palate.core.recommender import Arrays
+from palate.core.space import Space, Span
 from palate.data import Dataset
 from palate.models.linear import ItemWeights, need, recommend_in_batches
 
@@ -26,9 +27,9 @@ class RepeatsSettings(Settings):
     decay: float = Field(default=0.9, gt=0, le=1)
 
     @classmethod
-    def grid(cls) -> tuple[Self, ...]:
-        """What a tuner may try."""
-        return tuple(cls(decay=decay) for decay in (0.5, 0.7, 0.8, 0.9, 0.97, 1.0))
+    def search(cls) -> Space:
+        """Where a tuner looks."""
+        return Space({"decay": Span(0.3, 1.0)}, first=tuple({"decay": decay} for decay in (0.5, 0.7, 0.8, 0.97, 1.0)))
 
 
 class Repeats:

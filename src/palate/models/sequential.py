@@ -26,6 +26,7 @@ from palate.core import (
     UsageError,
 )
 from palate.core.recommender import Arrays
+from palate.core.space import Choice, Space, Span
 from palate.data import Catalogue, Dataset
 from palate.language import TextEncoder
 from palate.models.linear import known_events, recommend_in_batches
@@ -53,7 +54,7 @@ class SequentialSettings(TrainingSettings):
     width, blocks, heads
         Length of a vector, layers, and parts of attention.
     window
-        Newest events of a history that are read.
+        Newest events of a history that are read; 0: as many as 19 of 20 histories have, between 20 and 200.
     dropout, event_dropout, own_dropout
         Shares dropped in training: of states, of events read, and of items' own vectors (then their text speaks alone,
         so that it has learnt to where there is no own vector).
@@ -69,6 +70,9 @@ class SequentialSettings(TrainingSettings):
         Shared samples a batch, for the last two losses.
     calibration
         Of the calibrated loss, 0 to 1.
+    ahead
+        Share of events whose answer in training is drawn from what came later, not what came next: where histories are
+        short, what comes soon is nearly as telling as what comes next, and there is more of it.
     cells
         Events a batch.
     validation
@@ -82,7 +86,7 @@ class SequentialSettings(TrainingSettings):
     width: int = Field(default=128, ge=4)
     blocks: int = Field(default=2, ge=1)
     heads: int = Field(default=2, ge=1)
-    window: int = Field(default=50, ge=2)
+    window: int = Field(default=0, ge=0)
     dropout: float = Field(default=0.4, ge=0, lt=1)
     event_dropout: float = Field(default=0.1, ge=0, lt=1)
     own_dropout: float = Field(default=0.1, ge=0, lt=1)
@@ -94,9 +98,35 @@ class SequentialSettings(TrainingSettings):
     loss: Literal["auto", "softmax", "sampled", "calibrated"] = "auto"
     negatives: int = Field(default=2048, ge=1)
     calibration: float = Field(default=0.75, ge=0, le=1)
+    ahead: float = Field(default=0.3, ge=0, lt=1)
     cells: int = Field(default=4096, ge=64)
     validation: float = Field(default=0.1, ge=0, lt=1)
     continued_epochs: int = Field(default=4, ge=1)
+
+    @classmethod
+    def search(cls) -> Space:
+        """Where a tuner looks."""
+        return Space(
+            {
+                "width": Choice((64, 96, 128, 192, 256)),
+                "blocks": Span(1, 4),
+                "heads": Choice((1, 2, 4)),
+                "window": Span(20, 100, log=True),
+                "dropout": Span(0.1, 0.6),
+                "event_dropout": Span(0.0, 0.4),
+                "own_dropout": Span(0.0, 0.5),
+                "epochs": Span(6, 30, log=True),
+                "learning_rate": Span(5e-4, 5e-3, log=True),
+                "weight_decay": Span(1e-3, 0.1, log=True),
+            },
+            first=(
+                {"learning_rate": 1e-3},
+                {"dropout": 0.3},
+                {"width": 64},
+                {"blocks": 1},
+                {"event_dropout": 0.2, "own_dropout": 0.2},
+            ),
+        )
 
 
 SASREC = SequentialSettings(text=False, attributes=False)
@@ -172,7 +202,8 @@ class SequenceModel:
         from palate.models.neural.network import read
 
         history = known_events(queries.history, self.n_items)
-        return read(self._fitted, self.item_vectors, history, queries.when, self.settings.window)
+        network = self._fitted
+        return read(network, self.item_vectors, history, queries.when)
 
     def recommend(self, queries: Queries) -> Rankings:
         return recommend_in_batches(self, queries)
@@ -193,7 +224,7 @@ class SequenceModel:
         self._vectors = np.asarray(arrays["item_vectors"], dtype=np.float32)
         self._said = np.asarray(arrays["said"], dtype=np.float32)
         self._described = Described.from_arrays(arrays)
-        self._network = restored(arrays, self._shape())
+        self._network = restored(arrays, self._shape(len(arrays["network.positions.weight"])))
         return self
 
     @property
@@ -202,7 +233,7 @@ class SequenceModel:
             raise NotFittedError(f"{self.name} was asked before it was fitted; call fit(dataset) or restore(arrays)")
         return self._network
 
-    def _shape(self) -> Shape:
+    def _shape(self, window: int) -> Shape:
         from palate.models.neural.network import Shape
 
         settings = self.settings
@@ -211,7 +242,7 @@ class SequenceModel:
             settings.width,
             settings.blocks,
             settings.heads,
-            settings.window,
+            window,
             settings.dropout,
             settings.event_dropout,
             settings.own_dropout,
@@ -238,7 +269,8 @@ class SequenceModel:
         else:
             self._described = before._described
         texts, codes = self._described.of(dataset.catalogue, every, self.encoder)
-        network = build(self._shape(), dataset.popularity > 0, texts, codes, self._described.n_codes)
+        window = _window(sequences, settings) if before is None else before._fitted.window
+        network = build(self._shape(window), dataset.popularity > 0, texts, codes, self._described.n_codes)
         if before is not None:
             network.load_state_dict(before._fitted.state_dict(), strict=False)
             settings = settings.model_copy(
@@ -252,8 +284,7 @@ class SequenceModel:
             network,
             learnt,
             held,
-            objective=Objective(loss, settings.negatives, settings.calibration),
-            window=settings.window,
+            objective=Objective(loss, settings.negatives, settings.calibration, settings.ahead),
             cells=int(np.clip(pairs // _BATCHES, 64, settings.cells)),
             settings=settings,
             mask_seen=dataset.repeat_share < 0.1,
@@ -326,6 +357,14 @@ class GRU4Rec(SequenceModel):
     abilities: ClassVar[Abilities] = Abilities(uses_time=True)
     defaults: ClassVar[SequentialSettings] = GRU4REC
     body: ClassVar[str] = "gru"
+
+
+def _window(sequences: Histories, settings: SequentialSettings) -> int:
+    """Newest events that are read."""
+    if settings.window:
+        return settings.window
+    lengths = sequences.lengths[sequences.lengths > 0]
+    return int(np.clip(np.quantile(lengths, 0.95), 20, 200)) if len(lengths) else 20
 
 
 def _held_out(

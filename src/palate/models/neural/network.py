@@ -78,7 +78,7 @@ class SequenceNetwork(nn.Module):
         time: bool,
     ) -> None:
         super().__init__()
-        self.table, self.body, self.noise = table, body, noise
+        self.table, self.body, self.noise, self.window = table, body, noise, window
         self.positions = nn.Embedding(window, width)
         self.gaps = nn.Embedding(N_GAPS, width, padding_idx=0) if time else None
         self.enter, self.drop, self.event_dropout = nn.LayerNorm(width), Drop(dropout, noise), event_dropout
@@ -152,9 +152,7 @@ def autocast() -> Any:
     return torch.autocast("cpu", dtype=torch.bfloat16, enabled=has_native_bf16())
 
 
-def read(
-    network: SequenceNetwork, vectors: FloatArray, histories: Histories, when: Float64Array | None, window: int
-) -> FloatArray:
+def read(network: SequenceNetwork, vectors: FloatArray, histories: Histories, when: Float64Array | None) -> FloatArray:
     """The state after each history's newest event; float32 (n, d), zeros where nothing happened.
 
     Parameters
@@ -162,7 +160,7 @@ def read(
     vectors
         float32 (n_items, d).
     """
-    pieces = newest(histories, window)
+    pieces = newest(histories, network.window)
     answer = np.zeros((len(histories), vectors.shape[1]), dtype=np.float32)
     moments = np.full(len(histories), np.nan) if when is None else when
     some = np.nonzero(pieces.lengths > 0)[0]

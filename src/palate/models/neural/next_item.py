@@ -36,11 +36,14 @@ class Objective:
         Shared samples a batch, of the last two.
     calibration
         Of the calibrated loss.
+    ahead
+        Share of events whose answer is not the next one but a later one.
     """
 
     kind: Literal["softmax", "sampled", "calibrated"]
     negatives: int
     calibration: float
+    ahead: float
 
 
 def learn(
@@ -49,7 +52,6 @@ def learn(
     validation: tuple[Histories, Int64Array] | None,
     *,
     objective: Objective,
-    window: int,
     cells: int,
     settings: TrainingSettings,
     mask_seen: bool,
@@ -64,19 +66,19 @@ def learn(
         Histories and what came next; it decides when to end.
     """
 
-    def drawn(_epoch: int, rng: np.random.Generator) -> Iterator[tuple[Padded, Int64Array]]:
-        pieces = cut(train_on, window + 1, 2, rng)
+    def drawn(_epoch: int, rng: np.random.Generator) -> Iterator[_Asked]:
+        pieces = cut(train_on, network.window + 1, 2, rng)
         for rows in batches(pieces.lengths - 1, cells, rng):
             batch = pad(pieces, rows)
             gaps = np.where(rng.random((len(rows), 1)) < _TIME_UNKNOWN, 0, batch.gaps[:, 1:])
-            yield batch, gaps
+            yield _Asked(batch, gaps, _ahead(batch, objective.ahead, rng))
 
-    def loss(given: tuple[Padded, Int64Array], generator: torch.Generator) -> Tensor:
-        return _loss(network, given[0], given[1], objective, generator)
+    def loss(asked: _Asked, generator: torch.Generator) -> Tensor:
+        return _loss(network, asked, objective, generator)
 
     def quality() -> float:
         assert validation is not None  # noqa: S101
-        return _ndcg(network, validation[0], validation[1], window, mask_seen)
+        return _ndcg(network, validation[0], validation[1], mask_seen)
 
     steps = max(1, round(int((train_on.lengths - 1).clip(0).sum()) / cells))
     return train(
@@ -91,15 +93,32 @@ def learn(
     )
 
 
-def _loss(
-    network: SequenceNetwork, batch: Padded, gaps: Int64Array, objective: Objective, generator: torch.Generator
-) -> Tensor:
-    items = torch.from_numpy(batch.items.astype(np.int64))
-    filled = np.flatnonzero(np.arange(items.shape[1] - 1) < (batch.lengths - 1)[:, None])
-    valid = torch.from_numpy(filled)
-    targets = items[:, 1:].reshape(-1)[valid]
-    weights = torch.from_numpy(batch.weights)[:, 1:].reshape(-1)[valid]
-    after = torch.from_numpy(gaps)
+@dataclass(frozen=True)
+class _Asked:
+    """A batch, the buckets of time after each event (b, l - 1), and the place of each event's answer (b, l - 1)."""
+
+    batch: Padded
+    gaps: Int64Array
+    places: Int64Array
+
+
+def _ahead(batch: Padded, share: float, rng: np.random.Generator) -> Int64Array:
+    """Places of the answers: the next event, or for a share of them one further ahead, nearer ones more often."""
+    n, width = batch.items.shape
+    here = np.arange(width - 1)
+    after = np.maximum(batch.lengths[:, None] - 1 - here, 1)
+    far = here + 1 + np.floor(after * rng.random((n, width - 1)) ** 2).astype(np.int64)
+    return np.where(rng.random((n, width - 1)) < share, far, here + 1)
+
+
+def _loss(network: SequenceNetwork, asked: _Asked, objective: Objective, generator: torch.Generator) -> Tensor:
+    batch = asked.batch
+    filled = np.flatnonzero(np.arange(batch.items.shape[1] - 1) < (batch.lengths - 1)[:, None])
+    valid, items = torch.from_numpy(filled), torch.from_numpy(batch.items.astype(np.int64))
+    answers = np.take_along_axis(batch.items, asked.places, axis=1).reshape(-1)[filled]
+    targets = torch.from_numpy(answers.astype(np.int64))
+    weights = torch.from_numpy(np.take_along_axis(batch.weights, asked.places, axis=1).reshape(-1)[filled])
+    after = torch.from_numpy(asked.gaps)
     if objective.kind == "softmax":
         with autocast():
             table = network.table()
@@ -107,20 +126,20 @@ def _loss(
         return full_softmax(hidden, table, targets, weights, has_native_bf16())
     n_items = len(network.table.known)
     draws = torch.randint(n_items, (objective.negatives,), generator=generator)
-    rows, places = torch.unique(torch.cat([items.reshape(-1), draws]), return_inverse=True)
+    rows, places = torch.unique(torch.cat([items.reshape(-1), targets, draws]), return_inverse=True)
     with autocast():
         vectors = network.table(rows)
-        inputs, drawn = places[: items.numel()].view(items.shape), places[items.numel() :]
-        hidden = _states_at(network, functional.embedding(inputs[:, :-1], vectors), after, valid)
-        wanted = functional.embedding(inputs[:, 1:].reshape(-1)[valid], vectors)
-        sampled = functional.embedding(drawn, vectors)
+        inputs, wanted, sampled = places.split([items.numel(), len(targets), len(draws)])
+        read_in = functional.embedding(inputs.view(items.shape)[:, :-1], vectors)
+        hidden = _states_at(network, read_in, after, valid)
+        own, others = functional.embedding(wanted, vectors), functional.embedding(sampled, vectors)
         same = draws[None, :] == targets[:, None]
         if objective.kind == "sampled":
             chance = float(np.log(len(draws) / n_items))
-            return sampled_softmax(hidden, wanted, sampled, same, weights, log_chance=chance)
+            return sampled_softmax(hidden, own, others, same, weights, log_chance=chance)
         share = min(1.0, len(draws) / max(n_items - 1, 1))
         return calibrated_cross_entropy(
-            hidden, wanted, sampled, same, weights, share=share, calibration=objective.calibration
+            hidden, own, others, same, weights, share=share, calibration=objective.calibration
         )
 
 
@@ -130,10 +149,10 @@ def _states_at(network: SequenceNetwork, vectors: Tensor, gaps: Tensor, valid: T
     return whole.reshape(-1, whole.shape[-1]).index_select(0, valid)
 
 
-def _ndcg(network: SequenceNetwork, histories: Histories, answers: Int64Array, window: int, mask_seen: bool) -> float:
+def _ndcg(network: SequenceNetwork, histories: Histories, answers: Int64Array, mask_seen: bool) -> float:
     """N@10 among all items."""
     table = network.table()
-    hidden = torch.from_numpy(read(network, table.numpy(), histories, None, window))
+    hidden = torch.from_numpy(read(network, table.numpy(), histories, None))
     total = 0.0
     for start in range(0, len(histories), 512):
         part = histories.take(slice(start, min(start + 512, len(histories))))
