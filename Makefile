@@ -5,6 +5,7 @@
 #   make check    format, lint, types, layers, tests
 #   make lint     the same without the tests
 #   make bench    benchmarks (see bench/README.md)
+#   make results  regenerate docs/results.md from cells that are kept: hours the first time (see bench/README.md)
 #   make lock     renew requirements.lock from the virtual environment
 #   make clean    remove the virtual environment and everything generated
 #
@@ -18,6 +19,8 @@ WORKERS ?= 2
 PORT ?= 8420
 DATA ?= demo/shop
 ENGINE ?= demo/engine
+FOLDERS ?= ../shared/data
+CELLS ?=
 TORCH ?=
 TORCH_VERSION := 2.13.0
 CPU_INDEX := https://download.pytorch.org/whl/cpu
@@ -27,10 +30,10 @@ READY := $(VENV)/.ready
 SOURCES := src tests bench
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint style types layers format bench lock clean
+.PHONY: help demo test check lint style types layers format bench results lock clean
 
 help:
-	@sed -n '3,12s/^# \{0,1\}//p' Makefile
+	@sed -n '3,13s/^# \{0,1\}//p' Makefile
 
 # The stamp is younger than everything the environment is made from, so a second run starts at once.
 $(READY): requirements.lock pyproject.toml
@@ -70,7 +73,12 @@ format: $(READY)
 bench: $(READY) $(ENGINE)/manifest.json
 	$(BIN)/python bench/start.py
 	$(BIN)/python bench/encoding.py $(DATA) --limit 4000
+	$(BIN)/python bench/latency.py $(ENGINE)
 	$(BIN)/python bench/serving.py $(ENGINE)
+
+# FOLDERS holds the data folders; CELLS is handed to the script as it stands, e.g. CELLS="--only beauty --fresh".
+results: $(READY)
+	$(BIN)/python bench/results.py $(FOLDERS) --write docs/results.md $(CELLS)
 
 demo/engine/manifest.json: | $(READY)
 	$(BIN)/palate demo --once

@@ -13,7 +13,7 @@ import palate
 from palate.cli.app import app
 
 VERBS = (
-    *("demo", "init", "validate", "train", "evaluate", "recommend", "similar", "explain", "serve", "doctor"),
+    *("demo", "init", "validate", "train", "evaluate", "tune", "recommend", "similar", "explain", "serve", "doctor"),
     "log verify",
 )
 
@@ -28,6 +28,8 @@ HEAVY = (
     "fastapi",
     "granian",
     "polars",
+    "optuna",
+    "sqlalchemy",
 )
 
 HELP = "from palate.cli import main\ntry:\n    main(['--help'])\nexcept SystemExit as end:\n    assert end.code == 0"

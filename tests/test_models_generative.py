@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from palate.core import DataError, FloatArray, Int64Array, IntArray, Queries, Scorer
-from palate.data import Dataset
+from palate.data import Dataset, hold_out_last
 from palate.language.semantic_ids import SemanticIdSettings
 from palate.models.generative import Generative, GenerativeSettings
 from palate.models.neural import training
@@ -164,7 +164,7 @@ def chain(n_users: int = 120, n_items: int = 12, length: int = 8) -> Dataset:
 )
 def test_every_decoder_learns_what_follows(more: dict[str, Any]) -> None:
     data = chain()
-    own = {**SMALL, "epochs": 30, "patience": 30, "learning_rate": 0.02, "text": False, "attributes": False}
+    own = {**SMALL, "epochs": 20, "patience": 20, "learning_rate": 0.02, "text": False, "attributes": False}
     model = Generative(GenerativeSettings.model_validate({**own, **more})).fit(data)
     first = data.catalogue.ids.positions([f"i{item:02d}" for item in range(12)])
     answer = model.recommend(Queries.of([[item] for item in first], k=1))
@@ -229,14 +229,15 @@ def test_a_changed_text_moves_an_item_without_events_and_not_one_with_them() -> 
     np.testing.assert_array_equal(np.delete(model.ids.codes, cold, axis=0), np.delete(before, cold, axis=0))
 
 
-def test_going_on_keeps_the_ids() -> None:
+def test_learning_again_keeps_the_ids_and_the_epochs() -> None:
     data = small_shop()
     model = Generative(GenerativeSettings(**SMALL), FakeEncoder()).fit(data)
     kept = model.item_vectors.copy()
-    later = model.continued(data)
+    later = model.refit(hold_out_last(data).dataset)
     np.testing.assert_array_equal(later.ids.codes, model.ids.codes)
     np.testing.assert_array_equal(model.item_vectors, kept)
     assert not np.array_equal(later.item_vectors, kept)
+    assert later.epochs == model.epochs > 0
 
 
 def test_a_killed_training_ends_where_the_uninterrupted_one_does(

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from palate.core import Continues, DataError, FloatArray, Scorer, UsageError
+from palate.core import DataError, FloatArray, Refits, Scorer, UsageError
 from palate.data import Dataset, Fold, cut_at, hold_out_last, time_quantile
 from palate.engine.settings import EngineSettings
 from palate.language import CachedEncoder, LaterEncoder, TextEncoder, VectorCache, choose_encoder, load_encoder
@@ -27,6 +27,9 @@ Progress = Callable[[str, float], None]
 
 TEXT_SOURCES = frozenset({"semantic", "lexical"})
 """Sources that learn from the catalogue alone: fitted once, whatever events are held out."""
+
+NEED_TEXT = TEXT_SOURCES | {"semantic_transitions", "generative"}
+"""Sources that have nothing to say where the catalogue has no text."""
 
 SEQUENCES = frozenset({"sequential", "sasrec", "gru4rec", "generative"})
 """Sources that learn by gradients what follows what."""
@@ -101,6 +104,7 @@ def assemble(
     inner: Literal["last", "time"] = "last",
     trees: int | None = None,
     encoder: TextEncoder | None = None,
+    fit: FitModel | None = None,
 ) -> Assembled:
     """Fit sources and teach the ranker.
 
@@ -114,6 +118,8 @@ def assemble(
         Whether inner questions are everybody's last event or the last tenth of time.
     trees
         A fixed number of trees, no stopping.
+    fit
+        What fits a source; ``fit_model`` where None.
 
     Raises
     ------
@@ -130,16 +136,17 @@ def assemble(
     clock, notes = Clock(), list[str]()
     text = dataset.catalogue.has_text
     masks = settings.masks_seen(dataset) if validation is None else validation.queries.mask_seen
-    names = _chosen(dataset, settings, text, masks, notes)
+    names = sources_for(dataset, settings, text, masks, notes)
     if text and encoder is None:
         with clock.stage("encode"):
             progress("read the catalogue", 0.0)
-            encoder = CachedEncoder(_encoder(dataset, settings, notes), VectorCache())
-    content = _fit_content(dataset, names, settings, encoder, clock=clock, progress=progress)
+            encoder = reader(dataset, settings, notes)
+    fit = fit or fit_model
+    content = _fit_content(dataset, names, settings, encoder, fit=fit, clock=clock, progress=progress)
     fold = _inner(dataset, inner, settings.ranker)
     fold = replace(fold, queries=replace(fold.queries, mask_seen=masks))
     with clock.stage("fit"):
-        teach = partial(_fit_sources, names=names, settings=settings, content=content, encoder=encoder)
+        teach = partial(_fit_sources, names=names, settings=settings, content=content, encoder=encoder, fit=fit)
         before = teach(fold.dataset, before={}, progress=lambda stage, share: progress(stage, share / 2))
         full = teach(dataset, before=before, progress=lambda stage, share: progress(stage, 0.5 + share / 2))
     vectors = _vectors(content)
@@ -207,11 +214,20 @@ def _teach(
     return ranker
 
 
-def _chosen(dataset: Dataset, settings: EngineSettings, text: bool, masks: bool, notes: list[str]) -> tuple[str, ...]:
+def sources_for(
+    dataset: Dataset, settings: EngineSettings, text: bool, masks: bool, notes: list[str]
+) -> tuple[str, ...]:
+    """Those of the sources named in the settings that can work with this data; ``notes`` gains why others do not.
+
+    Raises
+    ------
+    UsageError
+        None can.
+    """
     names = []
     pairs = int((dataset.sequences.lengths - 1).clip(0).sum())
     for name in settings.sources:
-        if name in TEXT_SOURCES and not text:
+        if name in NEED_TEXT and not text:
             notes.append(f"{name} is left out: the catalogue has no text")
         elif (name == "interest" and (text or not _described(dataset))) or (name == "repeats" and masks):
             continue
@@ -243,6 +259,11 @@ def _inner(dataset: Dataset, by: Literal["last", "time"], settings: RankerSettin
     return hold_out_last(dataset, count=int(np.clip(each, 1, settings.questions_each)))
 
 
+def reader(dataset: Dataset, settings: EngineSettings, notes: list[str]) -> TextEncoder:
+    """What reads this catalogue, each text once; ``notes`` gains which encoder and why."""
+    return CachedEncoder(_encoder(dataset, settings, notes), VectorCache())
+
+
 def _encoder(dataset: Dataset, settings: EngineSettings, notes: list[str]) -> TextEncoder:
     texts = item_texts(dataset.catalogue)
     choice = choose_encoder(texts, settings.encoder)
@@ -271,12 +292,56 @@ def build_model(name: str, settings: EngineSettings, encoder: TextEncoder | None
     return known[name](own)
 
 
+def fit_model(
+    name: str,
+    settings: EngineSettings,
+    encoder: TextEncoder | None,
+    dataset: Dataset,
+    *,
+    earlier: Any = None,
+    progress: Progress = silent,
+) -> Scorer[Dataset]:
+    """A model by name, fitted; what learns by steps was found by an ``earlier`` one, of almost the same
+    events, to need so many.
+
+    Raises
+    ------
+    UsageError
+        There is no model of that name.
+    """
+    model: Any = build_model(name, settings, encoder)
+    if isinstance(earlier, Refits):
+        model = earlier.refit(dataset, progress)
+    elif isinstance(model, Refits):
+        model = model.fit(dataset, progress)
+    else:
+        model = model.fit(dataset)
+    fitted: Scorer[Dataset] = model
+    return fitted
+
+
+class FitModel(Protocol):
+    """As ``fit_model``; whoever fits the same sources again and again may remember them."""
+
+    def __call__(
+        self,
+        name: str,
+        settings: EngineSettings,
+        encoder: TextEncoder | None,
+        dataset: Dataset,
+        *,
+        earlier: Any = None,
+        progress: Progress = silent,
+    ) -> Scorer[Dataset]: ...
+
+
 def _fit_content(
     dataset: Dataset,
     names: tuple[str, ...],
     settings: EngineSettings,
     encoder: TextEncoder | None,
     *,
+    fit: FitModel,
     clock: Clock,
     progress: Progress,
 ) -> dict[str, Scorer[Dataset]]:
@@ -285,7 +350,7 @@ def _fit_content(
     for place, name in enumerate(wanted):
         with clock.stage("encode" if name == "semantic" else "fit"):
             progress("read the catalogue", place / len(wanted))
-            fitted[name] = build_model(name, settings, encoder).fit(dataset)
+            fitted[name] = fit(name, settings, encoder, dataset)
     return fitted
 
 
@@ -296,10 +361,11 @@ def _fit_sources(
     settings: EngineSettings,
     content: Mapping[str, Scorer[Dataset]],
     encoder: TextEncoder | None,
+    fit: FitModel,
     before: Mapping[str, Scorer[Dataset]],
     progress: Progress,
 ) -> dict[str, Scorer[Dataset]]:
-    """Fitted sources by name; what learns by steps goes on from ``before``, fitted without the newest events."""
+    """Fitted sources by name; what learns by steps knows from ``before`` how many it needs."""
     fitted: dict[str, Scorer[Dataset]] = {}
     for place, name in enumerate(names):
         progress("models", place / len(names))
@@ -310,15 +376,8 @@ def _fit_sources(
         if name in content:
             fitted[name] = content[name]
         else:
-            fitted[name] = _taught(build_model(name, settings, encoder), before.get(name), dataset, within)
+            fitted[name] = fit(name, settings, encoder, dataset, earlier=before.get(name), progress=within)
     return fitted
-
-
-def _taught(model: Any, earlier: Any, dataset: Dataset, progress: Progress) -> Any:
-    """A fitted model; what learns by steps goes on from an ``earlier`` one, fitted on almost the same events."""
-    if isinstance(earlier, Continues):
-        return earlier.continued(dataset, progress)
-    return model.fit(dataset, progress) if isinstance(model, Continues) else model.fit(dataset)
 
 
 def _vectors(content: Mapping[str, Scorer[Dataset]]) -> FloatArray | None:

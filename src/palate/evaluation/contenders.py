@@ -137,7 +137,7 @@ def _single(
     asked: Fold | None = None if trial.validation is None else sample(trial.validation, seed=seed)
     if tuned and build is not None and asked is not None:
         start = source.settings if source is not None else build().settings
-        outcome = tune(build, start, trial.train, asked, seed=seed)
+        outcome = tune(build, start, trial.train, asked, seed=seed, fitted=source)
         found.tuning[name] = outcome.tried
         found.validation[name] = max(float(entry[MEASURE]) for entry in outcome.tried)
         model = outcome.model

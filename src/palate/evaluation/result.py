@@ -37,6 +37,8 @@ class Evaluation:
         N@10 of each single model on (a sample of) the validation questions.
     tuning
         What was tried for each tuned model and what was chosen.
+    pareto
+        Accuracy weighed against other objectives, see ``palate.evaluation.pareto``; empty where that was not asked.
     """
 
     protocol: str
@@ -56,11 +58,12 @@ class Evaluation:
     tuning: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     rank_seconds: Mapping[str, float] = field(default_factory=dict)
     diversity: str = "category"
+    pareto: Mapping[str, Any] = field(default_factory=dict)
     notes: Sequence[str] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Plain values; a number that JSON does not have (infinity) becomes null."""
-        values: dict[str, Any] = _plain(
+        values: dict[str, Any] = plain(
             {
                 "protocol": self.protocol,
                 "preset": self.preset,
@@ -79,6 +82,7 @@ class Evaluation:
                 "tuning": self.tuning,
                 "rank_seconds": self.rank_seconds,
                 "diversity": self.diversity,
+                "pareto": self.pareto,
                 "notes": self.notes,
             }
         )
@@ -112,11 +116,12 @@ def peak_rss_mb() -> float:
     return peak / (1024.0 * 1024.0) if sys.platform == "darwin" else peak / 1024.0
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Values as JSON has them; infinity and what is no number become null."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(entry) for key, entry in value.items()}
+        return {str(key): plain(entry) for key, entry in value.items()}
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, str | int) or value is None:
         return value
-    return [_plain(entry) for entry in value]
+    return [plain(entry) for entry in value]

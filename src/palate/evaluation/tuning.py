@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
-from palate.core import Scorer, Settings, UsageError
+from palate.core import Scorer, Settings
+from palate.core.space import changed, space_of
 from palate.data import Dataset, Fold
 from palate.evaluation.answers import by_scores
+from palate.evaluation.search import Budget, search
 from palate.measure import accuracy
 
 BUDGET = 6
 """Settings tried for each model, the default among them."""
+
+MINUTES = 10.0
+"""After so long no further settings are tried for a model; the same for every model."""
 
 SAMPLE = 4000
 """Validation questions that settings and models are chosen by."""
@@ -58,13 +62,6 @@ def validated(model: Scorer[Dataset], validation: Fold) -> float:
     return float(accuracy(answers.items, validation.targets, cutoffs=(10,))[MEASURE].mean())
 
 
-def grid_of(settings: Settings) -> Sequence[Settings]:
-    """What a settings class offers a tuner, the given settings first; only these where it offers nothing."""
-    offered: Callable[[], Sequence[Settings]] | None = getattr(type(settings), "grid", None)
-    others = [] if offered is None else [entry for entry in offered() if entry != settings]
-    return [settings, *others]
-
-
 def tune(
     build: Tunable,
     settings: Settings,
@@ -72,9 +69,14 @@ def tune(
     validation: Fold,
     *,
     budget: int = BUDGET,
+    minutes: float = MINUTES,
     seed: int = 0,
+    fitted: Scorer[Dataset] | None = None,
 ) -> Tuned:
     """Try settings on a sample of the validation questions and keep the best; the first wins a tie.
+
+    What is tried, and in which order, is what ``palate.evaluation.search`` tries: these settings, those their class
+    knows to be worth a try, then suggestions.
 
     Parameters
     ----------
@@ -82,8 +84,10 @@ def tune(
         The model's class.
     settings
         Where to start, usually the defaults.
-    budget
-        How many settings are tried, these included.
+    budget, minutes
+        How many settings are tried, these included, and for how long.
+    fitted
+        The model with these settings, where it is fitted on ``train`` already.
 
     Raises
     ------
@@ -92,13 +96,21 @@ def tune(
     """
     asked = sample(validation, seed=seed)
     best: tuple[float, Scorer[Dataset]] | None = None
-    tried: list[dict[str, Any]] = []
-    for entry in grid_of(settings)[:budget]:
-        model = build(entry).fit(train)
+
+    def measure(entry: Settings) -> float:
+        nonlocal best
+        model = fitted if fitted is not None and entry == settings else build(entry).fit(train)
         quality = validated(model, asked)
-        tried.append({"settings": entry.model_dump(mode="json"), MEASURE: quality})
         if best is None or quality > best[0]:
             best = quality, model
-    if best is None:
-        raise UsageError(f"a budget of {budget} settings allows nothing to be tried")
-    return Tuned(best[1], tuple(tried))
+        return quality
+
+    found = search(settings, space_of(settings), measure, budget=Budget(budget, minutes), seed=seed)
+    if found.ended == "interrupted" or best is None:
+        raise KeyboardInterrupt  # what follows would speak of a search cut short as of a whole one
+    tried = tuple(
+        {"settings": changed(settings, trial.values).model_dump(mode="json"), MEASURE: trial.quality}
+        for trial in found.trials
+        if trial.quality is not None
+    )
+    return Tuned(best[1], tried)

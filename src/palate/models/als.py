@@ -12,6 +12,7 @@ from pydantic import Field
 
 from palate.core import Abilities, FloatArray, Histories, IntArray, Queries, Rankings, Settings
 from palate.core.recommender import Arrays
+from palate.core.space import Space, Span
 from palate.data import Dataset
 from palate.models.factors import need_vectors, one_blas_thread
 from palate.models.linear import event_weights, known_events, recommend_in_batches
@@ -47,16 +48,24 @@ class ALSSettings(Settings):
     seed: int = 0
 
     @classmethod
-    def grid(cls) -> tuple[Self, ...]:
-        """What a tuner may try."""
-        return (
-            cls(),
-            cls(factors=64),
-            cls(regularization=1.0),
-            cls(regularization=10.0),
-            cls(alpha=5.0),
-            cls(alpha=5.0, regularization=10.0),
-            cls(decay=1.0),
+    def search(cls) -> Space:
+        """Where a tuner looks."""
+        return Space(
+            {
+                "factors": Span(16, 256, log=True),
+                "regularization": Span(0.01, 100.0, log=True),
+                "alpha": Span(1.0, 100.0, log=True),
+                "iterations": Span(5, 30),
+                "decay": Span(0.3, 1.0),
+            },
+            first=(
+                {"factors": 64},
+                {"regularization": 1.0},
+                {"regularization": 10.0},
+                {"alpha": 5.0},
+                {"alpha": 5.0, "regularization": 10.0},
+                {"decay": 1.0},
+            ),
         )
 
 

@@ -28,6 +28,7 @@ from palate.core import (
     UsageError,
 )
 from palate.core.recommender import Arrays
+from palate.core.space import Choice, Space, Span
 from palate.data import Catalogue, Dataset
 from palate.language import TextEncoder
 from palate.models.linear import recommend_in_batches
@@ -74,15 +75,25 @@ class BilinearSettings(Settings):
     seed: int = 0
 
     @classmethod
-    def grid(cls) -> tuple[Self, ...]:
-        """What a tuner may try."""
-        return (
-            cls(),
-            cls(dimensions=64),
-            cls(decay=0.8),
-            cls(regularization=1e-3),
-            cls(negative_weight=100.0),
-            cls(normalised=False),
+    def search(cls) -> Space:
+        """Where a tuner looks."""
+        return Space(
+            {
+                "dimensions": Span(32, 256, log=True),
+                "categories": Span(0, 96),
+                "regularization": Span(1e-7, 1e-2, log=True),
+                "negative_weight": Span(1.0, 1000.0, log=True),
+                "normalised": Choice((True, False)),
+                "decay": Span(0.3, 1.0),
+                "window": Span(5, 50, log=True),
+            },
+            first=(
+                {"dimensions": 64},
+                {"decay": 0.8},
+                {"regularization": 1e-3},
+                {"negative_weight": 100.0},
+                {"normalised": False},
+            ),
         )
 
 

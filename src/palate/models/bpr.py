@@ -13,6 +13,7 @@ from pydantic import Field
 
 from palate.core import Abilities, FloatArray, Histories, Queries, Rankings, Settings
 from palate.core.recommender import Arrays
+from palate.core.space import Space, Span
 from palate.data import Dataset
 from palate.models.factors import mean_vectors, need_vectors, one_blas_thread
 from palate.models.linear import binary, recommend_in_batches
@@ -44,16 +45,25 @@ class BPRSettings(Settings):
     seed: int = 0
 
     @classmethod
-    def grid(cls) -> tuple[Self, ...]:
-        """What a tuner may try."""
-        return (
-            cls(),
-            cls(factors=128),
-            cls(regularization=0.001),
-            cls(regularization=0.05),
-            cls(learning_rate=0.05),
-            cls(popularity=0.0),
-            cls(decay=0.6),
+    def search(cls) -> Space:
+        """Where a tuner looks."""
+        return Space(
+            {
+                "factors": Span(16, 256, log=True),
+                "learning_rate": Span(0.01, 0.3, log=True),
+                "regularization": Span(1e-4, 0.2, log=True),
+                "iterations": Span(30, 300, log=True),
+                "decay": Span(0.3, 1.0),
+                "popularity": Span(0.0, 2.0),
+            },
+            first=(
+                {"factors": 128},
+                {"regularization": 0.001},
+                {"regularization": 0.05},
+                {"learning_rate": 0.05},
+                {"popularity": 0.0},
+                {"decay": 0.6},
+            ),
         )
 
 

@@ -17,9 +17,10 @@ from palate.core import FloatArray, Histories
 from palate.core.recommender import Arrays
 from palate.data import Dataset
 from palate.language import unit_rows
-from palate.models.transitions import pair_counts
+from palate.models.transitions import TransitionsSettings, pair_counts
 
-_WINDOW, _DISTANCE_POWER, _DAMPING = 20, 0.5, 0.15
+_COUNTED = TransitionsSettings(window=20, distance_power=0.5)
+_DAMPING = 0.15
 _RIDGE = 1.0
 
 
@@ -32,7 +33,7 @@ class CodeSpace:
     foresight
         float32 (t, b), from a text to where in behaviour the item would stand.
     share
-        Length of the part of behaviour, that of the text being 1.
+        Length of the part of behaviour.
     """
 
     foresight: FloatArray
@@ -54,7 +55,7 @@ class CodeSpace:
         Parameters
         ----------
         texts
-            float32 (n_items, t), rows of length 1 or 0; None: behaviour alone.
+            float32 (n_items, t), what is said of each; None: behaviour alone.
         sequences
             What behaviour is read from.
         dimensions
@@ -89,7 +90,7 @@ def _beside(sequences: Histories, n_items: int, dimensions: int, seed: int) -> F
     """Leading directions of who is beside whom; float32 (n_items, at most dimensions), rows of length 1 or 0."""
     from sklearn.utils.extmath import randomized_svd
 
-    counts = pair_counts(sequences, n_items, _WINDOW, _DISTANCE_POWER)
+    counts = pair_counts(sequences, n_items, _COUNTED)
     popularity = np.bincount(sequences.items, minlength=n_items)
     damp = sparse.diags(np.maximum(popularity, 1).astype(np.float64) ** -0.5)
     both = sparse.csr_matrix(damp @ (counts + counts.T) @ damp, dtype=np.float64)

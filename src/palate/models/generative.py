@@ -111,6 +111,7 @@ class Generative:
         self._warm: BoolArray = np.zeros(0, dtype=np.bool_)
         self._table: tuple[FloatArray, FloatArray, Trie | None] | None = None
         self.history: tuple[tuple[float, float, float], ...] = ()
+        self.epochs = 0
 
     @property
     def ids(self) -> SemanticIds:
@@ -138,8 +139,8 @@ class Generative:
         """
         return self._learn(dataset, None, progress)
 
-    def continued(self, dataset: Dataset, progress: Report | None = None) -> Self:
-        """A model for other events over the same catalogue, with this one's ids, that starts from its weights."""
+    def refit(self, dataset: Dataset, progress: Report | None = None) -> Self:
+        """Another model for other events of the same catalogue: the same ids, as many epochs, nothing held out."""
         return type(self)(self.settings, self.encoder)._learn(dataset, self, progress)
 
     def score(self, queries: Queries) -> FloatArray:
@@ -345,11 +346,6 @@ class Generative:
         self._warm = np.asarray(dataset.popularity > 0)
         reader = build(self._shape(window), self._warm, texts, codes, self._described.n_codes)
         network = self._around(reader, self.ids)
-        if before is not None:
-            network.load_state_dict(before._fitted.state_dict(), strict=False)
-            settings = settings.model_copy(
-                update={"epochs": settings.continued_epochs, "learning_rate": settings.learning_rate / 2}
-            )
         trained = learn(
             network,
             learnt,
@@ -360,10 +356,11 @@ class Generative:
             settings=settings,
             beam=settings.beam,
             mask_seen=dataset.repeat_share < 0.1,
+            ends=None if before is None else before.epochs,
             checkpoint=place_of(self.name, settings, learnt, texts, codes, self.ids.codes),
             progress=progress,
         )
-        self.history = trained.history
+        self.history, self.epochs = trained.history, trained.epoch
         self._network, self._table = network, None
         whole, self._said = vectors_of(reader)
         self._own = whole - self._said

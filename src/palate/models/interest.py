@@ -16,6 +16,7 @@ from scipy import sparse
 from palate.behaviour import Branch, InterestModel, RecencySettings, item_features
 from palate.core import Abilities, FloatArray, NotFittedError, Queries, Rankings, Settings
 from palate.core.recommender import Arrays
+from palate.core.space import Space, Span
 from palate.data import Catalogue, Dataset
 from palate.language import unit_rows
 from palate.models.linear import recommend_in_batches
@@ -35,10 +36,16 @@ class InterestSettings(Settings):
     recency: RecencySettings = Field(default_factory=RecencySettings)
 
     @classmethod
-    def grid(cls) -> tuple[Self, ...]:
-        """What a tuner may try."""
-        halves = (RecencySettings().half_life_events, 1.0, 2.0, 5.0, 20.0)
-        return tuple(cls(recency=RecencySettings(half_life_events=events)) for events in dict.fromkeys(halves))
+    def search(cls) -> Space:
+        """Where a tuner looks."""
+        halves = (1.0, 2.0, 5.0, 20.0)
+        return Space(
+            {
+                "recency.half_life_events": Span(0.5, 40.0, log=True),
+                "recency.half_life_days": Span(3.0, 1000.0, log=True),
+            },
+            first=tuple({"recency.half_life_events": events} for events in halves),
+        )
 
 
 class Interest:

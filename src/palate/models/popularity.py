@@ -9,6 +9,7 @@ from pydantic import Field
 
 from palate.core import Abilities, Float64Array, FloatArray, Histories, NotFittedError, Queries, Rankings, Settings
 from palate.core.recommender import Arrays
+from palate.core.space import Choice, Space
 from palate.data import Dataset
 from palate.data.dataset import DAY
 from palate.models.linear import recommend_in_batches
@@ -34,9 +35,10 @@ class PopularitySettings(Settings):
     half_life_days: float | None = Field(default=None, gt=0)
 
     @classmethod
-    def grid(cls) -> tuple[Self, ...]:
-        """What a tuner may try."""
-        return tuple(cls(half_life_days=days) for days in (None, 7.0, 30.0, 90.0, 365.0, np.inf))
+    def search(cls) -> Space:
+        """Where a tuner looks."""
+        days = (7.0, 30.0, 90.0, 365.0, np.inf)
+        return Space({"half_life_days": Choice((None, *days))}, first=tuple({"half_life_days": half} for half in days))
 
 
 class Popularity:

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from palate.core import Abilities, FloatArray, Ids, IntArray, NotFittedError, Queries, Rankings, Settings, UsageError
 from palate.core.recommender import Arrays
+from palate.core.space import Space, Span
 from palate.data import Catalogue, Dataset
 from palate.language import TextEncoder, unit_rows
 from palate.language.detect import detect_language
@@ -46,16 +47,23 @@ class SemanticSettings(Settings):
     text_weight: float = Field(default=2.0, ge=0)
 
     @classmethod
-    def grid(cls) -> tuple[Self, ...]:
-        """What a tuner may try."""
-        return (
-            cls(),
-            cls(decay=0.8),
-            cls(whitening=0.5),
-            cls(whitening=0.0),
-            cls(remove=2),
-            cls(dimensions=384),
-            cls(dimensions=128),
+    def search(cls) -> Space:
+        """Where a tuner looks."""
+        return Space(
+            {
+                "dimensions": Span(32, 384, log=True),
+                "whitening": Span(0.0, 1.0),
+                "remove": Span(0, 8),
+                "decay": Span(0.3, 1.0),
+            },
+            first=(
+                {"decay": 0.8},
+                {"whitening": 0.5},
+                {"whitening": 0.0},
+                {"remove": 2},
+                {"dimensions": 384},
+                {"dimensions": 128},
+            ),
         )
 
 

@@ -96,6 +96,7 @@ class SequenceModel:
         self._said: FloatArray = np.zeros((0, 0), np.float32)
         self._described = Described()
         self.history: tuple[tuple[float, float, float], ...] = ()
+        self.epochs = 0
 
     @property
     def item_vectors(self) -> FloatArray:
@@ -118,8 +119,8 @@ class SequenceModel:
         """
         return self._learn(dataset, None, progress)
 
-    def continued(self, dataset: Dataset, progress: Report | None = None) -> Self:
-        """A model for other events over the same catalogue that starts from this one's weights; this one stays."""
+    def refit(self, dataset: Dataset, progress: Report | None = None) -> Self:
+        """Another model for other events of the same catalogue: as many epochs, and nothing held out to count them."""
         return type(self)(self.settings, self.encoder)._learn(dataset, self, progress)
 
     def score(self, queries: Queries) -> FloatArray:
@@ -203,11 +204,6 @@ class SequenceModel:
         texts, codes = self._described.of(dataset.catalogue, every, self.encoder)
         window = window_of(sequences, settings) if before is None else before._fitted.window
         network = build(self._shape(window), dataset.popularity > 0, texts, codes, self._described.n_codes)
-        if before is not None:
-            network.load_state_dict(before._fitted.state_dict(), strict=False)
-            settings = settings.model_copy(
-                update={"epochs": settings.continued_epochs, "learning_rate": settings.learning_rate / 2}
-            )
         learnt, held = (sequences, None) if before is not None else held_out(sequences, settings)
         loss = settings.loss
         if loss == "auto":
@@ -220,10 +216,11 @@ class SequenceModel:
             cells=cells_of(pairs, settings),
             settings=settings,
             mask_seen=dataset.repeat_share < 0.1,
+            ends=None if before is None else before.epochs,
             checkpoint=place_of(self.name, settings, learnt, texts, codes),
             progress=progress,
         )
-        self.history = trained.history
+        self.history, self.epochs = trained.history, trained.epoch
         self._network = network
         self._vectors, self._said = vectors_of(network)
         return self

@@ -6,7 +6,7 @@ special.
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from typing import ClassVar, Self, get_args
 
 import numpy as np
 from pydantic import Field
@@ -16,6 +16,7 @@ from palate.core import Abilities, FloatArray, Histories, IntArray, NotFittedErr
 from palate.core.arrays import offsets_of
 from palate.core.artefact import pack_sparse, unpack_sparse
 from palate.core.recommender import Arrays
+from palate.core.space import Choice, Space, Span
 from palate.data import Dataset
 from palate.models.linear import binary, event_weights, known_events, recommend_in_batches, weighted_rows
 from palate.models.ratings import Ratings, RatingSettings, predict_from_users
@@ -53,17 +54,25 @@ class UserKNNSettings(Settings):
     ratings: RatingSettings = RatingSettings()
 
     @classmethod
-    def grid(cls) -> tuple[Self, ...]:
-        """What a tuner may try."""
-        return (
-            cls(),
-            cls(decay=0.8),
-            cls(decay=1.0),
-            cls(neighbours=50),
-            cls(neighbours=1000),
-            cls(shrinkage=2.0),
-            cls(similarity="euclidean"),
-            cls(similarity="pearson"),
+    def search(cls) -> Space:
+        """Where a tuner looks."""
+        return Space(
+            {
+                "similarity": Choice(get_args(Measure)),
+                "neighbours": Span(20, 2000, log=True),
+                "shrinkage": Span(0.0, 20.0),
+                "decay": Span(0.3, 1.0),
+                "popularity_power": Span(0.0, 1.5),
+            },
+            first=(
+                {"decay": 0.8},
+                {"decay": 1.0},
+                {"neighbours": 50},
+                {"neighbours": 1000},
+                {"shrinkage": 2.0},
+                {"similarity": "euclidean"},
+                {"similarity": "pearson"},
+            ),
         )
 
 

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from palate.core import FloatArray, IntArray, Settings
 from palate.core.rankings import positive
+from palate.core.space import Space, Span
 from palate.ranking.sources import SourceScores
 
 
@@ -29,6 +30,17 @@ class CandidateSettings(Settings):
     per_source: int = Field(default=80, ge=1)
     total: int = Field(default=150, ge=1)
     rank_offset: float = Field(default=20.0, gt=0)
+
+    @classmethod
+    def search(cls) -> Space:
+        """Where a tuner looks."""
+        return Space(
+            {
+                "per_source": Span(20, 200, log=True),
+                "total": Span(60, 400, log=True),
+                "rank_offset": Span(2.0, 100.0, log=True),
+            }
+        )
 
 
 @dataclass(frozen=True)
@@ -52,6 +64,10 @@ class Candidates:
     @property
     def valid(self) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
         return self.items >= 0
+
+    def take(self, rows: IntArray) -> Candidates:
+        """Those of some of the questions."""
+        return Candidates(self.items[rows], self.fused[rows], self.sources[rows])
 
 
 def propose(scores: SourceScores, settings: CandidateSettings) -> Candidates:

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from palate.core import FloatArray, IntArray, Settings
 from palate.core.rankings import NEVER
+from palate.core.space import Space, Span
 from palate.ranking.sources import SourceScores
 
 
@@ -20,6 +21,11 @@ class FusionSettings(Settings):
     """
 
     regularization: float = Field(default=1e-3, ge=0)
+
+    @classmethod
+    def search(cls) -> Space:
+        """Where a tuner looks."""
+        return Space({"regularization": Span(1e-5, 1.0, log=True)})
 
 
 def normalised(values: FloatArray) -> FloatArray:

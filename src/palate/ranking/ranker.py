@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from palate.core import BoolArray, FloatArray, Settings
+from palate.core.space import Space, Span
 
 _ENOUGH_FOR_THREADS = 64
 """Questions whose scoring takes longer than waking other threads for it."""
@@ -51,6 +52,21 @@ class RankerSettings(Settings):
     stopping: int = Field(default=3_000, ge=100)
     questions_each: int = Field(default=8, ge=1)
     threads: int = Field(default=0, ge=0)
+
+    @classmethod
+    def search(cls) -> Space:
+        """Where a tuner looks."""
+        return Space(
+            {
+                "trees": Span(100, 1200, log=True),
+                "leaves": Span(7, 127, log=True),
+                "learning_rate": Span(0.02, 0.2, log=True),
+                "minimum_leaf": Span(10, 300, log=True),
+                "feature_fraction": Span(0.3, 1.0),
+                "bagging_fraction": Span(0.5, 1.0),
+                "truncation": Span(10, 60, log=True),
+            }
+        )
 
 
 @dataclass(frozen=True)

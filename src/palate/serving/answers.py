@@ -18,7 +18,7 @@ from palate.serving.memory import Memory
 from palate.serving.metrics import Metrics
 from palate.serving.problems import documented
 from palate.serving.responses import Explained, Recommendations
-from palate.serving.schemas import Comparison, Language, PastEvent, RecommendRequest
+from palate.serving.schemas import Comparison, Language, Likeness, PastEvent, RecommendRequest
 from palate.serving.settings import ServingSettings
 
 _SIMPLE = frozenset({"user_id", "count", "scenario", "explain", "return_properties", "language", "diversity"})
@@ -42,6 +42,7 @@ class Prepared:
         body = {
             "model_version": answer.model_version,
             "degraded": answer.degraded,
+            **({} if answer.choice is None else {"mix": answer.choice.mix}),
             "items": [
                 {
                     "id": item.item,
@@ -91,7 +92,8 @@ def router(live: Live, settings: ServingSettings, metrics: Metrics) -> APIRouter
     async def recommend(asked: RecommendRequest) -> Response:
         started = time.perf_counter()
         user = None if asked.user_id is None else live.known_as(asked.user_id)
-        key = _key(asked, user)
+        # Where a bandit draws, the same question may be answered otherwise the next time.
+        key = None if live.engine.draws else _key(asked, user)
         # Taken before the answer is worked out: what happens meanwhile must not pass for known.
         state = live.state_of(user)
         prepared = memory.get(key, state) if key is not None else None
@@ -113,12 +115,18 @@ def router(live: Live, settings: ServingSettings, metrics: Metrics) -> APIRouter
     @routes.get(
         "/v1/similar/{item_id:path}",
         responses={200: {"model": Recommendations}, **documented(401, 404, 422, 503)},
-        summary="What is like this item?",
+        summary="What is like this item, goes with it, or could stand in its place?",
     )
-    async def similar(item_id: ItemId, count: Count = 10, return_properties: bool = False) -> Response:
+    async def similar(
+        item_id: ItemId,
+        count: Count = 10,
+        kind: Likeness = "any",
+        language: Language = "en",
+        return_properties: bool = False,
+    ) -> Response:
         _known(live, item_id)
         started = time.perf_counter()
-        answer = await live.elsewhere(lambda: live.engine.similar(item_id, count))
+        answer = await live.elsewhere(lambda: live.engine.similar(item_id, count, kind=kind, language=language))
         return answered(Prepared.of(answer, return_properties), started, scenario="similar")
 
     @routes.get(
@@ -157,6 +165,8 @@ def _question(asked: RecommendRequest) -> dict[str, Any]:
         question["context"] = asked.context.model_dump(exclude_none=True)
     if asked.diversity is not None:
         question["diversity"] = asked.diversity
+    if asked.objectives is not None:
+        question["objectives"] = asked.objectives.model_dump(exclude_none=True)
     if asked.scenario is not None:
         question["scenario"] = asked.scenario
     return question

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class Why(BaseModel):
     """One reason, as a sentence in the asked language."""
 
-    kind: str = Field(description="history, words, model, feature, popular or text.")
+    kind: str = Field(description="history, words, model, feature, popular, text, complement or substitute.")
     text: str
     weight: float
     item: str | None = None
@@ -57,6 +57,7 @@ class Recommendations(BaseModel):
     model_version: str
     degraded: bool
     took_ms: float
+    mix: str | None = Field(None, description="The mix a bandit chose for this list; left out where none chooses.")
     items: list[Item]
 
 

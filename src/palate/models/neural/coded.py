@@ -157,6 +157,7 @@ def learn(
     settings: TrainingSettings,
     beam: int,
     mask_seen: bool,
+    ends: int | None,
     checkpoint: Path | None,
     progress: Report | None,
 ) -> Trained:
@@ -168,6 +169,8 @@ def learn(
         Histories and what came next; it decides when to end.
     existing, dense
         As ``CodedNetwork.loss`` takes them.
+    ends
+        Ends after this epoch whatever comes; None: as validation decides.
     """
     reader = network.reader
 
@@ -202,6 +205,7 @@ def learn(
         loss=loss,
         validate=None if validation is None else quality,
         settings=settings,
+        ends=ends,
         checkpoint=checkpoint,
         progress=progress,
     )

@@ -52,6 +52,7 @@ def learn(
     cells: int,
     settings: TrainingSettings,
     mask_seen: bool,
+    ends: int | None,
     checkpoint: Path | None,
     progress: Report | None,
 ) -> Trained:
@@ -61,6 +62,9 @@ def learn(
     ----------
     validation
         Histories and what came next; it decides when to end.
+    ends
+        Ends after this epoch whatever comes, on the course of the learning rate that leads further; None: as
+        validation decides.
     """
 
     def loss(given: tuple[Padded, Int64Array], generator: torch.Generator) -> Tensor:
@@ -79,6 +83,7 @@ def learn(
         loss=loss,
         validate=None if validation is None else quality,
         settings=settings,
+        ends=ends,
         checkpoint=checkpoint,
         progress=progress,
     )
@@ -147,20 +152,19 @@ def _loss(network: SequenceNetwork, step: Step, objective: Objective, generator:
         return full_softmax(hidden, table, targets, weights, has_native_bf16())
     n_items = len(network.table.known)
     draws = torch.randint(n_items, (objective.negatives,), generator=generator)
-    rows, places = torch.unique(torch.cat([items.reshape(-1), draws]), return_inverse=True)
+    rows, places = torch.unique(torch.cat([items.reshape(-1), targets, draws]), return_inverse=True)
     with autocast():
         vectors = network.table(rows)
-        inputs, drawn = places[: items.numel()].view(items.shape), places[items.numel() :]
-        hidden = step.states(network, functional.embedding(inputs[:, :-1], vectors))
-        wanted = functional.embedding(inputs[:, 1:].reshape(-1)[step.valid], vectors)
-        sampled = functional.embedding(drawn, vectors)
+        inputs, wanted, sampled = places.split([items.numel(), len(targets), len(draws)])
+        hidden = step.states(network, functional.embedding(inputs.view(items.shape)[:, :-1], vectors))
+        own, others = functional.embedding(wanted, vectors), functional.embedding(sampled, vectors)
         same = draws[None, :] == targets[:, None]
         if objective.kind == "sampled":
             chance = float(np.log(len(draws) / n_items))
-            return sampled_softmax(hidden, wanted, sampled, same, weights, log_chance=chance)
+            return sampled_softmax(hidden, own, others, same, weights, log_chance=chance)
         share = min(1.0, len(draws) / max(n_items - 1, 1))
         return calibrated_cross_entropy(
-            hidden, wanted, sampled, same, weights, share=share, calibration=objective.calibration
+            hidden, own, others, same, weights, share=share, calibration=objective.calibration
         )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pydantic import Field
 
 from palate.core import Settings
+from palate.core.space import Choice, Space, Span
 
 Report = Callable[[str, float], None]
 """Called with what is going on, in words, and the share of it that is done."""
@@ -55,14 +56,12 @@ class ReaderSettings(TrainingSettings):
     own, text, attributes, time
         Whether items have vectors of their own, language vectors, category and brand; whether the time that passed
         after each event is read.
-    text_dimensions
-        Directions of the language vectors.
+    text_dimensions, word_dimensions
+        Directions of the language vectors, and of the words beside them.
     cells
         Events a batch.
     validation
         Share of the users whose last event decides when training ends; at most 3,000.
-    continued_epochs
-        Passes when training goes on from a model of almost the same events.
     """
 
     epochs: int = Field(default=12, ge=1)
@@ -79,6 +78,31 @@ class ReaderSettings(TrainingSettings):
     attributes: bool = True
     time: bool = True
     text_dimensions: int = Field(default=256, ge=1)
+    word_dimensions: int = Field(default=256, ge=0)
     cells: int = Field(default=4096, ge=64)
     validation: float = Field(default=0.1, ge=0, lt=1)
-    continued_epochs: int = Field(default=4, ge=1)
+
+    @classmethod
+    def search(cls) -> Space:
+        """Where a tuner looks."""
+        return Space(
+            {
+                "width": Choice((64, 96, 128, 192, 256)),
+                "blocks": Span(1, 4),
+                "heads": Choice((1, 2, 4)),
+                "window": Span(20, 100, log=True),
+                "dropout": Span(0.1, 0.6),
+                "event_dropout": Span(0.0, 0.4),
+                "own_dropout": Span(0.0, 0.5),
+                "epochs": Span(6, 30, log=True),
+                "learning_rate": Span(5e-4, 5e-3, log=True),
+                "weight_decay": Span(1e-3, 0.1, log=True),
+            },
+            first=(
+                {"learning_rate": 1e-3},
+                {"dropout": 0.3},
+                {"width": 64},
+                {"blocks": 1},
+                {"event_dropout": 0.2, "own_dropout": 0.2},
+            ),
+        )

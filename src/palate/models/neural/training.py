@@ -28,6 +28,10 @@ Batches = Callable[[int, np.random.Generator], Iterator[Any]]
 Loss = Callable[[Any, torch.Generator], Tensor]
 """The mean loss of a batch; what is sampled is drawn by the generator."""
 
+SLACK = 0.02
+"""An epoch as good as the best, up to this share, takes its place: validation is noisy, and what was learnt at a lower
+rate is the better guess."""
+
 SAVE_EVERY = 20.0
 """Seconds between two checkpoints; what trains faster than this needs none."""
 
@@ -59,6 +63,7 @@ def train(
     loss: Loss,
     validate: Callable[[], float] | None,
     settings: TrainingSettings,
+    ends: int | None = None,
     checkpoint: Path | None = None,
     progress: Report | None = None,
 ) -> Trained:
@@ -70,6 +75,8 @@ def train(
         Batches of an epoch, about; they set the course of the learning rate.
     validate
         Quality of the network as it stands, higher is better; None: the last epoch is kept.
+    ends
+        Epoch after which training ends; as settings and validation decide where None.
     checkpoint
         Folder in which the run is kept while it goes on, removed at its end; None: not kept.
 
@@ -85,16 +92,15 @@ def train(
         run.resume(checkpoint)
     saved, started = time.monotonic(), time.monotonic()
     first = run.epoch
-    while run.epoch < settings.epochs and run.epoch - run.best_epoch < settings.patience:
+    last = settings.epochs if ends is None else min(ends, settings.epochs)
+    while run.epoch < last and run.epoch - run.best_epoch < settings.patience:
         begun = time.monotonic()
         mean = run.one_epoch(batches, loss)
         quality = _validated(network, validate)
         run.keep(mean, quality, time.monotonic() - begun)
         if progress is not None:
-            left = (time.monotonic() - started) / (run.epoch - first) * (settings.epochs - run.epoch)
-            progress(
-                f"epoch {run.epoch} of {settings.epochs}, at most {_clock(left)} left", run.epoch / settings.epochs
-            )
+            left = (time.monotonic() - started) / (run.epoch - first) * (last - run.epoch)
+            progress(f"epoch {run.epoch} of {last}, at most {_clock(left)} left", run.epoch / last)
         if checkpoint is not None and time.monotonic() - saved > SAVE_EVERY:
             run.save(checkpoint)
             saved = time.monotonic()
@@ -174,8 +180,9 @@ class _Run:
     def keep(self, mean: float, quality: float, seconds: float) -> None:
         """Note an epoch, and its weights where they are the best so far."""
         self.history.append((mean, quality, seconds))
-        if math.isnan(quality) or math.isnan(self.best_quality) or quality > self.best_quality:
-            self.best, self.best_epoch, self.best_quality = _copied(self.network), self.epoch, quality
+        if math.isnan(quality) or math.isnan(self.best_quality) or quality > self.best_quality * (1 - SLACK):
+            self.best, self.best_epoch = _copied(self.network), self.epoch
+            self.best_quality = quality if math.isnan(self.best_quality) else max(quality, self.best_quality)
 
     def save(self, folder: Path) -> None:
         """Write everything that the next epoch depends on."""
