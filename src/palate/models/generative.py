@@ -71,6 +71,7 @@ class GenerativeSettings(ReaderSettings):
         Weight of the hybrid's loss of vectors.
     """
 
+    epochs: int = Field(default=10, ge=1)
     decoder: Literal["parallel", "autoregressive"] = "parallel"
     hybrid: bool = False
     ids: SemanticIdSettings = SemanticIdSettings()
