@@ -28,6 +28,9 @@ Progress = Callable[[str, float], None]
 TEXT_SOURCES = frozenset({"semantic", "lexical"})
 """Sources that learn from the catalogue alone: fitted once, whatever events are held out."""
 
+NEED_TEXT = TEXT_SOURCES | {"semantic_transitions"}
+"""Sources that have nothing to say, or nothing new, where the catalogue has no text."""
+
 SEQUENCES = frozenset({"sequential", "sasrec", "gru4rec", "generative"})
 """Sources that learn by gradients what follows what."""
 
@@ -224,7 +227,7 @@ def sources_for(
     names = []
     pairs = int((dataset.sequences.lengths - 1).clip(0).sum())
     for name in settings.sources:
-        if name in TEXT_SOURCES and not text:
+        if name in NEED_TEXT and not text:
             notes.append(f"{name} is left out: the catalogue has no text")
         elif (name == "interest" and (text or not _described(dataset))) or (name == "repeats" and masks):
             continue
