@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ import polars as pl
 from palate.core import UnknownIdError, UsageError
 from palate.data import Catalogue, Dataset
 from palate.data.catalogue import frame_of
+from palate.ranking.bandit import Choice
 
 CATEGORIES = ("Lipstick", "Perfume", "Shampoo", "手机", "Books > Novels")
 XSS = "<img src=x onerror=alert(1)><script>document.title='owned'</script>"
@@ -42,6 +43,8 @@ class FakeAnswer:
     source: str = "palate"
     model_version: str = "fake0001"
     took_ms: float = 0.1
+    recommendation_id: str = ""
+    choice: Choice | None = None
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,7 @@ class FakeEngine:
         self.dataset = dataset or shop()
         self.catalogue: Catalogue = self.dataset.catalogue
         self.version = "fake0001"
+        self.draws = False
         self.updates: list[dict[str, Any]] = []
         self.broken = False
         self.crowds: list[int] = []
@@ -104,6 +108,7 @@ class FakeEngine:
         candidates: Sequence[str] | None = None,
         context: Mapping[str, Any] | None = None,
         diversity: float | None = None,
+        objectives: Mapping[str, float] | None = None,
         scenario: str | None = None,
         explain: bool = False,
         language: str = "en",
@@ -165,6 +170,9 @@ class FakeEngine:
                     self._done.setdefault(event["user_id"], []).append(event["item_id"])
             forbidden = [row for row in items or [] if row["item_id"] == "forbidden"]
             return FakeUpdated(tuple({"line": 1, "reason": "nobody may sell this", "row": row} for row in forbidden))
+
+    def recall(self, shown: Iterable[tuple[str, Choice]]) -> None:
+        raise AssertionError(f"nothing is drawn here, yet {list(shown)} is to be recalled")
 
     def known_as(self, user: str) -> str:
         return user

@@ -111,7 +111,9 @@ def figures(shop: Path) -> Path:
     """JSON and page of one evaluation."""
     target = shop.parent / "result.json"
     page = target.with_suffix(".html")
-    result = run("evaluate", shop, "--protocol", "loo-strict", "--name", "tea", "--json", target, "--html", page)
+    result = run(
+        "evaluate", shop, "--protocol", "loo-strict", "--name", "tea", "--pareto", "--json", target, "--html", page
+    )
     assert result.exit_code == 0, result.stderr
     assert "palate" in result.stdout
     return target
@@ -126,6 +128,7 @@ def test_the_figures_keep_their_contract(figures: Path) -> None:
     assert result["seconds"]["load"] > 0
     assert result["peak_rss_mb"] > 0
     assert "palate" in result["models"]
+    assert result["pareto"]["points"][0]["weights"] == {"accuracy": 1.0}
     for scores in result["models"].values():
         assert set(scores) >= METRICS
         low, high = scores["ci95"]["ndcg@10"]
@@ -161,7 +164,15 @@ def test_temporal_without_times_leaves_with_two(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [["--protocol", "loo"], ["--models", "nothing"], ["--seen", "never"], ["--protocol", "cases"]], ids=str
+    "words",
+    [
+        ["--protocol", "loo"],
+        ["--models", "nothing"],
+        ["--models", "ease", "--pareto"],
+        ["--seen", "never"],
+        ["--protocol", "cases"],
+    ],
+    ids=str,
 )
 def test_what_no_evaluation_knows_leaves_with_two(shop: Path, words: list[str]) -> None:
     result = run("evaluate", shop, "--protocol", "loo-strict", *words)

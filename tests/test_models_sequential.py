@@ -167,7 +167,8 @@ def test_a_loss_that_is_no_number_stops_with_its_batch() -> None:
     network = torch.nn.Linear(1, 1)
 
     def loss(batch: Any, _generator: torch.Generator) -> torch.Tensor:
-        return network(torch.ones(1)).sum() * (float("nan") if batch == 2 else 1.0)
+        value: torch.Tensor = network(torch.ones(1)).sum()
+        return value * (float("nan") if batch == 2 else 1.0)
 
     with pytest.raises(DataError, match=r"epoch 1, batch 3.*learning_rate"):
         training.train(

@@ -28,6 +28,8 @@ palate evaluate shop --protocol cases --cases questions.jsonl --json -
 
 palate evaluate shop --protocol loo-refit --models popularity,ease --tune
 
+palate evaluate shop --pareto --html report.html
+
 Protocols: [bold]temporal[/bold] cuts at one moment for everybody, the only one without leakage from the future;
 [bold]loo-strict[/bold] asks each user's last event and learns from what lies before the one before;
 [bold]loo-strict+val[/bold] lets the ranker learn from validation answers too; [bold]loo-refit[/bold] fits everything
@@ -93,6 +95,9 @@ def evaluate(
     ] = None,
     seed: options.Seed = None,
     tune: Annotated[bool, typer.Option("--tune", help="Tune the single models on validation first.")] = False,
+    pareto: Annotated[
+        bool, typer.Option("--pareto", help="Weigh accuracy against diversity, novelty and margin too.")
+    ] = False,
     json_file: Annotated[
         str | None, typer.Option("--json", metavar="FILE", help='Write the result as JSON; "-" is standard output.')
     ] = None,
@@ -132,6 +137,7 @@ def evaluate(
             seed=settings.training.seed if seed is None else seed,
             cases=cases,
             tune=tune,
+            pareto=pareto,
             progress=progress,
             fit=partial(Engine.fit, settings=settings.engine_of(preset or settings.training.preset)),
         )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from palate.ranking.bandit import Choice
+
 
 @dataclass(frozen=True)
 class Reason:
@@ -70,6 +72,10 @@ class Answer:
         Of the engine.
     took_ms
         Milliseconds.
+    recommendation_id
+        What reactions to this list name, where a bandit chose its mix; else empty.
+    choice
+        What the bandit chose; None where it did not.
     """
 
     items: tuple[Recommendation, ...]
@@ -77,6 +83,8 @@ class Answer:
     source: str
     model_version: str
     took_ms: float
+    recommendation_id: str = ""
+    choice: Choice | None = None
 
 
 @dataclass(frozen=True)
@@ -89,7 +97,7 @@ class Explanation:
         External id.
     score
         The ranker's score, the weighted average's where it ranks: ``base`` plus the sum of the features' contributions,
-        exactly. Boosts of the shop and a wish in words come on top.
+        exactly. Boosts of the shop, other objectives and a wish in words come on top.
     base
         The ranker's expected score.
     sources

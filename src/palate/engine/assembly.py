@@ -28,8 +28,8 @@ Progress = Callable[[str, float], None]
 TEXT_SOURCES = frozenset({"semantic", "lexical"})
 """Sources that learn from the catalogue alone: fitted once, whatever events are held out."""
 
-NEED_TEXT = TEXT_SOURCES | {"semantic_transitions"}
-"""Sources that have nothing to say, or nothing new, where the catalogue has no text."""
+NEED_TEXT = TEXT_SOURCES | {"semantic_transitions", "generative"}
+"""Sources that have nothing to say where the catalogue has no text."""
 
 SEQUENCES = frozenset({"sequential", "sasrec", "gru4rec", "generative"})
 """Sources that learn by gradients what follows what."""

@@ -4,27 +4,33 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
 import xxhash
 
-from palate.behaviour import branch, profiles
+from palate.behaviour import profiles
 from palate.core import Histories, Queries, Rankings, Scorer, UnknownIdError
 from palate.core.arrays import FloatArray
 from palate.data import Catalogue, Dataset, Fold
 from palate.engine import explaining, storage
+from palate.engine.answering import Telling, alike, answered, drawn
 from palate.engine.answers import Answer, Explanation, Updated
 from palate.engine.assembly import Assembled, Progress, assemble, silent
+from palate.engine.describing import described
 from palate.engine.live import LiveHistories
+from palate.engine.mixing import Mixing, check_mixes
 from palate.engine.questions import Told, check_language, question, told
 from palate.engine.relating import Relating
 from palate.engine.settings import EngineSettings
 from palate.engine.shelf import Shelf
-from palate.engine.updating import Changes, live_events, with_items
-from palate.ranking.pipeline import DiversitySettings, Pipeline
+from palate.engine.updating import Changes, live_events, reactions, with_items
+from palate.ranking.bandit import Choice
+from palate.ranking.mixes import Manner, Mix
+from palate.ranking.objectives import ObjectiveSettings, check_objectives
+from palate.ranking.pipeline import BATCH, Pipeline
 
 
 class Engine:
@@ -36,6 +42,7 @@ class Engine:
         self._shelf = Shelf.of(dataset.catalogue, assembled.pipeline, settings.rules)
         self._answering, self._changing = threading.RLock(), threading.Lock()
         self._live, self._relating = LiveHistories(dataset, settings.history), Relating(dataset)
+        self.mixing = Mixing(settings, assembled.pipeline)
         digest = xxhash.xxh3_64(f"{dataset.fingerprint}{settings.model_dump_json()}{assembled.seed}".encode())
         self.version = digest.hexdigest()[:12]
 
@@ -74,6 +81,7 @@ class Engine:
         """
         chosen = settings or EngineSettings.preset(preset)
         chosen = chosen.model_copy(update={"models": chosen.models.seeded(seed)})
+        check_mixes(dataset.catalogue, chosen)
         assembled = assemble(
             dataset,
             chosen,
@@ -126,10 +134,27 @@ class Engine:
 
     def rank(self, queries: Queries) -> Rankings:
         """Answer n questions in positions: the one path, for tests and for the web alike."""
-        return self._shelf.rank(queries, self.settings.diversity)
+        return self._shelf.rank(queries, self.mixing.manner())
+
+    def rank_each(self, queries: Queries, objectives: Sequence[ObjectiveSettings]) -> list[Rankings]:
+        """Answer the same n questions once for each weighting of objectives; what they have in common is done once."""
+        for own in objectives:
+            check_objectives(self.catalogue, own)
+        mixes = tuple(Mix(objectives=own) for own in objectives)
+        return self._shelf.rank_each(queries, Manner(self.settings.diversity, mixes))
+
+    @property
+    def draws(self) -> bool:
+        """Whether a bandit chooses the mix of every list, so that the same question may be answered otherwise."""
+        return self.mixing.bandit is not None
+
+    @property
+    def rearranges(self) -> bool:
+        """Whether ``rank`` gives other lists than ``score`` orders, for other objectives' sake."""
+        return self.mixing.rearranges
 
     def score(self, queries: Queries) -> FloatArray:
-        """Scores that order the full catalogue as ``rank`` does; float32 (n, n_items)."""
+        """Scores that order the full catalogue as ``rank`` does, other objectives apart; float32 (n, n_items)."""
         return self._shelf.score(queries)
 
     def recommend(
@@ -144,9 +169,11 @@ class Engine:
         candidates: Sequence[str] | None = None,
         context: Mapping[str, Any] | None = None,
         diversity: float | None = None,
+        objectives: Mapping[str, float] | None = None,
         scenario: str | None = None,
         explain: bool = False,
         language: str = "en",
+        recommendation_id: str | None = None,
     ) -> Answer:
         """Items for somebody: a known user, a history, a wish in words, or any of them together.
 
@@ -162,10 +189,15 @@ class Engine:
             ``when`` (seconds), ``lat`` and ``lon``, ``device``, ``session`` (newest events that belong to the visit).
         diversity
             0 to 1; the engine's setting where None.
+        objectives
+            Weights of ``accuracy``, ``diversity``, ``novelty`` and ``margin`` in place of the engine's; 1 for accuracy
+            and 0 for the others where not named. With these or a diversity no bandit chooses.
         scenario
             A name kept in the log.
         language
             ``en`` or ``zh``, of the reasons.
+        recommendation_id
+            What reactions will name where a bandit chooses, and the seed of its choice; a fresh one where None.
 
         Raises
         ------
@@ -176,8 +208,11 @@ class Engine:
         """
         started = time.perf_counter()
         check_language(language)
+        weights = None if objectives is None else ObjectiveSettings.told(objectives)
         with self._answering:
             shelf = self._shelf
+            if weights is not None:
+                check_objectives(shelf.catalogue, weights)
             queries = question(
                 shelf.catalogue,
                 self._history(shelf, user, history),
@@ -189,8 +224,10 @@ class Engine:
                 candidates=candidates,
                 context=context,
             )
-            told_in = language if explain else None
-            return self._answers(shelf, queries, started, diversity=diversity, language=told_in)[0]
+            telling = Telling(self.version, started, language if explain else None)
+            if self.draws and diversity is None and weights is None:
+                return drawn(shelf, queries, self.mixing, [recommendation_id], telling)[0]
+            return answered(shelf, queries, self.mixing.manner(diversity, weights), telling)[0]
 
     def recommend_many(
         self, users: Sequence[str | None], k: int = 10, *, diversity: float | None = None
@@ -199,22 +236,26 @@ class Engine:
 
         Several times faster than one by one: the catalogue is read once for all of them.
         """
-        started = time.perf_counter()
-        if not users:
-            return []
+        telling = Telling(self.version, time.perf_counter())
         with self._answering:
-            shelf = self._shelf
-            histories = Histories.concatenate([self._history(shelf, user, None) for user in users])
-            when = np.full(len(users), time.time())
-            queries = Queries(histories, k=k, mask_seen=self.masks_seen, when=when)
-            return self._answers(shelf, queries, started, diversity=diversity)
+            shelf, found = self._shelf, list[Answer]()
+            for start in range(0, len(users), BATCH):
+                own = [self._history(shelf, user, None) for user in users[start : start + BATCH]]
+                when = np.full(len(own), time.time())
+                queries = Queries(Histories.concatenate(own), k=k, mask_seen=self.masks_seen, when=when)
+                if self.draws and diversity is None:
+                    found += drawn(shelf, queries, self.mixing, [None] * len(own), telling)
+                else:
+                    found += answered(shelf, queries, self.mixing.manner(diversity), telling)
+            return found
 
     def warm(self) -> None:
         """Load what is loaded at the first need, by asking as people will: afterwards nobody is the first to wait."""
         someone = next(iter(self.dataset.user_ids.names), None)
-        self.recommend(someone, explain=True)
+        # Objectives are said so that no bandit takes this for a list that somebody saw.
+        self.recommend(someone, explain=True, objectives={})
         if self.kind == "text":
-            self.recommend(someone, text="something for a friend", explain=True)
+            self.recommend(someone, text="something for a friend", explain=True, objectives={})
 
     def similar(self, item: str, k: int = 10, *, kind: str = "any", language: str = "en") -> Answer:
         """Items most like one item, by what is chosen with it and by what it says; or what goes with it, or instead.
@@ -234,19 +275,10 @@ class Engine:
         UsageError
             There is no such kind or language.
         """
-        started = time.perf_counter()
+        telling = Telling(self.version, time.perf_counter(), language)
         check_language(language)
         with self._answering:
-            shelf = self._shelf
-            position = shelf.catalogue.ids.position(item)
-            queries = Queries(Histories.of([[position]]), k=min(k, len(shelf.catalogue)))
-            if kind == "any":
-                rankings, source, degraded = shelf.similar(queries)
-                items = explaining.recommendations(shelf, queries, rankings, None)
-            else:
-                source, degraded = "palate", False
-                items = self._relating.related(shelf, position, queries, kind, language)
-        return Answer(items, degraded, source, self.version, (time.perf_counter() - started) * 1000)
+            return alike(self._shelf, self._relating, item, k=k, kind=kind, telling=telling)
 
     def explain(
         self,
@@ -323,23 +355,12 @@ class Engine:
                 with self._answering:
                     for user, own in by_user.items():
                         self._live.add(self.known_as(user), own)
+                    self.mixing.react(reactions(changes.events, self.catalogue))
         return Updated(taken, changes.n_items, changes.n_users, tuple(rejected))
 
     def describe(self) -> dict[str, Any]:
         """What this engine is, for pages and logs."""
-        return {
-            "version": self.version,
-            "name": self.dataset.name,
-            "users": self.dataset.n_users,
-            "items": len(self.catalogue),
-            "events": self.dataset.n_events,
-            "branch": self.kind,
-            "branch_reason": branch(self.dataset.catalogue).reason_en,
-            **self.pipeline.describe(),
-            "masks_seen": self.masks_seen,
-            "notes": list(self.notes),
-            "seconds": {name: round(value, 2) for name, value in self.timings.items()},
-        }
+        return described(self)
 
     def save(self, folder: str | Path) -> None:
         """Write the engine as a directory, whole or not at all; users are stored under pseudonyms."""
@@ -363,27 +384,10 @@ class Engine:
         other = storage.pseudonym(user)
         return other if other is not None and self._live.known(other) else user
 
-    def _answers(
-        self,
-        shelf: Shelf,
-        queries: Queries,
-        started: float,
-        *,
-        diversity: float | None = None,
-        language: str | None = None,
-    ) -> list[Answer]:
-        """Ranked, named and, where a language is given, explained; ``started`` is when the asker began to wait."""
-        strength = self.settings.diversity
-        if diversity is not None:
-            strength = DiversitySettings(strength=diversity, depth=strength.depth)
-        rankings, source, degraded = shelf.answer(queries, strength)
-        found = [explaining.recommendations(shelf, queries, rankings, language, row=row) for row in range(len(queries))]
-        took = (time.perf_counter() - started) * 1000
-        told = queries.history.lengths > 0 if queries.text is None else np.ones(len(queries), dtype=bool)
-        return [
-            Answer(items, degraded, source if told[row] else "popularity", self.version, took)
-            for row, items in enumerate(found)
-        ]
+    def recall(self, shown: Iterable[tuple[str, Choice]]) -> None:
+        """Tell the bandit which lists a log says were shown, by recommendation id."""
+        with self._answering:
+            self.mixing.recall(shown)
 
     def _history(self, shelf: Shelf, user: str | None, history: Told | None) -> Histories:
         """What is known of an asker; one row."""

@@ -23,16 +23,19 @@ from palate.models.semantic_transitions import SemanticTransitionsSettings
 from palate.models.sequential import GRU4REC, SASREC, SequentialSettings
 from palate.models.transitions import TransitionsSettings
 from palate.models.user_knn import UserKNNSettings
+from palate.ranking.bandit import BanditSettings
 from palate.ranking.candidates import CandidateSettings
+from palate.ranking.diversity import DiversitySettings
 from palate.ranking.fusion import FusionSettings
-from palate.ranking.pipeline import DiversitySettings, WishSettings
+from palate.ranking.objectives import ObjectiveSettings
+from palate.ranking.pipeline import WishSettings
 from palate.ranking.ranker import RankerSettings
 from palate.ranking.rules import RuleSettings
 
 FAST = ("popularity", "repeats", "transitions", "item_knn", "ease", "als", "semantic", "lexical", "interest")
 """Counts, factors and frozen text."""
 
-BALANCED = (*FAST, "sequential")
+BALANCED = (*FAST, "semantic_transitions", "sequential")
 """What ``fast`` has, and sequences learnt by a transformer."""
 
 PRESETS: dict[str, tuple[str, ...]] = {"fast": FAST, "balanced": BALANCED, "thorough": BALANCED}
@@ -104,6 +107,8 @@ class EngineSettings(Settings):
     diversity: DiversitySettings = Field(default_factory=DiversitySettings)
     wish: WishSettings = Field(default_factory=WishSettings)
     rules: RuleSettings = Field(default_factory=RuleSettings)
+    objectives: ObjectiveSettings = Field(default_factory=ObjectiveSettings)
+    bandit: BanditSettings = Field(default_factory=BanditSettings)
 
     def masks_seen(self, dataset: Dataset) -> bool:
         """Whether items an asker had are left out of answers."""

@@ -11,7 +11,9 @@ import numpy as np
 
 from palate.core import BoolArray, FloatArray, IntArray, Queries, Ragged, Rankings, UsageError, top_k
 from palate.data import Catalogue
-from palate.ranking.pipeline import BATCH, DiversitySettings, Pipeline
+from palate.ranking.mixes import Manner
+from palate.ranking.objectives import Worth
+from palate.ranking.pipeline import BATCH, Pipeline
 from palate.ranking.rules import RuleSettings, allowed, boosts, quota_codes, within_quotas
 
 _WIDE = 5
@@ -63,15 +65,22 @@ class Shelf:
         quotas = tuple((quota_codes(catalogue, quota), quota.at_most) for quota in rules.quotas)
         return cls(catalogue, pipeline, rules, allowed(catalogue, rules), boosts(catalogue, rules), quotas)
 
-    def rank(self, queries: Queries, diversity: DiversitySettings) -> Rankings:
+    def rank(self, queries: Queries, manner: Manner) -> Rankings:
         """Answer n questions under the rules."""
-        return self._limited(self.ruled(queries), lambda asked: self.pipeline.rank(asked, diversity, self.boost))
+        own = self._completed(manner)
+        return self._limited(self.ruled(queries), lambda asked: self.pipeline.rank(asked, own))
+
+    def rank_each(self, queries: Queries, manner: Manner) -> list[Rankings]:
+        """The lists that each mix of a manner gives to the same questions."""
+        if self.quotas:
+            return [self.rank(queries, replace(manner, mixes=(mix,))) for mix in manner.mixes]
+        return self.pipeline.rank_each(self.ruled(queries), self._completed(manner))
 
     def score(self, queries: Queries) -> FloatArray:
         """Scores that order the full catalogue as ``rank`` does, boosts and quotas apart; float32 (n, n_items)."""
         return self.pipeline.score(self.ruled(queries))
 
-    def answer(self, queries: Queries, diversity: DiversitySettings) -> tuple[Rankings, str, bool]:
+    def answer(self, queries: Queries, manner: Manner) -> tuple[Rankings, str, bool]:
         """A list in any case: what should answer, the weighted average where the ranker fails, popularity where all do.
 
         Returns
@@ -82,8 +91,8 @@ class Shelf:
         plain = replace(self, pipeline=replace(self.pipeline, ranker=None))
         return self._first_that_works(
             queries,
-            (usual, lambda: self.rank(queries, diversity)),
-            ("weights", lambda: plain.rank(queries, diversity)),
+            (usual, lambda: self.rank(queries, manner)),
+            ("weights", lambda: plain.rank(queries, manner)),
         )
 
     def similar(self, queries: Queries) -> tuple[Rankings, str, bool]:
@@ -137,6 +146,16 @@ class Shelf:
             return replace(queries, excludes=Ragged.repeated(out, len(queries)))
         rows = [np.concatenate([queries.excludes[row], out]) for row in range(len(queries))]
         return replace(queries, excludes=Ragged.of(rows))
+
+    @cached_property
+    def worth(self) -> Worth:
+        """What items are worth beside being right."""
+        return Worth.of(self.catalogue, self.pipeline.facts.popularity)
+
+    def _completed(self, manner: Manner) -> Manner:
+        """With what the shop says: boosts, and what items are worth where that counts."""
+        needed = not all(mix.objectives.plain for mix in manner.mixes)
+        return replace(manner, boost=self.boost, worth=self.worth if needed else None)
 
     @cached_property
     def _forbidden(self) -> IntArray | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
@@ -41,7 +42,9 @@ def save(engine: Engine, folder: Path) -> None:
     encoder = _inner(engine)
     if isinstance(encoder, LexicalEncoder):
         arrays["encoder"] = encoder.arrays()
-    ranker = pipeline.ranker
+    ranker, bandit = pipeline.ranker, engine.mixing.bandit
+    if bandit is not None:
+        arrays["bandit"] = bandit.arrays()
     manifest = {
         "palate": _version("palate"),
         "name": dataset.name,
@@ -66,7 +69,10 @@ def save(engine: Engine, folder: Path) -> None:
             KIND,
             manifest,
             arrays,
-            {} if ranker is None else {"ranker.txt": ranker.model},
+            {
+                **({} if ranker is None else {"ranker.txt": ranker.model}),
+                **({} if bandit is None else {"bandit.json": json.dumps(bandit.names())}),
+            },
             {
                 "events": _anonymous(dataset.events).to_arrow(),
                 "users": pl.DataFrame({"user_id": _pseudonyms(dataset.user_ids)}).to_arrow(),
@@ -120,6 +126,8 @@ def load(folder: Path) -> Engine:
             manifest["timings"],
         )
         engine = Engine(dataset, settings, assembled)
+        if engine.mixing.bandit is not None and "bandit" in artefact.arrays:
+            engine.mixing.bandit.restore(artefact.arrays["bandit"], json.loads(artefact.texts["bandit.json"]))
     except (KeyError, TypeError, ValueError, AttributeError, UsageError, pl.exceptions.PolarsError) as error:
         raise ArtefactError(f"{folder} is not an engine this palate can read ({error}). Train again.") from None
     engine.version = str(manifest["version"])

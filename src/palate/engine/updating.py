@@ -116,6 +116,15 @@ def live_events(
     return dict(by_user), checked.frame.height - len(rejected), rejected
 
 
+def reactions(checked: Checked, catalogue: Catalogue) -> list[tuple[str, str]]:
+    """Events about known items that react to a list, as pairs of recommendation id and kind."""
+    frame = checked.frame
+    if "recommendation_id" not in frame.columns:
+        return []
+    rows = frame.select("recommendation_id", "kind", "item_id").iter_rows()
+    return [(name, kind) for name, kind, item in rows if name is not None and item in catalogue.ids]
+
+
 def _given(rows: Any) -> bool:
     return rows is not None and len(rows) > 0
 

@@ -62,6 +62,61 @@ def slices_chart(parts: Sequence[Mapping[str, Any]], names: Sequence[str], measu
     return _svg(height, "".join(drawn), measure)
 
 
+def trade_chart(points: Sequence[Mapping[str, Any]], across: str, up: str, label: str) -> str:
+    """Points with 95 % intervals, numbered from 1; a curve joins those that no other beats in both measures."""
+    left, base, top, right = 56, 236, 18, _WIDTH - 24
+    spans = {name: _span([point["ci95"][name] for point in points]) for name in (across, up)}
+
+    def x(value: float) -> float:
+        low, high = spans[across]
+        return left + (value - low) / (high - low) * (right - left)
+
+    def y(value: float) -> float:
+        low, high = spans[up]
+        return base - (value - low) / (high - low) * (base - top)
+
+    drawn = []
+    for step in range(5):
+        low, high = spans[up]
+        value = low + (high - low) * step / 4
+        drawn.append(
+            f'<path class="grid" d="M{left} {y(value):.1f}H{right}"/><text x="{left - 6}" y="{y(value) + 4:.1f}" '
+            f'text-anchor="end" class="faint">{value:.4g}</text>'
+        )
+        low, high = spans[across]
+        value = low + (high - low) * step / 4
+        drawn.append(f'<text x="{x(value):.1f}" y="{base + 18}" text-anchor="middle" class="faint">{value:.4g}</text>')
+    curve = " ".join(f"{x(point[across]):.1f},{y(point[up]):.1f}" for point in _front(points, across, up))
+    drawn.append(f'<polyline points="{curve}" fill="none" stroke="{PALETTE[0]}" stroke-width="2"/>')
+    for place, point in enumerate(points, 1):
+        centre, middle = x(point[across]), y(point[up])
+        (west, east), (south, north) = point["ci95"][across], point["ci95"][up]
+        colour = PALETTE[0] if point["non_dominated"] else PALETTE[1]
+        tip = f"{place}: {up} {point[up]:.4f} [{south:.4f}, {north:.4f}], {across} {point[across]:.4f}"
+        drawn.append(
+            f'<g><title>{escape(tip)}</title><path class="whisker" style="opacity:.25" d="M{centre:.1f} {y(south):.1f}'
+            f'V{y(north):.1f}M{x(west):.1f} {middle:.1f}H{x(east):.1f}"/><circle cx="{centre:.1f}" cy="{middle:.1f}" '
+            f'r="4.5" fill="{colour}"/><text x="{centre + 7:.1f}" y="{middle - 6:.1f}" class="faint">{place}</text></g>'
+        )
+    return _svg(base + 30, "".join(drawn), label)
+
+
+def _front(points: Sequence[Mapping[str, Any]], across: str, up: str) -> list[Mapping[str, Any]]:
+    """The points that no other beats in both measures, from right to left."""
+    front: list[Mapping[str, Any]] = []
+    for point in sorted(points, key=lambda point: (-float(point[across]), -float(point[up]))):
+        if not front or point[up] > front[-1][up]:
+            front.append(point)
+    return front
+
+
+def _span(intervals: Sequence[Sequence[float]]) -> tuple[float, float]:
+    """What an axis shows: everything and a little air."""
+    low, high = min(own[0] for own in intervals), max(own[1] for own in intervals)
+    air = 0.06 * (high - low) or 0.5
+    return low - air, high + air
+
+
 def legend(names: Sequence[str]) -> str:
     """Names with their colours."""
     return "".join(

@@ -7,7 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from palate.core import UsageError
-from palate.evaluation.charts import intervals_chart, legend, slices_chart
+from palate.evaluation.charts import intervals_chart, legend, slices_chart, trade_chart
 from palate.evaluation.words import WORDS
 
 if TYPE_CHECKING:
@@ -87,6 +87,7 @@ def page(evaluation: Evaluation, language: str = "en") -> str:
             _card(words["intervals"], intervals_chart(models, PLOTTED)),
             _comparison(evaluation, words),
             _slices(evaluation, models, words),
+            _pareto(evaluation, words),
             _tuning(evaluation, words),
             _card(words["notes"], "<ul>" + "".join(f"<li>{escape(note)}</li>" for note in evaluation.notes) + "</ul>"),
         )
@@ -205,6 +206,31 @@ def _slices(evaluation: Evaluation, models: Mapping[str, Any], words: Mapping[st
 
 def _translated(parts: Sequence[Mapping[str, Any]], words: Mapping[str, str]) -> list[dict[str, Any]]:
     return [{**part, "slice": words.get(part["slice"], part["slice"])} for part in parts]
+
+
+def _pareto(evaluation: Evaluation, words: Mapping[str, str]) -> str:
+    if not evaluation.pareto:
+        return ""
+    points, measures = evaluation.pareto["points"], evaluation.pareto["measures"]
+    charts = [
+        f"<h3>{escape(words['trade'].format(up=measures[0], across=other))}</h3>"
+        + trade_chart(points, other, measures[0], f"{measures[0]} / {other}")
+        for other in measures[1:]
+    ]
+    rows = []
+    for place, point in enumerate(points, 1):
+        weights = ", ".join(f"{words[f'objective_{name}']} {value:g}" for name, value in point["weights"].items())
+        cells = "".join(
+            f"<td>{point[measure]:.4f}<br><small>{point['ci95'][measure][0]:.4f}–{point['ci95'][measure][1]:.4f}"
+            "</small></td>"
+            for measure in measures
+        )
+        entry, star = (' class="entry"', " ★") if point["non_dominated"] else ("", "")
+        rows.append(f"<tr{entry}><td>{place}{star}</td><td>{escape(weights)}</td>{cells}</tr>")
+    head = "".join(f"<th>{escape(name)}</th>" for name in ("#", words["weights"], *measures))
+    table = f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
+    note = words["pareto_note"].format(queries=f"{evaluation.pareto['queries']:,}")
+    return _card(words["pareto"], "".join(charts) + table + f"<p class='faint'>{escape(note)}</p>")
 
 
 def _tuning(evaluation: Evaluation, words: Mapping[str, str]) -> str:

@@ -37,6 +37,8 @@ class Evaluation:
         N@10 of each single model on (a sample of) the validation questions.
     tuning
         What was tried for each tuned model and what was chosen.
+    pareto
+        Accuracy weighed against other objectives, see ``palate.evaluation.pareto``; empty where that was not asked.
     """
 
     protocol: str
@@ -56,6 +58,7 @@ class Evaluation:
     tuning: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     rank_seconds: Mapping[str, float] = field(default_factory=dict)
     diversity: str = "category"
+    pareto: Mapping[str, Any] = field(default_factory=dict)
     notes: Sequence[str] = ()
 
     def as_json(self) -> dict[str, Any]:
@@ -79,6 +82,7 @@ class Evaluation:
                 "tuning": self.tuning,
                 "rank_seconds": self.rank_seconds,
                 "diversity": self.diversity,
+                "pareto": self.pareto,
                 "notes": self.notes,
             }
         )

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from palate.core import FloatArray
+from palate.core import FloatArray, UsageError
 from palate.data import Dataset, Fold
 from palate.evaluation.answers import Answers, Score, by_lists, by_scores, check_parity
 from palate.evaluation.cold import hold_out_items
@@ -25,6 +25,7 @@ from palate.evaluation.contenders import (
     gather,
 )
 from palate.evaluation.metrics import Columns, Yardstick, figures, of_the_run, per_question
+from palate.evaluation.pareto import sweep
 from palate.evaluation.protocols import Trial, plan
 from palate.evaluation.result import Evaluation, peak_rss_mb
 from palate.evaluation.slices import slices
@@ -41,6 +42,7 @@ def evaluate(
     cases: str | Path | None = None,
     tune: bool = False,
     cold_items: float = 0.0,
+    pareto: bool = False,
     progress: Progress | None = None,
     fit: FitEngine | None = None,
 ) -> Evaluation:
@@ -66,6 +68,8 @@ def evaluate(
         Search settings for every single model on validation first, the same budget for each.
     cold_items
         Share of the items to hold out of every fit; only these are then asked for. 0: none.
+    pareto
+        Weigh accuracy against diversity, novelty and margin too, on the test questions.
     progress
         Called with what is being done and the share of it that is done.
     fit
@@ -74,12 +78,15 @@ def evaluate(
     Raises
     ------
     UsageError
-        The protocol, a model or a setting is unknown, or the data does not allow the protocol.
+        The protocol, a model or a setting is unknown, or the data does not allow the protocol; ``pareto`` without the
+        fused engine.
     DataError
         The folder or the file of cases cannot be used.
     """
     started = time.perf_counter()
     report = progress or (lambda _stage, _share: None)
+    if pareto and models is not None and ENTRY not in models:
+        raise UsageError(f"objectives are weighed by the fused engine; ask for {ENTRY} among the models too")
     report("load", 0.0)
     dataset = data if isinstance(data, Dataset) else Dataset.load(data)
     loaded = time.perf_counter()
@@ -107,6 +114,9 @@ def evaluate(
     measured = figures(tables, whole, trial.test.users, seed)
     compared = comparisons(tables, ENTRY, best, trial.test.users, seed)
     sliced = slices(trial.test, yardstick, tables, seed)
+    weighed: dict[str, Any] = {}
+    if pareto:
+        weighed = sweep(contenders.engine, trial.test, yardstick, seed=seed, progress=_stage(report, "weigh"))
     ended = time.perf_counter()
     return Evaluation(
         protocol=trial.name,
@@ -132,6 +142,7 @@ def evaluate(
         tuning=contenders.tuning,
         rank_seconds=rank_seconds,
         diversity=yardstick.diversity,
+        pareto=weighed,
         notes=(*trial.notes, *why),
     )
 
@@ -156,7 +167,7 @@ def _ask(
 def _ask_engine(engine: FittedEngine, fold: Fold, progress: Callable[[float], None]) -> Answers:
     """The engine's answers; by its scores where every item has one, so that ranks go through the whole catalogue."""
     score: Score | None = getattr(engine, "score", None)
-    if score is None:
+    if score is None or getattr(engine, "rearranges", False):
         return by_lists(engine.rank, fold, ENTRY, progress)
     answers = by_scores(score, fold, ENTRY, progress)
     check_parity(engine.rank, fold, answers, ENTRY)

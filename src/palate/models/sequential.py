@@ -61,8 +61,8 @@ class SequentialSettings(TrainingSettings):
     own, text, attributes, time
         Whether items have vectors of their own, language vectors, category and brand; whether the time that passed
         after each event is read.
-    text_dimensions
-        Directions of the language vectors.
+    text_dimensions, word_dimensions
+        Directions of the language vectors, and of the words beside them.
     loss
         ``softmax`` over all items, ``sampled`` softmax, ``calibrated`` binary cross-entropy; ``auto``: sampled where
         the catalogue has more than 40,000 items.
@@ -90,6 +90,7 @@ class SequentialSettings(TrainingSettings):
     attributes: bool = True
     time: bool = True
     text_dimensions: int = Field(default=256, ge=1)
+    word_dimensions: int = Field(default=256, ge=0)
     loss: Literal["auto", "softmax", "sampled", "calibrated"] = "auto"
     negatives: int = Field(default=2048, ge=1)
     calibration: float = Field(default=0.75, ge=0, le=1)

@@ -65,6 +65,10 @@ class Candidates:
     def valid(self) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
         return self.items >= 0
 
+    def take(self, rows: IntArray) -> Candidates:
+        """Those of some of the questions."""
+        return Candidates(self.items[rows], self.fused[rows], self.sources[rows])
+
 
 def propose(scores: SourceScores, settings: CandidateSettings) -> Candidates:
     """The union of the sources' top lists, best fused first; the lower item wins an exact tie.

@@ -2,10 +2,58 @@
 
 from __future__ import annotations
 
-import numpy as np
+from functools import lru_cache
 
-from palate.core import FloatArray, IntArray
+import numpy as np
+from pydantic import Field
+
+from palate.core import FloatArray, IntArray, Settings
 from palate.core.rankings import NEVER
+
+
+class DiversitySettings(Settings):
+    """Of maximal marginal relevance.
+
+    Parameters
+    ----------
+    strength
+        0 = relevance alone (off), 1 = difference alone.
+    depth
+        Best candidates among which the list is chosen, as a multiple of its length.
+    """
+
+    strength: float = Field(default=0.0, ge=0, le=1)
+    depth: int = Field(default=5, ge=1)
+
+
+_DIRECTIONS = 64
+"""Dimensions that categories are spread over where items have no language vectors."""
+
+
+def category_vectors(categories: IntArray, n_categories: int) -> FloatArray:
+    """Items by their categories alone: unit vectors whose cosines are about the share of categories in common.
+
+    Every category gets a random direction, always the same, and an item the sum of its own (Achlioptas, 2003).
+
+    Parameters
+    ----------
+    categories
+        int32 (..., c), -1 pads.
+
+    Returns
+    -------
+    float32 (..., 64); zeros where an item has none.
+    """
+    spread = _directions(n_categories)[np.maximum(categories, 0)] * (categories >= 0)[..., None]
+    total = spread.sum(axis=-2)
+    lengths = np.linalg.norm(total, axis=-1, keepdims=True)
+    return np.asarray(total / np.maximum(lengths, 1e-9), dtype=np.float32)
+
+
+@lru_cache(maxsize=8)
+def _directions(n_categories: int) -> FloatArray:
+    signs = np.random.default_rng(0).integers(0, 2, size=(n_categories, _DIRECTIONS)) * 2 - 1
+    return np.asarray(signs / np.sqrt(_DIRECTIONS), dtype=np.float32)
 
 
 def diversify(scores: FloatArray, vectors: FloatArray, k: int, strength: float) -> IntArray:

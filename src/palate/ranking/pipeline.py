@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,29 +12,18 @@ from pydantic import Field
 from palate.core import FloatArray, IntArray, Queries, Rankings, Settings
 from palate.core.rankings import NEVER
 from palate.ranking.candidates import Candidates, CandidateSettings, propose
-from palate.ranking.diversity import diversify
+from palate.ranking.context import context_of
+from palate.ranking.diversity import DiversitySettings, category_vectors, diversify
 from palate.ranking.features import LAST_OF, ItemFacts, build
 from palate.ranking.fusion import fuse, normalised
+from palate.ranking.mixes import AVERAGE, LEARNED, Manner, Mix, playable
+from palate.ranking.objectives import Worth, blended, novelty_of, unit
 from palate.ranking.ranker import Ranker
+from palate.ranking.rules import boosted
 from palate.ranking.sources import Sources, SourceScores, ask
 
 BATCH = 512
 """Questions answered at once: a source's scores of 12,000 items are then 25 MB."""
-
-
-class DiversitySettings(Settings):
-    """Of maximal marginal relevance.
-
-    Parameters
-    ----------
-    strength
-        0 = relevance alone (off), 1 = difference alone.
-    depth
-        Best candidates among which the list is chosen, as a multiple of its length.
-    """
-
-    strength: float = Field(default=0.0, ge=0, le=1)
-    depth: int = Field(default=5, ge=1)
 
 
 class WishSettings(Settings):
@@ -47,6 +36,18 @@ class WishSettings(Settings):
     """
 
     weight: float = Field(default=0.8, ge=0, le=1)
+
+
+class Asked(NamedTuple):
+    """n questions, what the sources say to them and what they propose."""
+
+    queries: Queries
+    candidates: Candidates
+    scores: SourceScores
+
+    def take(self, rows: IntArray) -> Asked:
+        """Some of the questions."""
+        return Asked(self.queries.take(rows), self.candidates.take(rows), self.scores.take(rows))
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,11 @@ class Pipeline:
     def n_items(self) -> int:
         return len(self.facts.popularity)
 
+    @property
+    def compares(self) -> bool:
+        """Whether it can tell how alike items are, by their texts or else by their categories."""
+        return bool(self.facts.vectors.shape[1] or self.facts.n_categories)
+
     def describe(self) -> dict[str, Any]:
         """Models, their weights in the average, trees and what they look at most."""
         ranker = self.ranker
@@ -89,18 +95,33 @@ class Pipeline:
             "importance": {} if ranker is None else dict(list(ranker.importance().items())[:10]),
         }
 
-    def rank(
-        self, queries: Queries, diversity: DiversitySettings | None = None, boost: FloatArray | None = None
-    ) -> Rankings:
-        """Answer n questions.
-
-        Parameters
-        ----------
-        boost
-            float32 (n_items,), moves of items' scores in standard deviations.
-        """
-        parts = [self._rank(batch, diversity, boost) for batch in queries.batches(BATCH)]
+    def rank(self, queries: Queries, manner: Manner | None = None) -> Rankings:
+        """Answer n questions; by accuracy alone where nothing is said of the manner."""
+        parts = [self._rank(batch, manner or Manner()) for batch in queries.batches(BATCH)]
         return parts[0] if len(parts) == 1 else Rankings.concatenate(parts)
+
+    def rank_each(self, queries: Queries, manner: Manner) -> list[Rankings]:
+        """The lists that each mix of a manner gives to the same n questions; sources and ranker are asked once."""
+        parts: list[list[Rankings]] = []
+        for batch in queries.batches(BATCH):
+            asked = self._ask(batch)
+            ranked = {mix.lead: self.led_by(mix.lead)._score_candidates(*asked) for mix in manner.mixes}
+            parts.append([self._listed(asked, ranked[mix.lead], mix, manner) for mix in manner.mixes])
+        return [Rankings.concatenate(own) for own in zip(*parts, strict=True)]
+
+    def led_by(self, lead: str) -> Pipeline:
+        """The same ranking with another lead; see ``Mix``."""
+        if lead == LEARNED:
+            return self
+        weights = self.weights
+        if lead != AVERAGE:
+            own = np.array([name == lead for name in self.sources], dtype=np.float32)
+            weights = ((weights + own) / 2).astype(np.float32)
+        return replace(self, ranker=None, weights=weights)
+
+    def playable(self, mixes: tuple[Mix, ...]) -> tuple[Mix, ...]:
+        """Those mixes that this ranking can give."""
+        return playable(mixes, self.sources, ranker=self.ranker is not None, compares=self.compares)
 
     def score(self, queries: Queries) -> FloatArray:
         """Scores that order the full catalogue as ``rank`` does: candidates above everything else.
@@ -109,8 +130,7 @@ class Pipeline:
         -------
         float32 (n, n_items), -inf where ruled out.
         """
-        scores = ask(self.sources, queries, self.n_items)
-        candidates = propose(scores, self.candidates)
+        _, candidates, scores = self._ask(queries)
         ranked = self._score_candidates(queries, candidates, scores)
         full = fuse(scores, self.weights_for(queries))
         finite = np.isfinite(full)
@@ -132,15 +152,34 @@ class Pipeline:
         last = ask(last_of, replace(newest, mask_seen=False), self.n_items)
         return build(self.facts, queries, candidates, scores, last)
 
-    def _rank(self, queries: Queries, diversity: DiversitySettings | None, boost: FloatArray | None) -> Rankings:
+    def _ask(self, queries: Queries) -> Asked:
         scores = ask(self.sources, queries, self.n_items)
-        candidates = propose(scores, self.candidates)
-        ranked = self._score_candidates(queries, candidates, scores)
-        if boost is not None:
-            from palate.ranking.rules import boosted
+        return Asked(queries, propose(scores, self.candidates), scores)
 
-            ranked = boosted(ranked, candidates.items, boost)
-        order = self._ordered(ranked, candidates, queries.k, diversity)
+    def _rank(self, queries: Queries, manner: Manner) -> Rankings:
+        asked = self._ask(queries)
+        if manner.choose is None:
+            return self._mixed(asked, manner.mixes[0], manner)
+        chosen = manner.choose(context_of(self.facts, *asked))
+        groups = [np.flatnonzero(chosen == place).astype(np.int32) for place in np.unique(chosen)]
+        if len(groups) == 1:
+            return self._mixed(asked, manner.mixes[int(chosen[0])], manner)
+        parts = [self._mixed(asked.take(rows), manner.mixes[int(chosen[rows[0]])], manner) for rows in groups]
+        together, back = Rankings.concatenate(parts), np.argsort(np.concatenate(groups), kind="stable")
+        return Rankings(together.items[back], together.scores[back], together.sources[back], together.names)
+
+    def _mixed(self, asked: Asked, mix: Mix, manner: Manner) -> Rankings:
+        return self._listed(asked, self.led_by(mix.lead)._score_candidates(*asked), mix, manner)
+
+    def _listed(self, asked: Asked, ranked: FloatArray, mix: Mix, manner: Manner) -> Rankings:
+        """Lists of scored candidates: objectives first, the shop's boosts on top of them, diversity last."""
+        queries, candidates, scores = asked
+        if not mix.objectives.plain:
+            worth = manner.worth or Worth(novelty_of(self.facts.popularity), None)
+            ranked = blended(ranked, candidates.items, mix.objectives, worth)
+        if manner.boost is not None:
+            ranked = boosted(ranked, candidates.items, manner.boost)
+        order = self._ordered(ranked, candidates, queries.k, manner.strength(mix))
         items = np.take_along_axis(candidates.items, order, axis=1)
         values = np.take_along_axis(ranked, order, axis=1)
         bits = np.take_along_axis(candidates.sources, order, axis=1)
@@ -188,19 +227,21 @@ class Pipeline:
         voters = votes.any(axis=2).sum(axis=0)[:, None]
         likeness = votes.sum(axis=0) / np.maximum(voters, 1)
         wished = np.array([bool(text.strip()) for text in queries.text])[:, None] & (voters > 0)
-        personal = np.where((queries.history.lengths > 0)[:, None], _unit(ranked), 0)
+        personal = np.where((queries.history.lengths > 0)[:, None], unit(ranked), 0)
         mixed = self.wish.weight * likeness + (1 - self.wish.weight) * personal
         return np.where(wished, mixed, ranked).astype(np.float32)
 
-    def _ordered(
-        self, ranked: FloatArray, candidates: Candidates, k: int, diversity: DiversitySettings | None
-    ) -> IntArray:
+    def _ordered(self, ranked: FloatArray, candidates: Candidates, k: int, diversity: DiversitySettings) -> IntArray:
         order = _order(ranked, candidates.items)
-        if diversity is None or diversity.strength == 0 or not self.facts.vectors.shape[1]:
+        if diversity.strength == 0 or not self.compares:
             return order[:, :k]
         head = order[:, : k * diversity.depth]
         items = np.take_along_axis(candidates.items, head, axis=1)
-        vectors = self.facts.vectors[np.clip(items, 0, len(self.facts.vectors) - 1)]
+        facts, inside = self.facts, np.maximum(items, 0)
+        if facts.vectors.shape[1]:
+            vectors = facts.vectors[np.minimum(inside, len(facts.vectors) - 1)]
+        else:
+            vectors = category_vectors(facts.categories[inside], facts.n_categories)
         chosen = diversify(np.take_along_axis(ranked, head, axis=1), vectors, k, diversity.strength)
         return np.take_along_axis(head, chosen, axis=1)
 
@@ -231,12 +272,3 @@ class Pipeline:
 def _order(scores: FloatArray, items: IntArray) -> IntArray:
     """Columns by falling score; the lower item position wins an exact tie."""
     return np.lexsort((items, -scores), axis=-1).astype(np.int32)
-
-
-def _unit(scores: FloatArray) -> FloatArray:
-    """Finite scores brought to 0..1 within their row."""
-    finite = np.isfinite(scores)
-    low = np.where(finite, scores, np.inf).min(axis=1, keepdims=True)
-    high = np.where(finite, scores, -np.inf).max(axis=1, keepdims=True)
-    span = np.where(high > low, high - low, 1)
-    return np.where(finite, (scores - low) / span, 0).astype(np.float32)

@@ -33,6 +33,10 @@ class SourceScores:
     def __iter__(self) -> Iterator[tuple[str, FloatArray]]:
         return iter(zip(self.names, self.dense, strict=True))
 
+    def take(self, rows: IntArray) -> SourceScores:
+        """Those of some of the questions."""
+        return SourceScores(self.names, tuple(dense[rows] for dense in self.dense))
+
     def at(self, items: IntArray) -> FloatArray:
         """Scores of chosen items, 0 where a source has nothing to say; float32 (s, n, c)."""
         chosen = np.empty((len(self.dense), *items.shape), dtype=np.float32)

@@ -46,8 +46,7 @@ def examples(
         wanted = _membership(part, candidates.items)
         found = np.nonzero(wanted.any(axis=1))[0].astype(np.int32)
         if len(found):
-            chosen = type(candidates)(candidates.items[found], candidates.fused[found], candidates.sources[found])
-            narrowed = type(scores)(scores.names, tuple(dense[found] for dense in scores.dense))
+            chosen, narrowed = candidates.take(found), scores.take(found)
             features.append(pipeline.features(part.queries.take(found), chosen, narrowed))
             relevant.append(wanted[found])
             valid.append(chosen.valid)

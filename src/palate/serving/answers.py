@@ -42,6 +42,7 @@ class Prepared:
         body = {
             "model_version": answer.model_version,
             "degraded": answer.degraded,
+            **({} if answer.choice is None else {"mix": answer.choice.mix}),
             "items": [
                 {
                     "id": item.item,
@@ -91,7 +92,8 @@ def router(live: Live, settings: ServingSettings, metrics: Metrics) -> APIRouter
     async def recommend(asked: RecommendRequest) -> Response:
         started = time.perf_counter()
         user = None if asked.user_id is None else live.known_as(asked.user_id)
-        key = _key(asked, user)
+        # Where a bandit draws, the same question may be answered otherwise the next time.
+        key = None if live.engine.draws else _key(asked, user)
         # Taken before the answer is worked out: what happens meanwhile must not pass for known.
         state = live.state_of(user)
         prepared = memory.get(key, state) if key is not None else None
@@ -163,6 +165,8 @@ def _question(asked: RecommendRequest) -> dict[str, Any]:
         question["context"] = asked.context.model_dump(exclude_none=True)
     if asked.diversity is not None:
         question["diversity"] = asked.diversity
+    if asked.objectives is not None:
+        question["objectives"] = asked.objectives.model_dump(exclude_none=True)
     if asked.scenario is not None:
         question["scenario"] = asked.scenario
     return question

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from palate.data import Catalogue, Dataset
+from palate.ranking.bandit import Choice
 
 
 class Reason(Protocol):
@@ -49,6 +50,10 @@ class Answer(Protocol):
     def model_version(self) -> str: ...
     @property
     def took_ms(self) -> float: ...
+    @property
+    def recommendation_id(self) -> str: ...
+    @property
+    def choice(self) -> Choice | None: ...
 
 
 class ServedEngine(Protocol):
@@ -60,6 +65,8 @@ class ServedEngine(Protocol):
     def catalogue(self) -> Catalogue: ...
     @property
     def version(self) -> str: ...
+    @property
+    def draws(self) -> bool: ...
 
     def recommend(
         self,
@@ -73,6 +80,7 @@ class ServedEngine(Protocol):
         candidates: Sequence[str] | None = None,
         context: Mapping[str, Any] | None = None,
         diversity: float | None = None,
+        objectives: Mapping[str, float] | None = None,
         scenario: str | None = None,
         explain: bool = False,
         language: str = "en",
@@ -94,6 +102,8 @@ class ServedEngine(Protocol):
         items: list[dict[str, Any]] | None = None,
         users: list[dict[str, Any]] | None = None,
     ) -> Any: ...
+
+    def recall(self, shown: Iterable[tuple[str, Choice]]) -> None: ...
 
     def known_as(self, user: str) -> str: ...
 

@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 
 from palate.data.event_log import Entry, EventLog, Row
 from palate.data.log_rows import canonical
+from palate.ranking.bandit import Choice
 from palate.serving.contract import ServedEngine
 from palate.serving.schemas import EventRow, ItemRow, UserRow, given
 
@@ -92,7 +93,8 @@ class Live:
     def replay(self, rows_at_once: int) -> int:
         """Tell the engine what the log holds; returns how many rows. Due once, before anything is asked."""
         trained = {self.log.vault.pseudonym(name): name for name in self.engine.dataset.user_ids.names}
-        rows = self.log.replay()
+        # Answers are of use to a bandit alone, and there are many of them.
+        rows = self.log.replay(("event", "item", "user", "answer") if self.engine.draws else ("event", "item", "user"))
         total = 0
         while part := list(islice(rows, rows_at_once)):
             total += len(part)
@@ -102,6 +104,9 @@ class Live:
                     self.engine.update(events=[_event_of(row, trained) for row in run])
                 elif sort == "item":
                     self.engine.update(items=[row.body for row in run])
+                elif sort == "answer":
+                    choices = ((row.id, Choice.read(row.body, row.personal)) for row in run)
+                    self.engine.recall((name, choice) for name, choice in choices if choice is not None)
                 else:
                     self.engine.update(users=[_user_of(row, trained) for row in run if not row.erased])
         return total
@@ -175,7 +180,8 @@ class Live:
         personal
             What the question told of the asker; kept only where there is a key to seal it under, that is, a user.
         """
-        name = _fresh("r")
+        name = answer.recommendation_id or _fresh("r")
+        mixed, context = ({}, {}) if answer.choice is None else answer.choice.written()
         catalogue = self.engine.catalogue
         shown = [item.item for item in answer.items]
         prices = catalogue.prices[catalogue.ids.positions(shown)].tolist()
@@ -186,12 +192,16 @@ class Live:
             "scenario": scenario,
             "items": shown,
             "positions": list(range(1, len(shown) + 1)),
-            # The engine always answers the same question with the same list: each item was shown with certainty.
-            "propensities": [1.0] * len(shown),
+            # Of the list as it stands. Where no bandit draws, the same question always gets it: 1 for certain.
+            "propensities": [1.0 if answer.choice is None else answer.choice.propensity] * len(shown),
             "prices": [None if math.isnan(price) else price for price in prices],
+            **mixed,
         }
-        subject = "" if user_id is None else self.log.vault.pseudonym(user_id)
-        self.log.record(Entry("answer", name, subject, body, personal if subject else None))
+        if user_id is None:
+            self.log.record(Entry("answer", name, "", {**body, **context}))
+        else:
+            told = {**(personal or {}), **context}
+            self.log.record(Entry("answer", name, self.log.vault.pseudonym(user_id), body, told or None))
         return name
 
     def close(self) -> None:

@@ -57,6 +57,7 @@ class Recommendations(BaseModel):
     model_version: str
     degraded: bool
     took_ms: float
+    mix: str | None = Field(None, description="The mix a bandit chose for this list; left out where none chooses.")
     items: list[Item]
 
 

@@ -103,6 +103,20 @@ class Comparison(Request):
 Wanted = Scalar | Annotated[list[Scalar], Field(min_length=1, max_length=100)] | Comparison
 
 
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+
+
+class Objectives(Request):
+    """What the list is for; only the ratios of the weights matter."""
+
+    accuracy: Share | None = Field(None, description="What this person will probably choose; 1 where left out.")
+    diversity: Share | None = Field(None, description="Items that differ from each other.")
+    novelty: Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)] | None = Field(
+        None, description="Items that few have found; negative: what many chose."
+    )
+    margin: Share | None = Field(None, description="Items with much price over cost; refused where costs are unknown.")
+
+
 class RecommendRequest(Request):
     """A question. Everything may be left out: a question about nobody gets what is popular."""
 
@@ -130,6 +144,7 @@ class RecommendRequest(Request):
     candidates: list[Id] | None = Field(None, min_length=1, max_length=5_000, description="Rank only these.")
     context: Context | None = None
     diversity: float | None = Field(None, ge=0, le=1, allow_inf_nan=False, description="0: closest, 1: most varied.")
+    objectives: Objectives | None = Field(None, description="In place of the engine's own; no bandit chooses then.")
     explain: bool = Field(False, description="Say why, for every item.")
     return_properties: bool = Field(False, description="Return what the catalogue knows of every item.")
     language: Language = Field("en", description="Language of the reasons.")

@@ -12,7 +12,8 @@ import numpy as np
 from palate.core import FloatArray, Ids, Int64Array, IntArray
 from palate.core.recommender import Arrays
 from palate.data import Catalogue
-from palate.language import TextEncoder, item_texts
+from palate.language import LexicalEncoder, TextEncoder, item_texts
+from palate.language.lexical import LexicalSettings
 from palate.models.text_space import TextSpace
 
 _CATEGORIES = 3
@@ -32,6 +33,8 @@ class Says(Protocol):
     def attributes(self) -> bool: ...
     @property
     def text_dimensions(self) -> int: ...
+    @property
+    def word_dimensions(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -42,24 +45,30 @@ class Described:
     ----------
     space
         Directions of the catalogue's texts; None: texts are not read.
+    words
+        Directions of their words, which tell brands and lines apart; None: not read.
     codes
         Code of each attribute, by its name with its column before it.
     """
 
     space: TextSpace | None = None
+    words: LexicalEncoder | None = None
     codes: dict[str, int] = field(default_factory=dict)
 
     @classmethod
     def fit(cls, catalogue: Catalogue, says: Says, encoder: TextEncoder | None) -> Self:
         """From a catalogue."""
-        space = None
+        space = words = None
         if says.text and encoder is not None and catalogue.has_text:
-            space = TextSpace.of(encoder.encode(item_texts(catalogue)), says.text_dimensions, whitening=1.0)
+            texts = item_texts(catalogue)
+            space = TextSpace.of(encoder.encode(texts), says.text_dimensions, whitening=1.0)
+            if says.word_dimensions and not encoder.name.startswith("lexical"):
+                words = LexicalEncoder(LexicalSettings(dimension=says.word_dimensions)).fit(texts)
         if not says.attributes:
-            return cls(space)
+            return cls(space, words)
         counts = Counter(name for row in _names(catalogue) for name in row)
         kept = sorted((name for name, n in counts.items() if n >= _LEAST), key=lambda name: (-counts[name], name))
-        return cls(space, {name: code for code, name in enumerate(kept[:_MOST])})
+        return cls(space, words, {name: code for code, name in enumerate(kept[:_MOST])})
 
     @property
     def n_codes(self) -> int:
@@ -75,7 +84,10 @@ class Described:
             part = Catalogue(Ids([catalogue.ids[row] for row in rows]), catalogue.frame[rows])
         texts = None
         if self.space is not None and encoder is not None:
-            texts = self.space.project(encoder.encode(item_texts(part)))
+            said = item_texts(part)
+            texts = self.space.project(encoder.encode(said))
+            if self.words is not None:
+                texts = np.concatenate([texts, self.words.encode(said)], axis=1)
         if not self.codes:
             return texts, None
         codes = np.full((len(items), _CATEGORIES + 1), -1, dtype=np.int64)
@@ -89,6 +101,7 @@ class Described:
         return {
             "attributes": np.frombuffer(names, dtype=np.uint8),
             **({} if self.space is None else self.space.arrays()),
+            **({} if self.words is None else {f"words.{name}": value for name, value in self.words.arrays().items()}),
         }
 
     @classmethod
@@ -96,7 +109,9 @@ class Described:
         """What ``arrays`` gave."""
         names = json.loads(np.asarray(arrays["attributes"]).tobytes().decode("utf-8", "surrogatepass"))
         space = TextSpace.from_arrays(arrays) if "text_mean" in arrays else None
-        return cls(space, {name: code for code, name in enumerate(names)})
+        own = {name.removeprefix("words."): value for name, value in arrays.items() if name.startswith("words.")}
+        words = LexicalEncoder().restore(own) if own else None
+        return cls(space, words, {name: code for code, name in enumerate(names)})
 
 
 def _names(catalogue: Catalogue) -> list[list[str]]:

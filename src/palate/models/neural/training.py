@@ -28,6 +28,10 @@ Batches = Callable[[int, np.random.Generator], Iterator[Any]]
 Loss = Callable[[Any, torch.Generator], Tensor]
 """The mean loss of a batch; what is sampled is drawn by the generator."""
 
+SLACK = 0.02
+"""An epoch as good as the best, up to this share, takes its place: validation is noisy, and what was learnt at a lower
+rate is the better guess."""
+
 SAVE_EVERY = 20.0
 """Seconds between two checkpoints; what trains faster than this needs none."""
 
@@ -176,8 +180,9 @@ class _Run:
     def keep(self, mean: float, quality: float, seconds: float) -> None:
         """Note an epoch, and its weights where they are the best so far."""
         self.history.append((mean, quality, seconds))
-        if math.isnan(quality) or math.isnan(self.best_quality) or quality > self.best_quality:
-            self.best, self.best_epoch, self.best_quality = _copied(self.network), self.epoch, quality
+        if math.isnan(quality) or math.isnan(self.best_quality) or quality > self.best_quality * (1 - SLACK):
+            self.best, self.best_epoch = _copied(self.network), self.epoch
+            self.best_quality = quality if math.isnan(self.best_quality) else max(quality, self.best_quality)
 
     def save(self, folder: Path) -> None:
         """Write everything that the next epoch depends on."""

@@ -1,0 +1,124 @@
+"""Who decides how a list is mixed: the asker, the settings, or a bandit that learns from reactions."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from palate.core import Float64Array, IntArray, UsageError
+from palate.core.configuration import suggestion
+from palate.data import Catalogue
+from palate.engine.settings import EngineSettings
+from palate.ranking.bandit import Bandit, Choice
+from palate.ranking.context import CONTEXT
+from palate.ranking.diversity import DiversitySettings
+from palate.ranking.mixes import AVERAGE, LEARNED, Manner, Mix
+from palate.ranking.objectives import ObjectiveSettings, check_objectives
+from palate.ranking.pipeline import Pipeline
+
+
+def check_mixes(catalogue: Catalogue, settings: EngineSettings) -> None:
+    """Refuse objectives and mixes that make no sense for this catalogue, before anything is fitted.
+
+    Raises
+    ------
+    UsageError
+        Margin counts where there is none, or a mix is led by a model that does not exist.
+    """
+    from palate.models import BY_NAME
+
+    check_objectives(catalogue, settings.objectives)
+    if settings.bandit.policy == "off":
+        return
+    for mix in settings.bandit.mixes:
+        check_objectives(catalogue, mix.objectives)
+        known = [LEARNED, AVERAGE, *BY_NAME]
+        if mix.lead not in known:
+            raise UsageError(
+                f"mix {mix.name!r} is led by {mix.lead!r}, which is no model. {suggestion(mix.lead, known)}"
+            )
+
+
+class Draw:
+    """The mixes of n lists, drawn when the ranking knows their contexts.
+
+    Parameters
+    ----------
+    names
+        Recommendation ids of the lists.
+    """
+
+    def __init__(self, bandit: Bandit, names: Sequence[str]) -> None:
+        self._bandit, self._names = bandit, names
+        self._contexts: Float64Array = np.zeros((0, 0))
+        self._arms: IntArray = np.zeros(0, dtype=np.int32)
+        self._shares: Float64Array = np.zeros(0)
+
+    def __call__(self, contexts: Float64Array) -> IntArray:
+        self._contexts = contexts
+        self._arms, self._shares = self._bandit.choose(contexts, self._names)
+        return self._arms
+
+    def settled(self) -> list[Choice]:
+        """What was drawn, learnt as shown."""
+        now = time.time()
+        choices = [
+            Choice(self._bandit.arms[int(arm)], float(share), context, now)
+            for arm, share, context in zip(self._arms, self._shares, self._contexts, strict=True)
+        ]
+        for name, choice in zip(self._names, choices, strict=True):
+            self._bandit.shown(name, choice)
+        return choices
+
+
+class Mixing:
+    """How an engine mixes its lists. Not safe for use from several threads at once; the engine sees to that.
+
+    Parameters
+    ----------
+    pipeline
+        Says which mixes can be given.
+    """
+
+    def __init__(self, settings: EngineSettings, pipeline: Pipeline) -> None:
+        self.diversity = settings.diversity
+        self.own = Mix(objectives=settings.objectives)
+        self.mixes = pipeline.playable(settings.bandit.mixes)
+        self.bandit: Bandit | None = None
+        if settings.bandit.policy != "off" and self.mixes:
+            self.bandit = Bandit(settings.bandit, [mix.name for mix in self.mixes], len(CONTEXT))
+
+    @property
+    def rearranges(self) -> bool:
+        """Whether lists are made otherwise than by accuracy alone, even where nobody chooses."""
+        return bool(self.diversity.strength) or not self.own.objectives.plain
+
+    def manner(self, diversity: float | None = None, objectives: ObjectiveSettings | None = None) -> Manner:
+        """What an asker says, over the settings; a diversity said outright goes before that of the objectives."""
+        chosen = self.own.objectives if objectives is None else objectives
+        strength = self.diversity
+        if diversity is not None:
+            strength = DiversitySettings(strength=diversity, depth=strength.depth)
+            chosen = chosen.model_copy(update={"diversity": 0.0})
+        return Manner(strength, (self.own.model_copy(update={"objectives": chosen}),))
+
+    def drawn(self, names: Sequence[str | None]) -> tuple[Manner, Draw, list[str]]:
+        """A manner that draws the mixes of lists with these recommendation ids, fresh ones where None."""
+        assert self.bandit is not None  # noqa: S101
+        given = [name or f"r_{secrets.token_hex(16)}" for name in names]
+        draw = Draw(self.bandit, given)
+        return Manner(self.diversity, self.mixes, draw), draw, given
+
+    def react(self, reactions: Iterable[tuple[str, str]]) -> int:
+        """Learn from events, as pairs of recommendation id and kind; returns from how many."""
+        bandit = self.bandit
+        return 0 if bandit is None else sum(bandit.reacted(name, kind) for name, kind in reactions)
+
+    def recall(self, shown: Iterable[tuple[str, Choice]]) -> None:
+        """Learn which lists a log says were shown, by recommendation id."""
+        if self.bandit is not None:
+            for name, choice in shown:
+                self.bandit.recalled(name, choice)

@@ -1,0 +1,182 @@
+"""What a list is good for: accuracy, diversity, novelty, margin, and how much each of them counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from pydantic import Field, ValidationError, model_validator
+
+from palate.core import FloatArray, IntArray, Settings, UsageError
+from palate.core.configuration import suggestion
+from palate.data import Catalogue
+
+MARGIN_NEEDS = ("price", "cost")
+"""Columns of the catalogue whose difference is an item's margin."""
+
+
+class ObjectiveSettings(Settings):
+    """How much each objective counts; only their ratios matter.
+
+    Parameters
+    ----------
+    accuracy
+        What the ranking says, brought to 0..1 among the candidates of a question.
+    diversity
+        Difference from what stands in the list already (maximal marginal relevance); it takes the place of the engine's
+        own ``diversity``.
+    novelty
+        Self-information of an item, -log2 of its share of events, over the largest there is (Zhou et al. 2010).
+        Negative: what many chose comes first.
+    margin
+        Price less cost, as the share of the catalogue's items whose margin is not larger.
+    """
+
+    accuracy: float = Field(default=1.0, ge=0, le=1, allow_inf_nan=False)
+    diversity: float = Field(default=0.0, ge=0, le=1, allow_inf_nan=False)
+    novelty: float = Field(default=0.0, ge=-1, le=1, allow_inf_nan=False)
+    margin: float = Field(default=0.0, ge=0, le=1, allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _something_counts(self) -> ObjectiveSettings:
+        if not self.accuracy + self.novelty**2 + self.margin:
+            raise ValueError("nothing orders the list; accuracy, novelty or margin must count for something")
+        return self
+
+    @property
+    def plain(self) -> bool:
+        """Whether accuracy alone counts."""
+        return not (self.diversity or self.novelty or self.margin)
+
+    @property
+    def strength(self) -> float:
+        """The share of diversity among all that counts, 0 to 1."""
+        return self.diversity / (self.accuracy + self.diversity + abs(self.novelty) + self.margin)
+
+    def described(self) -> dict[str, float]:
+        """The weights that are not 0."""
+        return {name: float(value) for name, value in self if value}
+
+    @classmethod
+    def told(cls, weights: Mapping[str, Any]) -> ObjectiveSettings:
+        """Weights in a caller's words; what is not named counts as by default.
+
+        Raises
+        ------
+        UsageError
+            A name is no objective, or a weight is out of its bounds.
+        """
+        try:
+            return cls.model_validate(dict(weights))
+        except ValidationError as error:
+            problem = error.errors()[0]
+            name = str(problem["loc"][0]) if problem["loc"] else ""
+            if problem["type"] == "extra_forbidden":
+                known = suggestion(name, list(cls.model_fields))
+                raise UsageError(f"objectives: {name!r} is no objective. {known}") from None
+            where = f"objectives: {name} = {problem['input']!r}" if name else "objectives"
+            raise UsageError(f"{where}: {problem['msg'].removeprefix('Value error, ')}") from None
+
+
+@dataclass(frozen=True)
+class Worth:
+    """What items are worth beside being right, each within 0..1.
+
+    Parameters
+    ----------
+    novelty
+        float32 (n_items,).
+    margin
+        float32 (n_items,), a half where price or cost is unknown; None where no item has both.
+    """
+
+    novelty: FloatArray
+    margin: FloatArray | None
+
+    @classmethod
+    def of(cls, catalogue: Catalogue, popularity: FloatArray) -> Worth:
+        """From a catalogue and from log(1 + events) of its items, float32 (n_items,)."""
+        return cls(novelty_of(popularity), _ranked(margins(catalogue)))
+
+
+def novelty_of(popularity: FloatArray) -> FloatArray:
+    """Self-information over the largest there is, from log(1 + events); an item without events counts as having one."""
+    counts = np.maximum(np.expm1(popularity.astype(np.float64)), 1.0)
+    bits = -np.log2(counts / counts.sum())
+    return np.asarray(bits / max(float(bits.max(initial=0.0)), 1e-9), dtype=np.float32)
+
+
+def margins(catalogue: Catalogue) -> FloatArray:
+    """Price less cost in the catalogue's money; float32 (n_items,), NaN where either is unknown."""
+    series = catalogue.column("cost")
+    if series is None:
+        return np.full(len(catalogue), np.nan, dtype=np.float32)
+    import polars as pl
+
+    cost = series.cast(pl.Float32, strict=False).fill_null(float("nan")).to_numpy()
+    gain: FloatArray = catalogue.prices - cost
+    return np.where(np.isfinite(gain), gain, np.float32(np.nan))
+
+
+def check_objectives(catalogue: Catalogue, objectives: ObjectiveSettings) -> None:
+    """Refuse what this catalogue cannot be ordered by.
+
+    Raises
+    ------
+    UsageError
+        Margin counts, and no item has both a price and a cost.
+    """
+    if not objectives.margin or bool(np.isfinite(margins(catalogue)).any()):
+        return
+    missing = [name for name in MARGIN_NEEDS if catalogue.column(name) is None]
+    what = f"items have no {' and no '.join(missing)}" if missing else "no item has both a price and a cost"
+    raise UsageError(
+        f"objectives: margin is price less cost, and {what}. Give the items both as numbers, or let margin count 0."
+    )
+
+
+def blended(scores: FloatArray, items: IntArray, objectives: ObjectiveSettings, worth: Worth) -> FloatArray:
+    """Scores that count accuracy, novelty and margin; diversity is for the list to see to.
+
+    Parameters
+    ----------
+    scores
+        float32 (n, c), what the ranking says; -inf stays.
+    items
+        int32 (n, c), -1 pads.
+
+    Returns
+    -------
+    float32 (n, c), weighted means of what lies within 0..1 (below 0 where what many chose comes first); the scores
+    themselves where accuracy alone counts.
+    """
+    if not (objectives.novelty or objectives.margin):
+        return scores
+    inside = np.maximum(items, 0)
+    total = objectives.accuracy * unit(scores) + objectives.novelty * worth.novelty[inside]
+    if objectives.margin and worth.margin is not None:
+        total = total + objectives.margin * worth.margin[inside]
+    weight = objectives.accuracy + abs(objectives.novelty) + objectives.margin
+    return np.where(np.isfinite(scores), total / weight, scores).astype(np.float32)
+
+
+def unit(scores: FloatArray) -> FloatArray:
+    """Finite scores brought to 0..1 within their row, 0 for the others; float32."""
+    finite = np.isfinite(scores)
+    low = np.where(finite, scores, np.inf).min(axis=1, keepdims=True)
+    high = np.where(finite, scores, -np.inf).max(axis=1, keepdims=True)
+    span = np.where(high > low, high - low, 1)
+    low = np.where(np.isfinite(low), low, 0)
+    return np.where(finite, (scores - low) / span, 0).astype(np.float32)
+
+
+def _ranked(values: FloatArray) -> FloatArray | None:
+    """The share of known values that are not larger, a half for unknown ones; None where none is known."""
+    known = np.isfinite(values)
+    if not known.any():
+        return None
+    ordered = np.sort(values[known])
+    share = np.searchsorted(ordered, values, side="right") / len(ordered)
+    return np.where(known, share, 0.5).astype(np.float32)

@@ -1,0 +1,220 @@
+"""The bandit over mixes: it learns, follows a change, knows its own propensities, and can be judged from a log."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+from pydantic import ValidationError
+
+from palate.core import UsageError
+from palate.evaluation.replay import Logged, inverse_propensity, replay, self_normalised
+from palate.measure import mean_interval
+from palate.ranking.bandit import Bandit, BanditSettings, Choice
+from palate.ranking.mixes import MIXES, Mix, playable
+from tests.bandit_world import ARMS, World, bandit, lived
+from tests.conftest import shared_data
+
+POLICIES = ["linucb", "thompson"]
+EVENLY = np.full((1, len(ARMS)), 1 / len(ARMS))
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_regret_grows_slower_than_time_and_beats_every_fixed_arm(policy: str) -> None:
+    world, steps = World.of(), 4_000
+    regret, _, _ = lived(bandit(policy, exploration=1e-4), lambda _: world, steps)
+    first, second = regret[: steps // 2].sum(), regret[steps // 2 :].sum()
+    assert second < 0.4 * first, "sublinear: the second half must cost much less than the first"
+    fixed = world.best() - world.worth.mean(axis=0).max()
+    assert regret.mean() < 0.2 * fixed
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_it_recovers_after_the_best_arm_changed(policy: str) -> None:
+    before, after, change, steps = World.of(), World.of(turn=2), 2_500, 3_700
+
+    def world(step: int) -> World:
+        return before if step < change else after
+
+    regret, _, _ = lived(bandit(policy, memory=400), world, steps)
+    settled, shocked, recovered = regret[1_500:2_500].mean(), regret[2_500:2_700].mean(), regret[3_200:].mean()
+    assert shocked > 3 * settled
+    assert recovered < 0.5 * shocked
+    stubborn, _, _ = lived(bandit(policy), world, steps)
+    assert recovered < 0.4 * stubborn[3_200:].mean(), "who never forgets follows a change much later"
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_frequencies_are_the_propensities(policy: str) -> None:
+    agent, draws = bandit(policy, exploration=0.2), 8_000
+    lived(agent, lambda _: World.of(), 60)
+    _, contexts = World.of().contexts(8, 3)
+    for row in contexts[:2]:
+        shares = agent.propensities(row[None, :])[0]
+        assert shares.sum() == pytest.approx(1)
+        assert shares.min() >= 0.2 / len(ARMS) - 1e-12
+        arms, told = agent.choose(np.repeat(row[None, :], draws, axis=0), [f"r{draw}" for draw in range(draws)])
+        np.testing.assert_array_equal(told, shares[arms])
+        frequencies = np.bincount(arms, minlength=len(ARMS)) / draws
+        assert np.abs(frequencies - shares).max() < 4 * np.sqrt(0.25 / draws)
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_propensities_are_calibrated_while_it_learns(policy: str) -> None:
+    _, propensities, _ = lived(bandit(policy, exploration=0.3), lambda _: World.of(), 4_000)
+    # The expected 1 / propensity of what was chosen is the number of arms, whatever the policy was at the time.
+    assert (1 / propensities).mean() == pytest.approx(len(ARMS), rel=0.1)
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_the_same_ids_give_the_same_life(policy: str) -> None:
+    (_, first, arms), (_, second, again) = (lived(bandit(policy), lambda _: World.of(), 300) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+    np.testing.assert_array_equal(arms, again)
+    _, _, other = lived(bandit(policy), lambda _: World.of(), 300, seed=7)
+    assert (arms != other).any()
+
+
+def test_inverse_propensity_is_unbiased() -> None:
+    world, n = World.of(), 400
+    sorts, contexts = world.contexts(n, 0)
+    logging = np.random.default_rng(1).dirichlet(np.full(len(ARMS), 2.0), size=n) * 0.8 + 0.2 / len(ARMS)
+    target = np.eye(len(ARMS))[sorts] * 0.9 + 0.1 / len(ARMS)
+    truth = world.value(target, sorts)
+    estimates = np.array(
+        [inverse_propensity(world.logged(logging, sorts, contexts, seed), target).estimate for seed in range(300)]
+    )
+    error = estimates.std() / np.sqrt(len(estimates))
+    assert abs(estimates.mean() - truth) < 3 * error
+    assert world.value(logging, sorts) < truth - 20 * error, "the log alone must not give the answer away"
+
+
+def test_intervals_of_off_policy_estimates_hold_the_truth() -> None:
+    world, n = World.of(), 600
+    sorts, contexts = world.contexts(n, 0)
+    target = np.eye(len(ARMS))[sorts]
+    truth = world.value(target, sorts)
+    held = np.zeros(2)
+    for seed in range(60):
+        log = world.logged(np.repeat(EVENLY, n, axis=0), sorts, contexts, seed)
+        for place, estimate in enumerate((inverse_propensity(log, target), self_normalised(log, target))):
+            held[place] += estimate.low < truth < estimate.high
+            assert estimate.high - estimate.low < 0.35
+    assert (held >= 50).all(), "95 % intervals hold the truth nearly always"
+    with pytest.raises(UsageError, match="4 arms are due for each of 600 lists"):
+        inverse_propensity(log, target[:5])
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_replay_tells_a_bandit_that_learns_from_one_that_cannot(policy: str) -> None:
+    world, n = World.of(), 4_000
+    sorts, contexts = world.contexts(n, 2)
+    log = world.logged(np.repeat(EVENLY, n, axis=0), sorts, contexts, 3)
+    value, matched = replay(bandit(policy), log)
+    assert matched == pytest.approx(n / len(ARMS), rel=0.1)
+    chance, _ = replay(bandit(policy, exploration=1.0), log)
+    assert chance.low < world.worth.mean() < chance.high
+    assert value.low > world.worth.mean(axis=0).max()
+    assert value.estimate > 0.85 * world.best()
+
+
+def test_a_real_log_of_thompson_sampling_foretells_what_an_even_draw_earned() -> None:
+    """Open Bandit Dataset: the same shop's positions filled by Thompson sampling and, apart, evenly at random."""
+    folder = shared_data("open-bandit")
+    drawn, even = (pl.read_parquet(folder / f"{name}_men.parquet") for name in ("bts", "random"))
+    clicks = drawn["click"].to_numpy().astype(np.float64)
+    arms, names = drawn["item_id"].to_numpy().astype(np.int32), tuple(str(item) for item in range(34))
+    log = Logged(np.ones((len(drawn), 1)), arms, drawn["propensity_score"].to_numpy(), clicks, names)
+    target = np.full((len(drawn), 34), 1 / 34)
+    whole = inverse_propensity(replace(log, rewards=np.ones(len(drawn))), target)
+    assert whole.low < 1 < whole.high, "the logged propensities are calibrated"
+    earned = mean_interval(even["click"].to_numpy().astype(np.float64))
+    for estimate in (inverse_propensity(log, target), self_normalised(log, target)):
+        assert estimate.low < earned.high and earned.low < estimate.high
+
+
+def test_replay_refuses_logs_it_is_biased_on() -> None:
+    world = World.of()
+    sorts, contexts = world.contexts(50, 2)
+    uneven = world.logged(np.tile([0.7, 0.1, 0.1, 0.1], (50, 1)), sorts, contexts, 3)
+    with pytest.raises(UsageError, match="drawn evenly"):
+        replay(bandit("linucb"), uneven)
+    even = world.logged(np.repeat(EVENLY, 50, axis=0), sorts, contexts, 3)
+    with pytest.raises(UsageError, match="chooses among"):
+        replay(Bandit(BanditSettings(policy="linucb"), ARMS[:3], 5), even)
+
+
+def test_a_reaction_told_twice_or_of_less_worth_changes_nothing() -> None:
+    agent = bandit("linucb")
+    context = np.ones(5)
+    agent.shown("r1", Choice("novel", 0.5, context, 1.0))
+    assert agent.reacted("r1", "cart")
+    after = agent.posterior
+    assert not agent.reacted("r1", "click")
+    assert not agent.reacted("r1", "cart")
+    assert not agent.reacted("r1", "return")
+    assert not agent.reacted("never shown", "purchase")
+    assert agent.posterior is after
+    assert agent.reacted("r1", "purchase")
+    np.testing.assert_allclose(agent.posterior.response[3], context)
+
+
+def test_lists_whose_reactions_are_awaited_are_bounded() -> None:
+    agent = bandit("linucb", waiting=3)
+    for step in range(5):
+        agent.shown(f"r{step}", Choice("novel", 0.5, np.ones(5), float(step)))
+    assert agent.names()["waiting"] == ["r2", "r3", "r4"]
+    assert not agent.reacted("r1", "purchase")
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_a_restored_bandit_goes_on_as_it_would_have(policy: str) -> None:
+    agent = bandit(policy)
+    lived(agent, lambda _: World.of(), 200)
+    restored = bandit(policy).restore(agent.arrays(), agent.names())
+    (first, _, arms), (second, _, again) = (lived(one, lambda _: World.of(), 100, seed=9) for one in (agent, restored))
+    np.testing.assert_array_equal(first, second)
+    np.testing.assert_array_equal(arms, again)
+
+
+def test_what_a_saved_state_knows_is_not_learnt_twice_from_the_log() -> None:
+    agent = bandit("linucb")
+    choices = {f"r{step}": Choice(ARMS[step % 4], 0.3, np.ones(5), float(step)) for step in range(20)}
+    for name, choice in choices.items():
+        agent.shown(name, choice)
+    restored = bandit("linucb").restore(agent.arrays(), agent.names())
+    for name, choice in choices.items():
+        restored.recalled(name, choice)
+    assert restored.posterior.tick == agent.posterior.tick == 20
+    restored.recalled("r20", Choice("novel", 0.3, np.ones(5), 20.0))
+    assert restored.posterior.tick == 21
+
+
+def test_an_arm_that_is_new_begins_anew_and_the_others_keep_what_they_know() -> None:
+    agent = bandit("linucb")
+    lived(agent, lambda _: World.of(), 100)
+    own = Bandit(agent.settings, ("novel", "diverse", "learned"), 5).restore(agent.arrays(), agent.names())
+    np.testing.assert_array_equal(own.posterior.response[0], agent.posterior.response[3])
+    np.testing.assert_array_equal(own.posterior.response[2], agent.posterior.response[0])
+    assert not own.posterior.response[1].any()
+    assert own.reacted(next(name for name in own.names()["waiting"][::-1] if name), "purchase") in (True, False)
+    other = Bandit(agent.settings, ARMS, 6).restore(agent.arrays(), agent.names())
+    assert other.posterior.tick == 0, "another context: nothing can be carried over"
+
+
+def test_settings_that_make_no_sense_are_refused() -> None:
+    with pytest.raises(ValidationError, match="within 0 to 1"):
+        BanditSettings(rewards={"purchase": 30.0})
+    with pytest.raises(ValidationError, match="two mixes are called 'a'"):
+        BanditSettings(mixes=(Mix(name="a"), Mix(name="a", lead="average")))
+    with pytest.raises(ValidationError):
+        BanditSettings(exploration=0.0)
+
+
+def test_mixes_that_cannot_be_given_are_left_out() -> None:
+    names = [mix.name for mix in playable(MIXES, ["transitions"], ranker=True, compares=True)]
+    assert names == ["learned", "average", "next", "popular", "novel", "diverse"]
+    names = [mix.name for mix in playable(MIXES, ["transitions", "semantic"], ranker=False, compares=False)]
+    assert names == ["learned", "next", "meaning", "popular", "novel"], "without a ranker, learned is the average"
