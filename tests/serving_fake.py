@@ -147,7 +147,7 @@ class FakeEngine:
     def warm(self) -> None:
         self.recommend()
 
-    def similar(self, item: str, k: int = 10) -> FakeAnswer:
+    def similar(self, item: str, k: int = 10, *, kind: str = "any", language: str = "en") -> FakeAnswer:
         if item not in self.catalogue.ids:
             raise UnknownIdError(f"unknown item {item!r}")
         return self.recommend(k=k, history=[item])

@@ -77,6 +77,16 @@ def test_similar_goods_are_others(engine: Path) -> None:
     assert "cof-02" in run("similar", engine, "cof-01").stdout
 
 
+def test_what_could_stand_in_the_place_of_goods(engine: Path) -> None:
+    found = answer("similar", engine, "cof-01", "--kind", "substitute", "--language", "zh")["items"]
+    assert [item["item"] for item in found] == ["cof-02"]
+    assert "同类商品" in found[0]["reasons"][0]["text"]
+    assert "cof-02" not in run("similar", engine, "cof-01", "--kind", "complement").stdout
+    refused = run("similar", engine, "cof-01", "--kind", "opposite")
+    assert refused.exit_code == 2
+    assert "complement" in refused.stderr
+
+
 def test_an_explanation_adds_up(engine: Path) -> None:
     found = answer("explain", engine, "pot-01", "--history", "tea-01,cup-01")
     total = found["base"] + sum(feature["contribution"] for feature in found["features"])

@@ -15,18 +15,7 @@ from palate.models.lexical import Lexical, LexicalSettings
 from palate.models.popularity import Popularity
 from palate.models.repeats import Repeats
 from palate.models.semantic import Semantic
-from palate.models.transitions import Transitions, TransitionsSettings, pair_counts
 from palate.testing import FakeEncoder, RecommenderConformance, small_shop
-
-
-class TestTransitions(RecommenderConformance):
-    def make(self) -> Scorer[Dataset]:
-        return Transitions()
-
-
-class TestTransitionsForward(RecommenderConformance):
-    def make(self) -> Scorer[Dataset]:
-        return Transitions(TransitionsSettings(backward=0.0, window=3))
 
 
 class TestRepeats(RecommenderConformance):
@@ -51,28 +40,6 @@ def grown(*titles: str) -> Catalogue:
 
 def wished(model: Scorer[Dataset], text: str, k: int = 1) -> list[int]:
     return [int(item) for item in model.recommend(Queries(Histories.empty(1), k=k, text=(text,))).row(0)]
-
-
-def test_pairs_are_counted_by_hand() -> None:
-    counts = pair_counts(Histories.of([[0, 1, 2], [0, 2], [3]]), 4, window=2, power=1.0).toarray()
-    expected = np.zeros((4, 4))
-    expected[0, 1], expected[1, 2], expected[0, 2] = 1, 1, 0.5 + 1
-    np.testing.assert_allclose(counts, expected)
-
-
-def test_a_window_ends_where_it_says() -> None:
-    counts = pair_counts(Histories.of([[0, 1, 2, 3]]), 4, window=1, power=0.0).toarray()
-    assert counts.sum() == 3
-    assert counts[0, 2] == counts[0, 3] == 0
-
-
-def test_what_came_after_is_worth_more_than_what_came_before() -> None:
-    shop = small_shop()
-    model = Transitions(TransitionsSettings(backward=0.25)).fit(shop)
-    counts = pair_counts(shop.sequences, shop.n_items, 40, 0.45).toarray()
-    first, then = np.unravel_index((counts - counts.T).argmax(), counts.shape)
-    assert model.score(Queries.of([[first]]))[0, then] > 0
-    assert model.score(Queries.of([[first]]))[0, then] > model.score(Queries.of([[then]]))[0, first] > 0
 
 
 def test_own_things_speak_for_themselves() -> None:

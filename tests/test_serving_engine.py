@@ -73,6 +73,17 @@ def test_a_new_item_is_recommendable_at_once(shop: tuple[Any, httpx.Client]) -> 
     assert total == pytest.approx(explained["score"], abs=1e-4)
 
 
+def test_what_goes_with_an_item_and_what_could_stand_in_its_place(shop: tuple[Any, httpx.Client]) -> None:
+    engine, client = shop
+    for kind, language in (("complement", "en"), ("substitute", "zh")):
+        asked = next(name for name in engine.catalogue.ids.names if engine.similar(name, kind=kind).items)
+        told = client.get(f"/v1/similar/{asked}", params={"kind": kind, "language": language}).json()["items"]
+        expected = engine.similar(asked, kind=kind, language=language).items
+        assert [item["id"] for item in told] == [item.item for item in expected]
+        assert [item["reasons"][0]["text"] for item in told] == [item.reasons[0].text for item in expected]
+    assert client.get(f"/v1/similar/{engine.catalogue.ids[0]}", params={"kind": "opposite"}).status_code == 422
+
+
 def test_what_is_unknown_is_said(shop: tuple[Any, httpx.Client]) -> None:
     _, client = shop
     for refused in (

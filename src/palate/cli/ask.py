@@ -24,6 +24,8 @@ _SIMILAR = """[bold]Examples[/bold]
 
 palate similar shop.engine tea-01
 
+palate similar shop.engine tea-01 --kind complement
+
 palate similar shop.engine tea-01 -k 3 --json"""
 
 _EXPLAIN = """[bold]Examples[/bold]
@@ -86,16 +88,20 @@ def similar(
     engine_folder: options.EngineFolder,
     item: Annotated[str, typer.Argument(metavar="ITEM", help="Id of an item.")],
     count: options.Count = 10,
+    kind: Annotated[
+        str,
+        typer.Option("--kind", metavar="any|complement|substitute", help="Like it, taken with it, or in its place."),
+    ] = "any",
     language: options.Language = None,
     as_json: options.Json = False,
 ) -> None:
-    """Items most like one item."""
+    """Items most like one item, or what goes with it, or what could stand in its place."""
     from palate.cli.show import show_answer
     from palate.engine import Engine
 
     chosen = options.language(language)
     engine = Engine.load(engine_folder)
-    answer = engine.similar(item, k=count)
+    answer = engine.similar(item, k=count, kind=kind, language=chosen)
     if as_json:
         console.write_json(asdict(answer))
     else:

@@ -84,15 +84,15 @@ class Grows(Protocol[CatalogueT_contra]):
 
 
 @runtime_checkable
-class Continues(Protocol[DatasetT_contra]):
+class Refits(Protocol[DatasetT_contra]):
     """A model that learns by steps, slowly, and reports how far it is."""
 
     def fit(self, dataset: DatasetT_contra, progress: Callable[[str, float], None] | None = None) -> Self:
         """``Recommender.fit``, reporting what goes on in words and the share of it that is done."""
         ...
 
-    def continued(self, dataset: DatasetT_contra, progress: Callable[[str, float], None] | None = None) -> Self:
-        """A model for other events over the same catalogue that goes on from what this one knows; this one stays."""
+    def refit(self, dataset: DatasetT_contra, progress: Callable[[str, float], None] | None = None) -> Self:
+        """Another model, for other events of the same catalogue, taught as long as it proved right for this one."""
         ...
 
 

@@ -15,7 +15,7 @@ class Reason:
     Parameters
     ----------
     kind
-        ``history``, ``words``, ``wish``, ``popular`` or ``model``.
+        ``history``, ``words``, ``wish``, ``popular`` or ``model``; ``complement`` or ``substitute`` of a similar item.
     text
         A sentence in the language asked for.
     weight

@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from palate.core import Continues, DataError, FloatArray, Scorer, UsageError
+from palate.core import DataError, FloatArray, Refits, Scorer, UsageError
 from palate.data import Dataset, Fold, cut_at, hold_out_last, time_quantile
 from palate.engine.settings import EngineSettings
 from palate.language import CachedEncoder, LaterEncoder, TextEncoder, VectorCache, choose_encoder, load_encoder
@@ -298,7 +298,8 @@ def fit_model(
     earlier: Any = None,
     progress: Progress = silent,
 ) -> Scorer[Dataset]:
-    """A model by name, fitted; what learns by steps goes on from an ``earlier`` one of almost the same events.
+    """A model by name, fitted; what learns by steps was found by an ``earlier`` one, of almost the same
+    events, to need so many.
 
     Raises
     ------
@@ -306,9 +307,9 @@ def fit_model(
         There is no model of that name.
     """
     model: Any = build_model(name, settings, encoder)
-    if isinstance(earlier, Continues):
-        model = earlier.continued(dataset, progress)
-    elif isinstance(model, Continues):
+    if isinstance(earlier, Refits):
+        model = earlier.refit(dataset, progress)
+    elif isinstance(model, Refits):
         model = model.fit(dataset, progress)
     else:
         model = model.fit(dataset)
@@ -361,7 +362,7 @@ def _fit_sources(
     before: Mapping[str, Scorer[Dataset]],
     progress: Progress,
 ) -> dict[str, Scorer[Dataset]]:
-    """Fitted sources by name; what learns by steps goes on from ``before``, fitted without the newest events."""
+    """Fitted sources by name; what learns by steps knows from ``before`` how many it needs."""
     fitted: dict[str, Scorer[Dataset]] = {}
     for place, name in enumerate(names):
         progress("models", place / len(names))

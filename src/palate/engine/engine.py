@@ -23,12 +23,12 @@ from palate.engine.describing import described
 from palate.engine.live import LiveHistories
 from palate.engine.mixing import Mixing, check_mixes
 from palate.engine.questions import Told, check_language, question, told
+from palate.engine.relating import Relating
 from palate.engine.settings import EngineSettings
 from palate.engine.shelf import Shelf
 from palate.engine.updating import Changes, live_events, reactions, with_items
 from palate.ranking.bandit import Choice
-from palate.ranking.mixes import Manner, Mix
-from palate.ranking.objectives import ObjectiveSettings, check_objectives
+from palate.ranking.objectives import ObjectiveSettings
 from palate.ranking.pipeline import BATCH, Pipeline
 
 
@@ -40,7 +40,7 @@ class Engine:
         self.notes, self.timings = assembled.notes, dict(assembled.seconds)
         self._shelf = Shelf.of(dataset.catalogue, assembled.pipeline, settings.rules)
         self._answering, self._changing = threading.RLock(), threading.Lock()
-        self._live = LiveHistories(dataset, settings.history)
+        self._live, self._relating = LiveHistories(dataset, settings.history), Relating(dataset)
         self.mixing = Mixing(settings, assembled.pipeline)
         digest = xxhash.xxh3_64(f"{dataset.fingerprint}{settings.model_dump_json()}{assembled.seed}".encode())
         self.version = digest.hexdigest()[:12]
@@ -137,10 +137,7 @@ class Engine:
 
     def rank_each(self, queries: Queries, objectives: Sequence[ObjectiveSettings]) -> list[Rankings]:
         """Answer the same n questions once for each weighting of objectives; what they have in common is done once."""
-        for own in objectives:
-            check_objectives(self.catalogue, own)
-        mixes = tuple(Mix(objectives=own) for own in objectives)
-        return self._shelf.rank_each(queries, Manner(self.settings.diversity, mixes))
+        return self._shelf.rank_each(queries, self.mixing.weighed(self.catalogue, objectives))
 
     @property
     def draws(self) -> bool:
@@ -207,11 +204,9 @@ class Engine:
         """
         started = time.perf_counter()
         check_language(language)
-        weights = None if objectives is None else ObjectiveSettings.told(objectives)
         with self._answering:
             shelf = self._shelf
-            if weights is not None:
-                check_objectives(shelf.catalogue, weights)
+            weights = None if objectives is None else self.mixing.told(shelf.catalogue, objectives)
             queries = question(
                 shelf.catalogue,
                 self._history(shelf, user, history),
@@ -256,21 +251,36 @@ class Engine:
         if self.kind == "text":
             self.recommend(someone, text="something for a friend", explain=True, objectives={})
 
-    def similar(self, item: str, k: int = 10) -> Answer:
-        """Items most like one item: by what is chosen with it and by what it says.
+    def similar(self, item: str, k: int = 10, *, kind: str = "any", language: str = "en") -> Answer:
+        """Items most like one item, by what is chosen with it and by what it says; or what goes with it, or instead.
+
+        Parameters
+        ----------
+        kind
+            ``any`` likeness; only a ``complement``, which people take with it; only a ``substitute``, which could stand
+            in its place. The latter two come with reasons, and may be fewer than k: nothing is listed without evidence.
+        language
+            ``en`` or ``zh``, of the reasons.
 
         Raises
         ------
         UnknownIdError
             The item is not in the catalogue.
+        UsageError
+            There is no such kind or language.
         """
         started = time.perf_counter()
+        check_language(language)
         with self._answering:
             shelf = self._shelf
             position = shelf.catalogue.ids.position(item)
             queries = Queries(Histories.of([[position]]), k=min(k, len(shelf.catalogue)))
-            rankings, source, degraded = shelf.similar(queries)
-            items = explaining.recommendations(shelf, queries, rankings, None)
+            if kind == "any":
+                rankings, source, degraded = shelf.similar(queries)
+                items = explaining.recommendations(shelf, queries, rankings, None)
+            else:
+                source, degraded = "palate", False
+                items = self._relating.related(shelf, position, queries, kind, language)
         return Answer(items, degraded, source, self.version, (time.perf_counter() - started) * 1000)
 
     def explain(

@@ -24,6 +24,7 @@ _MODELS = {
     "en": {
         "repeats": "what you come back to",
         "transitions": "what usually comes next",
+        "semantic_transitions": "what usually comes after such things",
         "item_knn": "what is chosen together",
         "ease": "what goes together",
         "als": "shared tastes",
@@ -37,6 +38,7 @@ _MODELS = {
     "zh": {
         "repeats": "你常回来选的",
         "transitions": "接下来常被选择",
+        "semantic_transitions": "选了同类之后常被选择",
         "item_knn": "常被一起选择",
         "ease": "搭配出现",
         "als": "相似的品味",

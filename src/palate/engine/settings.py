@@ -19,6 +19,7 @@ from palate.models.lexical import LexicalSettings
 from palate.models.popularity import PopularitySettings
 from palate.models.repeats import RepeatsSettings
 from palate.models.semantic import SemanticSettings
+from palate.models.semantic_transitions import SemanticTransitionsSettings
 from palate.models.sequential import GRU4REC, SASREC, SequentialSettings
 from palate.models.transitions import TransitionsSettings
 from palate.models.user_knn import UserKNNSettings
@@ -54,6 +55,7 @@ class ModelSettings(Settings):
     popularity: PopularitySettings = Field(default_factory=PopularitySettings)
     repeats: RepeatsSettings = Field(default_factory=RepeatsSettings)
     transitions: TransitionsSettings = Field(default_factory=TransitionsSettings)
+    semantic_transitions: SemanticTransitionsSettings = Field(default_factory=SemanticTransitionsSettings)
     item_knn: ItemKNNSettings = Field(default_factory=ItemKNNSettings)
     user_knn: UserKNNSettings = Field(default_factory=UserKNNSettings)
     ease: EASESettings = Field(default_factory=EASESettings)

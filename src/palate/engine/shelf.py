@@ -106,6 +106,10 @@ class Shelf:
             ("palate", lambda: self._limited(self.ruled(queries), self._likeness.rank)),
         )
 
+    def listed(self, queries: Queries, scores: FloatArray, name: str) -> Rankings:
+        """Lists from given scores, float32 (n, n_items), under the rules; -inf is never listed."""
+        return self._limited(self.ruled(queries), lambda asked: top_k(scores.copy(), asked, name))
+
     @cached_property
     def _likeness(self) -> Pipeline:
         models = {
@@ -131,7 +135,7 @@ class Shelf:
 
     def _popular(self, queries: Queries) -> Rankings:
         counts = np.tile(self.pipeline.facts.popularity, (len(queries), 1))
-        return self._limited(self.ruled(queries), lambda asked: top_k(counts.copy(), asked, "popularity"))
+        return self.listed(queries, counts, "popularity")
 
     def ruled(self, queries: Queries) -> Queries:
         """The questions with what the rules forbid among the excludes."""

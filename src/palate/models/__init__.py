@@ -10,6 +10,7 @@ _HOMES: Mapping[str, tuple[str, str]] = {
     "popularity": ("popularity", "Popularity"),
     "repeats": ("repeats", "Repeats"),
     "transitions": ("transitions", "Transitions"),
+    "semantic_transitions": ("semantic_transitions", "SemanticTransitions"),
     "item_knn": ("item_knn", "ItemKNN"),
     "user_knn": ("user_knn", "UserKNN"),
     "ease": ("ease", "EASE"),
@@ -24,7 +25,7 @@ _HOMES: Mapping[str, tuple[str, str]] = {
     "interest": ("interest", "Interest"),
 }
 
-NEED_ENCODER = frozenset({"semantic", "bilinear", "sequential"})
+NEED_ENCODER = frozenset({"semantic", "semantic_transitions", "bilinear", "sequential"})
 """Models built with a text encoder beside their settings."""
 
 READ_CATALOGUE = NEED_ENCODER | {"lexical", "interest"}

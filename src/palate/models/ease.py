@@ -13,11 +13,10 @@ import numpy as np
 from pydantic import Field
 from scipy import sparse
 
-from palate.core import Abilities, DataError, FloatArray, IntArray, Queries, Rankings, Settings
-from palate.core.recommender import Arrays
+from palate.core import DataError, FloatArray, IntArray, Settings
 from palate.core.space import Space, Span
 from palate.data import Dataset
-from palate.models.linear import ItemWeights, need, recommend_in_batches, row_blocks, scattered, strongest
+from palate.models.linear import LinearModel, row_blocks, scattered, strongest
 from palate.models.similarity import row_scaled
 
 _CELLS = 8_000_000
@@ -67,19 +66,14 @@ class EASESettings(Settings):
         )
 
 
-class EASE:
+class EASE(LinearModel):
     """Item weights that reconstruct each user's events from the user's other events best."""
 
     name: ClassVar[str] = "ease"
-    abilities: ClassVar[Abilities] = Abilities()
+    settings: EASESettings
 
     def __init__(self, settings: EASESettings | None = None) -> None:
-        self.settings = settings or EASESettings()
-        self._state: ItemWeights | None = None
-
-    @property
-    def n_items(self) -> int:
-        return need(self._state, self.name).n_items
+        super().__init__(settings or EASESettings())
 
     def fit(self, dataset: Dataset) -> Self:
         """Solve for the item weights.
@@ -97,26 +91,7 @@ class EASE:
         matrix = dataset.matrix()
         used = self._chosen(dataset)
         weights = _solve(row_scaled(matrix[:, used], self.settings.length_power), self.settings)
-        self._state = ItemWeights(scattered(weights, used, dataset.n_items), self.settings.decay)
-        return self
-
-    def score(self, queries: Queries) -> FloatArray:
-        """Reconstructed interest; float32 (n, n_items), 0 where the history says nothing of an item."""
-        return need(self._state, self.name).score(queries.history)
-
-    def recommend(self, queries: Queries) -> Rankings:
-        return recommend_in_batches(self, queries)
-
-    def contributions(self, queries: Queries, items: IntArray) -> FloatArray:
-        """What each event adds to each item's score; float32 (h, k)."""
-        return need(self._state, self.name).contributions(queries, items)
-
-    def arrays(self) -> Arrays:
-        return need(self._state, self.name).arrays()
-
-    def restore(self, arrays: Arrays) -> Self:
-        self._state = ItemWeights.from_arrays(arrays, self.settings.decay)
-        return self
+        return self._take(scattered(weights, used, dataset.n_items))
 
     def _chosen(self, dataset: Dataset) -> IntArray:
         """Items that enter the inverse: those with events, and no more of them than the settings allow."""

@@ -6,11 +6,10 @@ from typing import ClassVar, Self, get_args
 
 from pydantic import Field
 
-from palate.core import Abilities, FloatArray, IntArray, Queries, Rankings, Settings
-from palate.core.recommender import Arrays
+from palate.core import FloatArray, IntArray, Settings
 from palate.core.space import Choice, Space, Span
 from palate.data import Dataset
-from palate.models.linear import ItemWeights, need, recommend_in_batches
+from palate.models.linear import ItemWeights, LinearModel
 from palate.models.ratings import Ratings, RatingSettings, predict_from_items
 from palate.models.similarity import Measure, neighbours_of
 
@@ -65,19 +64,14 @@ class ItemKNNSettings(Settings):
         )
 
 
-class ItemKNN:
+class ItemKNN(LinearModel):
     """An item's score is the sum of its similarities to the items of the history."""
 
     name: ClassVar[str] = "item_knn"
-    abilities: ClassVar[Abilities] = Abilities()
+    settings: ItemKNNSettings
 
     def __init__(self, settings: ItemKNNSettings | None = None) -> None:
-        self.settings = settings or ItemKNNSettings()
-        self._state: ItemWeights | None = None
-
-    @property
-    def n_items(self) -> int:
-        return need(self._state, self.name).n_items
+        super().__init__(settings or ItemKNNSettings())
 
     def fit(self, dataset: Dataset) -> Self:
         """Find each item's neighbours."""
@@ -93,27 +87,9 @@ class ItemKNN:
         self._state = ItemWeights(similar, settings.decay)
         return self
 
-    def score(self, queries: Queries) -> FloatArray:
-        """Summed similarity to the history; float32 (n, n_items), 0 where no item of it is a neighbour."""
-        return need(self._state, self.name).score(queries.history)
-
-    def recommend(self, queries: Queries) -> Rankings:
-        return recommend_in_batches(self, queries)
-
-    def contributions(self, queries: Queries, items: IntArray) -> FloatArray:
-        """What each event adds to each item's score; float32 (h, k)."""
-        return need(self._state, self.name).contributions(queries, items)
-
     def predict_ratings(self, ratings: Ratings, users: IntArray, items: IntArray) -> FloatArray:
         """Ratings these users would give these items; float32 (m,). See ``palate.models.ratings``.
 
         Needs no ``fit``: it learns from the ratings given, with the asked pairs' own ratings set aside.
         """
         return predict_from_items(ratings, users, items, self.settings.ratings)
-
-    def arrays(self) -> Arrays:
-        return need(self._state, self.name).arrays()
-
-    def restore(self, arrays: Arrays) -> Self:
-        self._state = ItemWeights.from_arrays(arrays, self.settings.decay)
-        return self

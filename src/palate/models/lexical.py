@@ -18,7 +18,17 @@ from palate.core.recommender import Arrays
 from palate.core.space import Space, Span
 from palate.data import Catalogue, Dataset
 from palate.language.vocabulary import Vocabulary
-from palate.models.linear import ItemWeights, event_weights, need, recommend_in_batches, row_blocks, strongest
+from palate.models.linear import (
+    ItemWeights,
+    event_weights,
+    need,
+    recommend_in_batches,
+    renewed,
+    row_blocks,
+    strongest,
+    wide,
+    with_rows,
+)
 from palate.models.similarity import strongest_stored
 
 _CELLS = 16_000_000
@@ -113,7 +123,7 @@ class Lexical:
         vocabulary = self._vocabulary.extended(read)
         vectors = sparse.csr_matrix(vectors, copy=True)
         vectors.resize((vectors.shape[0], len(vocabulary)))
-        vectors = _with_rows(vectors, items, vocabulary.matrix(read))
+        vectors = with_rows(vectors, items, vocabulary.matrix(read))
         most = self.settings.neighbours
         if len(items) * _FEW > vectors.shape[0]:
             matrix = _neighbours(vectors, most)
@@ -217,21 +227,8 @@ def _neighbours_again(
     other = items[similar.row] != similar.col
     entries = (similar.data[other], (similar.row[other], similar.col[other]))
     nearest = strongest_stored(sparse.csr_matrix(entries, shape=similar.shape, dtype=np.float32), neighbours)
-    scattered = _with_rows(sparse.csr_matrix((n, n), dtype=np.float32), items, nearest)
+    scattered = with_rows(sparse.csr_matrix((n, n), dtype=np.float32), items, nearest)
     keep = np.ones(n, dtype=np.float32)
     keep[items] = 0
-    others = sparse.diags(keep)
-    old = sparse.csr_matrix(matrix, copy=True)
-    old.resize((n, n))
     # What was thought of these items before goes; of two of them, each has its own say.
-    both = sparse.csr_matrix(others @ old @ others + scattered + others @ scattered.T, dtype=np.float32)
-    both.eliminate_zeros()
-    return both
-
-
-def _with_rows(matrix: sparse.csr_matrix, rows: IntArray, values: sparse.csr_matrix) -> sparse.csr_matrix:
-    """A matrix in which these rows are replaced; rows beyond its last one are appended."""
-    n = max(matrix.shape[0], int(rows.max(initial=-1)) + 1)
-    order = np.arange(n)
-    order[rows] = matrix.shape[0] + np.arange(len(rows))
-    return sparse.csr_matrix(sparse.vstack([matrix, values], format="csr")[order], dtype=np.float32)
+    return renewed(wide(matrix, n), sparse.csr_matrix(scattered + sparse.diags(keep) @ scattered.T), items)

@@ -8,11 +8,10 @@ import numpy as np
 from pydantic import Field
 from scipy import sparse
 
-from palate.core import Abilities, FloatArray, IntArray, Queries, Rankings, Settings
-from palate.core.recommender import Arrays
+from palate.core import Settings
 from palate.core.space import Space, Span
 from palate.data import Dataset
-from palate.models.linear import ItemWeights, need, recommend_in_batches
+from palate.models.linear import LinearModel
 
 
 class RepeatsSettings(Settings):
@@ -32,40 +31,16 @@ class RepeatsSettings(Settings):
         return Space({"decay": Span(0.3, 1.0)}, first=tuple({"decay": decay} for decay in (0.5, 0.7, 0.8, 0.97, 1.0)))
 
 
-class Repeats:
+class Repeats(LinearModel):
     """Each item of the history speaks for itself; silent where seen items are masked."""
 
     name: ClassVar[str] = "repeats"
-    abilities: ClassVar[Abilities] = Abilities()
+    settings: RepeatsSettings
 
     def __init__(self, settings: RepeatsSettings | None = None) -> None:
-        self.settings = settings or RepeatsSettings()
-        self._state: ItemWeights | None = None
-
-    @property
-    def n_items(self) -> int:
-        return need(self._state, self.name).n_items
+        super().__init__(settings or RepeatsSettings())
 
     def fit(self, dataset: Dataset) -> Self:
         """Nothing is learnt but the number of items."""
         identity = sparse.identity(dataset.n_items, dtype=np.float32, format="csr")
-        self._state = ItemWeights(sparse.csr_matrix(identity), self.settings.decay)
-        return self
-
-    def score(self, queries: Queries) -> FloatArray:
-        """Decayed count of each item in the history; float32 (n, n_items)."""
-        return need(self._state, self.name).score(queries.history)
-
-    def recommend(self, queries: Queries) -> Rankings:
-        return recommend_in_batches(self, queries)
-
-    def contributions(self, queries: Queries, items: IntArray) -> FloatArray:
-        """What each event adds to each item's score; float32 (h, k)."""
-        return need(self._state, self.name).contributions(queries, items)
-
-    def arrays(self) -> Arrays:
-        return need(self._state, self.name).arrays()
-
-    def restore(self, arrays: Arrays) -> Self:
-        self._state = ItemWeights.from_arrays(arrays, self.settings.decay)
-        return self
+        return self._take(sparse.csr_matrix(identity))

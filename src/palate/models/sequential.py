@@ -70,15 +70,10 @@ class SequentialSettings(TrainingSettings):
         Shared samples a batch, for the last two losses.
     calibration
         Of the calibrated loss, 0 to 1.
-    ahead
-        Share of events whose answer in training is drawn from what came later, not what came next: where histories are
-        short, what comes soon is nearly as telling as what comes next, and there is more of it.
     cells
         Events a batch.
     validation
         Share of the users whose last event decides when training ends; at most 3,000.
-    continued_epochs
-        Passes when training goes on from a model of almost the same events.
     """
 
     epochs: int = Field(default=12, ge=1)
@@ -98,10 +93,8 @@ class SequentialSettings(TrainingSettings):
     loss: Literal["auto", "softmax", "sampled", "calibrated"] = "auto"
     negatives: int = Field(default=2048, ge=1)
     calibration: float = Field(default=0.75, ge=0, le=1)
-    ahead: float = Field(default=0.3, ge=0, lt=1)
     cells: int = Field(default=4096, ge=64)
     validation: float = Field(default=0.1, ge=0, lt=1)
-    continued_epochs: int = Field(default=4, ge=1)
 
     @classmethod
     def search(cls) -> Space:
@@ -161,6 +154,7 @@ class SequenceModel:
         self._said: FloatArray = np.zeros((0, 0), np.float32)
         self._described = Described()
         self.history: tuple[tuple[float, float, float], ...] = ()
+        self.epochs = 0
 
     @property
     def item_vectors(self) -> FloatArray:
@@ -183,8 +177,8 @@ class SequenceModel:
         """
         return self._learn(dataset, None, progress)
 
-    def continued(self, dataset: Dataset, progress: Report | None = None) -> Self:
-        """A model for other events over the same catalogue that starts from this one's weights; this one stays."""
+    def refit(self, dataset: Dataset, progress: Report | None = None) -> Self:
+        """Another model for other events of the same catalogue: as many epochs, and nothing held out to count them."""
         return type(self)(self.settings, self.encoder)._learn(dataset, self, progress)
 
     def score(self, queries: Queries) -> FloatArray:
@@ -271,11 +265,6 @@ class SequenceModel:
         texts, codes = self._described.of(dataset.catalogue, every, self.encoder)
         window = _window(sequences, settings) if before is None else before._fitted.window
         network = build(self._shape(window), dataset.popularity > 0, texts, codes, self._described.n_codes)
-        if before is not None:
-            network.load_state_dict(before._fitted.state_dict(), strict=False)
-            settings = settings.model_copy(
-                update={"epochs": settings.continued_epochs, "learning_rate": settings.learning_rate / 2}
-            )
         learnt, held = (sequences, None) if before is not None else _held_out(sequences, settings)
         loss = settings.loss
         if loss == "auto":
@@ -284,14 +273,15 @@ class SequenceModel:
             network,
             learnt,
             held,
-            objective=Objective(loss, settings.negatives, settings.calibration, settings.ahead),
+            objective=Objective(loss, settings.negatives, settings.calibration),
             cells=int(np.clip(pairs // _BATCHES, 64, settings.cells)),
             settings=settings,
             mask_seen=dataset.repeat_share < 0.1,
+            ends=None if before is None else before.epochs,
             checkpoint=place_of(self.name, settings, learnt, texts, codes),
             progress=progress,
         )
-        self.history = trained.history
+        self.history, self.epochs = trained.history, trained.epoch
         self._network = network
         self._vectors, self._said = vectors_of(network)
         return self

@@ -6,7 +6,8 @@ both sides and pressed through a logarithm::
 
     W[i, j] = log(1 + C[i, j] / (n_i ** source_power * n_j ** target_power * damping))
 
-A history's events vote with weights that fall by ``decay`` with age. A fit is a few sparse operations.
+A history's events vote with weights that fall by ``decay`` with age. A fit is a few sparse operations, and new events
+are added to a fitted model without another: the weights hold the counts.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ import numpy as np
 from pydantic import Field
 from scipy import sparse
 
-from palate.core import Abilities, FloatArray, Histories, IntArray, Queries, Rankings, Settings
+from palate.core import BoolArray, FloatArray, Histories, Int64Array, IntArray, Settings, UsageError
 from palate.core.recommender import Arrays
+from palate.core.space import Space, Span
 from palate.data import Dataset
-from palate.models.linear import ItemWeights, need, recommend_in_batches
+from palate.models.linear import LinearModel
 
 _PAIRS_AT_ONCE = 4_000_000
 """Pairs collected before they are summed into the matrix: about 50 MB."""
@@ -33,99 +35,183 @@ class TransitionsSettings(Settings):
     ----------
     window
         Pairs further apart than this many events are not counted.
-    distance_power
-        A pair at distance d counts ``d ** -distance_power``.
+    distance_power, distance_decay
+        A pair at distance d counts ``d ** -distance_power * distance_decay ** (d - 1)``: a power, an exponential, or
+        both.
     backward
         Share at which a pair also counts in the other direction.
     source_power, target_power
         Powers of the two items' popularity that damp a count.
     damping
         Divides the damped count before the logarithm; small presses hard, large leaves counts as they are.
-    decay
-        What an event of the history is worth relative to the next one.
+    decay, fade
+        An event of the history after which a others came votes with ``decay ** a * (1 + a) ** -fade``.
     """
 
     window: int = Field(default=40, ge=1)
-    distance_power: float = Field(default=0.45, ge=0)
+    distance_power: float = Field(default=0.6, ge=0)
+    distance_decay: float = Field(default=1.0, gt=0, le=1)
     backward: float = Field(default=0.25, ge=0, le=1)
-    source_power: float = Field(default=0.7, ge=0, le=1.5)
+    source_power: float = Field(default=0.5, ge=0, le=1.5)
     target_power: float = Field(default=0.05, ge=0, le=1.5)
-    damping: float = Field(default=0.15, gt=0)
-    decay: float = Field(default=0.55, gt=0, le=1)
+    damping: float = Field(default=1.0, gt=0)
+    decay: float = Field(default=0.65, gt=0, le=1)
+    fade: float = Field(default=0.0, ge=0)
 
     @classmethod
-    def grid(cls) -> tuple[Self, ...]:
-        """What a tuner may try."""
-        return (
-            cls(),
-            cls(decay=0.7),
-            cls(decay=0.85, distance_power=0.7),
-            cls(backward=0.0, distance_power=0.7),
-            cls(backward=0.5, decay=0.7),
-            cls(target_power=0.25),
+    def search(cls) -> Space:
+        """Where a tuner looks."""
+        return Space(
+            {
+                "distance_power": Span(0.0, 1.5),
+                "distance_decay": Span(0.5, 1.0),
+                "backward": Span(0.0, 1.0),
+                "source_power": Span(0.0, 1.0),
+                "target_power": Span(0.0, 0.5),
+                "damping": Span(0.05, 5.0, log=True),
+                "decay": Span(0.3, 1.0),
+                "fade": Span(0.0, 2.0),
+            },
+            first=(
+                {"decay": 0.55, "source_power": 0.7, "damping": 0.15, "distance_power": 0.45},
+                {"decay": 0.85},
+                {"backward": 0.0, "distance_power": 0.7},
+                {"backward": 0.5, "decay": 0.75},
+                {"target_power": 0.25},
+            ),
         )
 
 
-class Transitions:
+class Transitions(LinearModel):
     """Recommends what usually comes after what the asker did, the latest counting most."""
 
     name: ClassVar[str] = "transitions"
-    abilities: ClassVar[Abilities] = Abilities()
+    settings: TransitionsSettings
 
     def __init__(self, settings: TransitionsSettings | None = None) -> None:
-        self.settings = settings or TransitionsSettings()
-        self._state: ItemWeights | None = None
-
-    @property
-    def n_items(self) -> int:
-        return need(self._state, self.name).n_items
+        super().__init__(settings or TransitionsSettings())
+        self._popularity: FloatArray | None = None
 
     def fit(self, dataset: Dataset) -> Self:
         """Count ordered pairs and weigh them."""
-        settings = self.settings
-        counts = pair_counts(dataset.sequences, dataset.n_items, settings.window, settings.distance_power)
-        if settings.backward:
-            counts = sparse.csr_matrix(counts + settings.backward * counts.T, dtype=np.float32)
-        popularity = np.maximum(dataset.popularity, 1).astype(np.float32)
-        source = sparse.diags(popularity**-settings.source_power)
-        target = sparse.diags(popularity**-settings.target_power)
-        weights = sparse.csr_matrix(source @ counts @ target, dtype=np.float32)
-        weights.data = np.log1p(weights.data / np.float32(settings.damping))
-        self._state = ItemWeights(weights, settings.decay)
-        return self
+        self._popularity = dataset.popularity.astype(np.float32)
+        counts = both_ways(pair_counts(dataset.sequences, dataset.n_items, self.settings), self.settings)
+        return self._take(damped(counts, self._popularity, self.settings))
 
-    def score(self, queries: Queries) -> FloatArray:
-        """Votes of the history's events; float32 (n, n_items), 0 where no event speaks for an item."""
-        return need(self._state, self.name).score(queries.history)
+    def update(self, sequences: Histories, new: Int64Array) -> Self:
+        """Count events that came since, as a fit that had known them all along would have.
 
-    def recommend(self, queries: Queries) -> Rankings:
-        return recommend_in_batches(self, queries)
+        Old arrays are left as they are, so a shallow copy made before goes on as before.
 
-    def contributions(self, queries: Queries, items: IntArray) -> FloatArray:
-        """What each event adds to each item's score; float32 (h, k)."""
-        return need(self._state, self.name).contributions(queries, items)
+        Parameters
+        ----------
+        sequences
+            Whole histories, their new events last.
+        new
+            int64 (n,), how many events of each row are new.
+
+        Raises
+        ------
+        NotFittedError
+            There is nothing yet to add to.
+        UsageError
+            An item is none of those the model was fitted on, or the model was saved by a palate that did not keep what
+            an update needs.
+        """
+        before = self._need()
+        counts = undamped(before.matrix, self._known_popularity(), self.settings)
+        added, self._popularity = new_counts(sequences, new, self._known_popularity(), self.settings)
+        return self._take(damped(sparse.csr_matrix(counts + added), self._popularity, self.settings))
 
     def arrays(self) -> Arrays:
-        return need(self._state, self.name).arrays()
+        weights = super().arrays()
+        return weights if self._popularity is None else {**weights, "popularity": self._popularity}
 
     def restore(self, arrays: Arrays) -> Self:
-        self._state = ItemWeights.from_arrays(arrays, self.settings.decay)
-        return self
+        self._popularity = arrays.get("popularity")
+        return super().restore(arrays)
+
+    def _known_popularity(self) -> FloatArray:
+        if self._popularity is None:
+            raise UsageError("these transitions were saved without what an update needs; fit them again")
+        return self._popularity
 
 
-def pair_counts(sequences: Histories, n_items: int, window: int, power: float) -> sparse.csr_matrix:
-    """Decayed counts of j after i within ``window`` events; float32 (n_items, n_items).
+def damped(counts: sparse.csr_matrix, popularity: FloatArray, settings: TransitionsSettings) -> sparse.csr_matrix:
+    """Counts as weights of a vote; float32 (n_items, n_items).
+
+    Parameters
+    ----------
+    popularity
+        float32 (n_items,), events of each item.
+    """
+    source, target = _damping(popularity, settings)
+    weights = sparse.csr_matrix(source @ counts @ target, dtype=np.float32)
+    weights.data = np.log1p(weights.data)
+    return weights
+
+
+def undamped(weights: sparse.csr_matrix, popularity: FloatArray, settings: TransitionsSettings) -> sparse.csr_matrix:
+    """The counts that ``damped`` made weights of; float32 (n_items, n_items)."""
+    source, target = _damping(popularity, settings)
+    counts = weights.copy()
+    counts.data = np.expm1(counts.data)
+    return sparse.csr_matrix(source.power(-1) @ counts @ target.power(-1), dtype=np.float32)
+
+
+def _damping(popularity: FloatArray, settings: TransitionsSettings) -> tuple[sparse.dia_matrix, sparse.dia_matrix]:
+    known = np.maximum(popularity.astype(np.float64), 1.0)
+    source = known**-settings.source_power / settings.damping
+    return sparse.diags(source), sparse.diags(known**-settings.target_power)
+
+
+def new_counts(
+    sequences: Histories, new: Int64Array, popularity: FloatArray, settings: TransitionsSettings
+) -> tuple[sparse.csr_matrix, FloatArray]:
+    """What new events add to the counts (both ways), and the popularity with them; see ``Transitions.update``."""
+    n_items = len(popularity)
+    if len(new) != len(sequences) or (new < 0).any() or (new > sequences.lengths).any():
+        raise UsageError("an update needs, for each history, how many of its last events are new")
+    fresh = sequences.ages < np.repeat(new, sequences.lengths)
+    items, highest = sequences.items[fresh], int(sequences.items.max(initial=-1))
+    if highest >= n_items:
+        raise UsageError(f"an event is about item {highest}, but the model knows only {n_items:,} items; fit it again")
+    added = pair_counts(sequences, n_items, settings, fresh)
+    grown = popularity + np.bincount(items, minlength=n_items).astype(np.float32)
+    return both_ways(added, settings), grown
+
+
+def both_ways(counts: sparse.csr_matrix, settings: TransitionsSettings) -> sparse.csr_matrix:
+    """Forward counts with the share of them that counts backward."""
+    if not settings.backward:
+        return counts
+    return sparse.csr_matrix(counts + settings.backward * counts.T, dtype=np.float32)
+
+
+def pair_counts(
+    sequences: Histories, n_items: int, settings: TransitionsSettings, later: BoolArray | None = None
+) -> sparse.csr_matrix:
+    """Decayed counts of j after i within the window; float32 (n_items, n_items).
 
     An item that follows itself counts too: where seen items are kept, people come back to it.
+
+    Parameters
+    ----------
+    later
+        bool (m,): only pairs whose later event is among these; all where None.
     """
     items, rows, weights = sequences.items, sequences.rows, sequences.weights
     total = sparse.csr_matrix((n_items, n_items), dtype=np.float32)
     waiting: list[tuple[IntArray, IntArray, FloatArray]] = []
     longest = int(sequences.lengths.max(initial=0))
-    for distance in range(1, min(window, longest - 1) + 1):
-        both = rows[distance:] == rows[:-distance]
-        value = weights[distance:][both] * np.float32(distance**-power)
-        waiting.append((items[:-distance][both], items[distance:][both], value))
+    for distance in range(1, min(settings.window, longest - 1) + 1):
+        share = distance**-settings.distance_power * settings.distance_decay ** (distance - 1)
+        pairs = rows[distance:] == rows[:-distance]
+        if later is not None:
+            pairs &= later[distance:]
+        waiting.append(
+            (items[:-distance][pairs], items[distance:][pairs], weights[distance:][pairs] * np.float32(share))
+        )
         if sum(len(part[0]) for part in waiting) >= _PAIRS_AT_ONCE:
             total = total + _summed(waiting, n_items)
             waiting = []

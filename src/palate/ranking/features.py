@@ -23,7 +23,7 @@ _MOST_CATEGORIES = 5_000
 """More categories than these are not told apart (the rarest share one), so that a batch stays small."""
 _DAY = 86_400.0
 
-LAST_OF = ("transitions", "lexical")
+LAST_OF = ("transitions", "item_knn", "lexical", "sequential")
 """Sources whose opinion of the newest event alone is a feature of its own."""
 
 
@@ -133,7 +133,7 @@ class ItemFacts:
 def feature_names(sources: tuple[str, ...], facts: ItemFacts) -> tuple[str, ...]:
     """Names of the columns, in order."""
     names = [f"{source}.{part}" for source in sources for part in ("score", "share", "rank")]
-    names += ["fused", "proposers", "popularity", "history_length", "days_since_last", "item_age"]
+    names += ["fused", "proposers", "popularity", "popularity_gap", "history_length", "days_since_last", "item_age"]
     names += ["seen_count", "seen_age"]
     names += [f"{source}.last" for source in sources if source in LAST_OF]
     if facts.vectors.shape[1]:
@@ -173,6 +173,7 @@ def build(
     columns.append(candidates.fused)
     columns.append(np.bitwise_count(candidates.sources).astype(np.float32))
     columns.append(facts.popularity[items])
+    columns.append(facts.popularity[items] - _usual(facts.popularity, queries)[:, None])
     columns.append(_wide(queries.history.lengths.astype(np.float32), c))
     when = _asked(queries)
     columns.append(_wide(_days(when - _last_time(queries)), c))
@@ -191,7 +192,7 @@ def build(
         columns.append(_affinity(facts.brands[:, None], facts.n_brands, queries, items))
     if facts.has_prices:
         prices = facts.prices[items]
-        columns += [prices, prices - _mean_price(facts.prices, queries)[:, None]]
+        columns += [prices, prices - _usual(facts.prices, queries)[:, None]]
     return np.stack(columns, axis=-1, dtype=np.float32)
 
 
@@ -280,9 +281,10 @@ def _affinity(codes: IntArray, n_codes: int, queries: Queries, items: IntArray) 
     return np.asarray(shares.sum(axis=2) / np.maximum((theirs >= 0).sum(axis=2), 1), dtype=np.float32)
 
 
-def _mean_price(prices: FloatArray, queries: Queries) -> FloatArray:
+def _usual(values: FloatArray, queries: Queries) -> FloatArray:
+    """Mean over the history of a value of items, where known; float32 (n,), NaN where nothing is."""
     history = queries.history
-    own = prices[history.items]
+    own = values[history.items]
     known = ~np.isnan(own)
     total = np.bincount(history.rows[known], weights=own[known], minlength=len(history))
     count = np.bincount(history.rows[known], minlength=len(history))

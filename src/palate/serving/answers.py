@@ -18,7 +18,7 @@ from palate.serving.memory import Memory
 from palate.serving.metrics import Metrics
 from palate.serving.problems import documented
 from palate.serving.responses import Explained, Recommendations
-from palate.serving.schemas import Comparison, Language, PastEvent, RecommendRequest
+from palate.serving.schemas import Comparison, Language, Likeness, PastEvent, RecommendRequest
 from palate.serving.settings import ServingSettings
 
 _SIMPLE = frozenset({"user_id", "count", "scenario", "explain", "return_properties", "language", "diversity"})
@@ -115,12 +115,18 @@ def router(live: Live, settings: ServingSettings, metrics: Metrics) -> APIRouter
     @routes.get(
         "/v1/similar/{item_id:path}",
         responses={200: {"model": Recommendations}, **documented(401, 404, 422, 503)},
-        summary="What is like this item?",
+        summary="What is like this item, goes with it, or could stand in its place?",
     )
-    async def similar(item_id: ItemId, count: Count = 10, return_properties: bool = False) -> Response:
+    async def similar(
+        item_id: ItemId,
+        count: Count = 10,
+        kind: Likeness = "any",
+        language: Language = "en",
+        return_properties: bool = False,
+    ) -> Response:
         _known(live, item_id)
         started = time.perf_counter()
-        answer = await live.elsewhere(lambda: live.engine.similar(item_id, count))
+        answer = await live.elsewhere(lambda: live.engine.similar(item_id, count, kind=kind, language=language))
         return answered(Prepared.of(answer, return_properties), started, scenario="similar")
 
     @routes.get(

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class Why(BaseModel):
     """One reason, as a sentence in the asked language."""
 
-    kind: str = Field(description="history, words, model, feature, popular or text.")
+    kind: str = Field(description="history, words, model, feature, popular, text, complement or substitute.")
     text: str
     weight: float
     item: str | None = None

@@ -53,6 +53,7 @@ Longitude = Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False)]
 Whole = Annotated[int, Field(ge=-_SAFE_INTEGER, le=_SAFE_INTEGER)]
 Scalar = Words | bool | Whole | Number
 Language = Literal["en", "zh"]
+Likeness = Literal["any", "complement", "substitute"]
 
 
 class Request(BaseModel):

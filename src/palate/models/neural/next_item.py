@@ -36,14 +36,11 @@ class Objective:
         Shared samples a batch, of the last two.
     calibration
         Of the calibrated loss.
-    ahead
-        Share of events whose answer is not the next one but a later one.
     """
 
     kind: Literal["softmax", "sampled", "calibrated"]
     negatives: int
     calibration: float
-    ahead: float
 
 
 def learn(
@@ -55,6 +52,7 @@ def learn(
     cells: int,
     settings: TrainingSettings,
     mask_seen: bool,
+    ends: int | None,
     checkpoint: Path | None,
     progress: Report | None,
 ) -> Trained:
@@ -64,17 +62,20 @@ def learn(
     ----------
     validation
         Histories and what came next; it decides when to end.
+    ends
+        Ends after this epoch whatever comes, on the course of the learning rate that leads further; None: as
+        validation decides.
     """
 
-    def drawn(_epoch: int, rng: np.random.Generator) -> Iterator[_Asked]:
+    def drawn(_epoch: int, rng: np.random.Generator) -> Iterator[tuple[Padded, Int64Array]]:
         pieces = cut(train_on, network.window + 1, 2, rng)
         for rows in batches(pieces.lengths - 1, cells, rng):
             batch = pad(pieces, rows)
             gaps = np.where(rng.random((len(rows), 1)) < _TIME_UNKNOWN, 0, batch.gaps[:, 1:])
-            yield _Asked(batch, gaps, _ahead(batch, objective.ahead, rng))
+            yield batch, gaps
 
-    def loss(asked: _Asked, generator: torch.Generator) -> Tensor:
-        return _loss(network, asked, objective, generator)
+    def loss(asked: tuple[Padded, Int64Array], generator: torch.Generator) -> Tensor:
+        return _loss(network, *asked, objective, generator)
 
     def quality() -> float:
         assert validation is not None  # noqa: S101
@@ -88,37 +89,21 @@ def learn(
         loss=loss,
         validate=None if validation is None else quality,
         settings=settings,
+        ends=ends,
         checkpoint=checkpoint,
         progress=progress,
     )
 
 
-@dataclass(frozen=True)
-class _Asked:
-    """A batch, the buckets of time after each event (b, l - 1), and the place of each event's answer (b, l - 1)."""
-
-    batch: Padded
-    gaps: Int64Array
-    places: Int64Array
-
-
-def _ahead(batch: Padded, share: float, rng: np.random.Generator) -> Int64Array:
-    """Places of the answers: the next event, or for a share of them one further ahead, nearer ones more often."""
-    n, width = batch.items.shape
-    here = np.arange(width - 1)
-    after = np.maximum(batch.lengths[:, None] - 1 - here, 1)
-    far = here + 1 + np.floor(after * rng.random((n, width - 1)) ** 2).astype(np.int64)
-    return np.where(rng.random((n, width - 1)) < share, far, here + 1)
-
-
-def _loss(network: SequenceNetwork, asked: _Asked, objective: Objective, generator: torch.Generator) -> Tensor:
-    batch = asked.batch
+def _loss(
+    network: SequenceNetwork, batch: Padded, gaps: Int64Array, objective: Objective, generator: torch.Generator
+) -> Tensor:
+    """Of a batch and the buckets of time after each event but the last, int64 (b, l - 1)."""
     filled = np.flatnonzero(np.arange(batch.items.shape[1] - 1) < (batch.lengths - 1)[:, None])
     valid, items = torch.from_numpy(filled), torch.from_numpy(batch.items.astype(np.int64))
-    answers = np.take_along_axis(batch.items, asked.places, axis=1).reshape(-1)[filled]
-    targets = torch.from_numpy(answers.astype(np.int64))
-    weights = torch.from_numpy(np.take_along_axis(batch.weights, asked.places, axis=1).reshape(-1)[filled])
-    after = torch.from_numpy(asked.gaps)
+    targets = items[:, 1:].reshape(-1)[valid]
+    weights = torch.from_numpy(batch.weights)[:, 1:].reshape(-1)[valid]
+    after = torch.from_numpy(gaps)
     if objective.kind == "softmax":
         with autocast():
             table = network.table()

@@ -59,6 +59,7 @@ def train(
     loss: Loss,
     validate: Callable[[], float] | None,
     settings: TrainingSettings,
+    ends: int | None = None,
     checkpoint: Path | None = None,
     progress: Report | None = None,
 ) -> Trained:
@@ -70,6 +71,8 @@ def train(
         Batches of an epoch, about; they set the course of the learning rate.
     validate
         Quality of the network as it stands, higher is better; None: the last epoch is kept.
+    ends
+        Epoch after which training ends; as settings and validation decide where None.
     checkpoint
         Folder in which the run is kept while it goes on, removed at its end; None: not kept.
 
@@ -85,16 +88,15 @@ def train(
         run.resume(checkpoint)
     saved, started = time.monotonic(), time.monotonic()
     first = run.epoch
-    while run.epoch < settings.epochs and run.epoch - run.best_epoch < settings.patience:
+    last = settings.epochs if ends is None else min(ends, settings.epochs)
+    while run.epoch < last and run.epoch - run.best_epoch < settings.patience:
         begun = time.monotonic()
         mean = run.one_epoch(batches, loss)
         quality = _validated(network, validate)
         run.keep(mean, quality, time.monotonic() - begun)
         if progress is not None:
-            left = (time.monotonic() - started) / (run.epoch - first) * (settings.epochs - run.epoch)
-            progress(
-                f"epoch {run.epoch} of {settings.epochs}, at most {_clock(left)} left", run.epoch / settings.epochs
-            )
+            left = (time.monotonic() - started) / (run.epoch - first) * (last - run.epoch)
+            progress(f"epoch {run.epoch} of {last}, at most {_clock(left)} left", run.epoch / last)
         if checkpoint is not None and time.monotonic() - saved > SAVE_EVERY:
             run.save(checkpoint)
             saved = time.monotonic()
