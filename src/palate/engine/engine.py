@@ -50,7 +50,7 @@ class Engine:
         cls,
         dataset: Dataset,
         *,
-        preset: str = "fast",
+        preset: str = "balanced",
         settings: EngineSettings | None = None,
         seed: int = 0,
         validation: Fold | None = None,
@@ -63,7 +63,8 @@ class Engine:
         Parameters
         ----------
         preset
-            ``fast``: counts, factors, frozen text, learned ranker. Ignored where ``settings`` are given.
+            ``fast``: counts, factors, frozen text, learned ranker; ``balanced``: sequences beside them; ``thorough``:
+            larger and longer. Ignored where ``settings`` are given.
         seed
             Of everything drawn by chance.
         validation
