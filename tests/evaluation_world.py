@@ -65,7 +65,7 @@ class SmallEngine:
         cls,
         dataset: Dataset,
         *,
-        preset: str = "fast",
+        preset: str = "balanced",
         seed: int = 0,
         validation: Fold | None = None,
         learn_validation: bool = False,

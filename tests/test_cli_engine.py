@@ -121,7 +121,7 @@ def figures(shop: Path) -> Path:
 
 def test_the_figures_keep_their_contract(figures: Path) -> None:
     result = json.loads(figures.read_text(encoding="utf-8"))
-    assert (result["protocol"], result["preset"], result["seed"]) == ("loo-strict", "fast", 0)
+    assert (result["protocol"], result["preset"], result["seed"]) == ("loo-strict", "balanced", 0)
     assert result["dataset"] == {"users": 12, "items": 12, "events": 51}
     assert result["queries"] == 12
     assert {"load", "encode", "fit", "rank"} <= set(result["seconds"])

@@ -33,7 +33,7 @@ def test_json_is_the_contract(strict: Evaluation, tmp_path: Path) -> None:
     for key in ("protocol", "preset", "seed", "dataset", "queries", "models", "seconds", "peak_rss_mb"):
         assert key in found
     assert found["protocol"] == "loo-strict"
-    assert found["preset"] == "fast"
+    assert found["preset"] == "balanced"
     assert set(found["dataset"]) == {"users", "items", "events"}
     assert {"load", "encode", "fit", "rank"} <= set(found["seconds"])
     assert found["peak_rss_mb"] > 10

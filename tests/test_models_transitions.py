@@ -20,7 +20,6 @@ from palate.models.semantic_transitions import SemanticTransitions, SemanticTran
 from palate.models.transitions import Transitions, TransitionsSettings, damped, pair_counts, undamped
 from palate.testing import FakeEncoder, RecommenderConformance, small_shop
 
-PLAIN = TransitionsSettings(distance_power=0.0)
 BORROWING = SemanticTransitionsSettings(borrowing=BorrowingSettings(backoff=1.0))
 
 
@@ -233,3 +232,11 @@ def test_rare_items_borrow_more_than_frequent_ones() -> None:
     rare, frequent = has & (lent.popularity <= 3), has & (lent.popularity >= 10)
     assert rare.any()
     assert share[rare].mean() > share[frequent].mean() + 0.1
+
+
+def test_where_nothing_is_read_nothing_is_lent() -> None:
+    shop = small_shop()
+    own = SemanticTransitionsSettings()
+    alone = Transitions(TransitionsSettings(**own.model_dump(include=set(TransitionsSettings.model_fields)))).fit(shop)
+    asked = shop.queries()
+    np.testing.assert_allclose(SemanticTransitions(own, None).fit(shop).score(asked), alone.score(asked), rtol=1e-5)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from palate.engine import Engine
 
 SEED = 0
+PRESET = "fast"
+"""So that the first recommendation comes within a minute; `balanced` takes a few more and is the default elsewhere."""
 PROTOCOL = "loo-strict"
 
 _DEMO = """[bold]Examples[/bold]
@@ -45,7 +47,7 @@ def demo(
     start = perf_counter()
     with console.progress() as progress:
         dataset = build_shop(folder / "shop", progress)
-        engine = Engine.fit(dataset, seed=SEED, progress=progress)
+        engine = Engine.fit(dataset, preset=PRESET, seed=SEED, progress=progress)
         engine.save(folder / "engine")
     console.say(
         f"The demo shop: {dataset.n_users:,} customers, {dataset.n_items:,} goods, {dataset.n_events:,} events; "
@@ -112,6 +114,6 @@ def compare(dataset: Dataset) -> None:
     from palate.evaluation import evaluate
 
     with console.progress() as progress:
-        evaluation = evaluate(dataset, protocol=PROTOCOL, seed=SEED, progress=progress)
+        evaluation = evaluate(dataset, protocol=PROTOCOL, preset=PRESET, seed=SEED, progress=progress)
     console.say("")
     show_evaluation(evaluation.as_json())

@@ -51,7 +51,7 @@ class DataSettings(Settings):
 class TrainingSettings(Settings):
     """How an engine is trained."""
 
-    preset: str = "fast"
+    preset: str = "balanced"
     seed: int = 0
 
 

@@ -28,8 +28,7 @@ from palate.engine.settings import EngineSettings
 from palate.engine.shelf import Shelf
 from palate.engine.updating import Changes, live_events, reactions, with_items
 from palate.ranking.bandit import Choice
-from palate.ranking.mixes import Manner, Mix
-from palate.ranking.objectives import ObjectiveSettings, check_objectives
+from palate.ranking.objectives import ObjectiveSettings
 from palate.ranking.pipeline import BATCH, Pipeline
 
 
@@ -51,7 +50,7 @@ class Engine:
         cls,
         dataset: Dataset,
         *,
-        preset: str = "fast",
+        preset: str = "balanced",
         settings: EngineSettings | None = None,
         seed: int = 0,
         validation: Fold | None = None,
@@ -64,7 +63,8 @@ class Engine:
         Parameters
         ----------
         preset
-            ``fast``: counts, factors, frozen text, learned ranker. Ignored where ``settings`` are given.
+            ``fast``: counts, factors, frozen text, learned ranker; ``balanced``: sequences beside them; ``thorough``:
+            larger and longer. Ignored where ``settings`` are given.
         seed
             Of everything drawn by chance.
         validation
@@ -138,10 +138,7 @@ class Engine:
 
     def rank_each(self, queries: Queries, objectives: Sequence[ObjectiveSettings]) -> list[Rankings]:
         """Answer the same n questions once for each weighting of objectives; what they have in common is done once."""
-        for own in objectives:
-            check_objectives(self.catalogue, own)
-        mixes = tuple(Mix(objectives=own) for own in objectives)
-        return self._shelf.rank_each(queries, Manner(self.settings.diversity, mixes))
+        return self._shelf.rank_each(queries, self.mixing.weighed(self.catalogue, objectives))
 
     @property
     def draws(self) -> bool:
@@ -208,11 +205,9 @@ class Engine:
         """
         started = time.perf_counter()
         check_language(language)
-        weights = None if objectives is None else ObjectiveSettings.told(objectives)
         with self._answering:
             shelf = self._shelf
-            if weights is not None:
-                check_objectives(shelf.catalogue, weights)
+            weights = None if objectives is None else self.mixing.told(shelf.catalogue, objectives)
             queries = question(
                 shelf.catalogue,
                 self._history(shelf, user, history),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -104,6 +104,20 @@ class Mixing:
             strength = DiversitySettings(strength=diversity, depth=strength.depth)
             chosen = chosen.model_copy(update={"diversity": 0.0})
         return Manner(strength, (self.own.model_copy(update={"objectives": chosen}),))
+
+    def weighed(self, catalogue: Catalogue, objectives: Iterable[ObjectiveSettings]) -> Manner:
+        """A manner with a mix for each weighting, all led by the learned ranker; refused where a margin is unknown."""
+        mixes = tuple(Mix(objectives=own) for own in objectives)
+        for mix in mixes:
+            check_objectives(catalogue, mix.objectives)
+        return Manner(self.diversity, mixes)
+
+    @staticmethod
+    def told(catalogue: Catalogue, weights: Mapping[str, float]) -> ObjectiveSettings:
+        """Weights in a caller's words; refused where they make no sense for the catalogue."""
+        objectives = ObjectiveSettings.told(weights)
+        check_objectives(catalogue, objectives)
+        return objectives
 
     def drawn(self, names: Sequence[str | None]) -> tuple[Manner, Draw, list[str]]:
         """A manner that draws the mixes of lists with these recommendation ids, fresh ones where None."""

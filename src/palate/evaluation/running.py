@@ -35,7 +35,7 @@ def evaluate(
     data: str | Path | Dataset,
     *,
     protocol: str = "loo-strict",
-    preset: str = "fast",
+    preset: str = "balanced",
     models: Sequence[str] | None = None,
     seen: str = "auto",
     seed: int = 0,

@@ -77,14 +77,15 @@ class SemanticTransitions(LinearModel):
     settings
         The defaults where None.
     encoder
-        What turns texts into vectors. It is no part of the saved state: give the same one to the restored model.
+        What turns texts into vectors; None: nothing is read, and nothing is lent but by category. It is no part of the
+        saved state: give the same one to the restored model.
     """
 
     name: ClassVar[str] = "semantic_transitions"
     abilities: ClassVar[Abilities] = Abilities(unseen_items=True)
     settings: SemanticTransitionsSettings
 
-    def __init__(self, settings: SemanticTransitionsSettings | None, encoder: TextEncoder) -> None:
+    def __init__(self, settings: SemanticTransitionsSettings | None, encoder: TextEncoder | None) -> None:
         super().__init__(settings or SemanticTransitionsSettings())
         self.encoder = encoder
         self._space: TextSpace | None = None
@@ -94,7 +95,7 @@ class SemanticTransitions(LinearModel):
     def fit(self, dataset: Dataset) -> Self:
         """Count ordered pairs, read the catalogue and let near texts lend to each other."""
         settings, n_items = self.settings, dataset.n_items
-        raw = self.encoder.encode(item_texts(dataset.catalogue))
+        raw = self._read(dataset.catalogue)
         self._space = TextSpace.of(raw, settings.dimensions, settings.whitening)
         self._vectors = self._space.project(raw)
         everything = np.arange(n_items, dtype=np.int32)
@@ -142,7 +143,7 @@ class SemanticTransitions(LinearModel):
         rows = items.tolist()
         part = Catalogue(Ids([catalogue.ids[row] for row in rows]), catalogue.frame[rows])
         vectors = np.concatenate([self._vectors, np.zeros((n - before.n_items, self._space.dimensions), np.float32)])
-        vectors[items] = self._space.project(self.encoder.encode(item_texts(part)))
+        vectors[items] = self._space.project(self._read(part))
         self._vectors = vectors
         near = near_texts(self._alike, items, n, self.settings.neighbours)
         lent = before.grown(n, with_rows(wide(before.likeness, n), items, near))
@@ -174,6 +175,11 @@ class SemanticTransitions(LinearModel):
             self.settings.borrowing,
         )
         return super().restore(arrays)
+
+    def _read(self, catalogue: Catalogue) -> FloatArray:
+        if self.encoder is None:
+            return np.zeros((len(catalogue), 1), dtype=np.float32)
+        return self.encoder.encode(item_texts(catalogue))
 
     def _alike(self, rows: IntArray) -> FloatArray:
         """Cosines of texts with all texts; float32 (r, n_items)."""
