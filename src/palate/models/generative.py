@@ -28,6 +28,7 @@ from palate.core import (
     UsageError,
 )
 from palate.core.recommender import Arrays
+from palate.core.space import Choice, Space, Span
 from palate.data import Catalogue, Dataset
 from palate.language import TextEncoder
 from palate.language.semantic_ids import SemanticIds, SemanticIdSettings
@@ -83,6 +84,17 @@ class GenerativeSettings(ReaderSettings):
     beam: int = Field(default=64, ge=1)
     candidates: int = Field(default=200, ge=1)
     dense: float = Field(default=1.0, ge=0)
+
+    @classmethod
+    def search(cls) -> Space:
+        """Where a tuner looks."""
+        more: dict[str, Choice | Span] = {
+            "ids.codes": Choice((16, 32, 64)),
+            "existing": Span(0.0, 1.0),
+            "behaviour": Span(0.0, 2.0),
+        }
+        own = super().search()
+        return Space({**own.ranges, **more}, ({"behaviour": 1.0}, {"ids.codes": 64}, *own.first))
 
 
 class Generative:
