@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from palate.core import Float64Array, FloatArray, IntArray, Queries, Ragged
+from palate.core import BoolArray, Float64Array, FloatArray, IntArray, Queries, Ragged
 from palate.core.recommender import Arrays
 from palate.data import Catalogue, Dataset
 from palate.ranking.candidates import Candidates
@@ -61,6 +61,11 @@ class ItemFacts:
     def n_brands(self) -> int:
         """How many brands there are."""
         return int(self.brands.max(initial=-1)) + 1
+
+    @cached_property
+    def fresh(self) -> BoolArray:
+        """Which items nobody chose yet; bool (n_items,)."""
+        return np.asarray(self.popularity == 0)
 
     @cached_property
     def has_prices(self) -> bool:
