@@ -155,7 +155,7 @@ def assemble(
     def pipeline(sources: Mapping[str, Scorer[Dataset]], data: Dataset) -> Pipeline:
         facts = ItemFacts.of(data, vectors)
         names_of = feature_names(tuple(sources), facts)
-        return Pipeline(sources, uniform, facts, None, names_of, settings.candidates, settings.wish)
+        return Pipeline(sources, uniform, facts, None, names_of, settings.candidates, settings.wish, settings.fresh)
 
     with clock.stage("fit"):
         inner_pipeline, finished = pipeline(before, fold.dataset), pipeline(full, dataset)

@@ -27,6 +27,7 @@ from palate.models.user_knn import UserKNNSettings
 from palate.ranking.bandit import BanditSettings
 from palate.ranking.candidates import CandidateSettings
 from palate.ranking.diversity import DiversitySettings
+from palate.ranking.fresh import FreshSettings
 from palate.ranking.fusion import FusionSettings
 from palate.ranking.objectives import ObjectiveSettings
 from palate.ranking.pipeline import WishSettings
@@ -108,6 +109,7 @@ class EngineSettings(Settings):
     ranker: RankerSettings = Field(default_factory=RankerSettings)
     diversity: DiversitySettings = Field(default_factory=DiversitySettings)
     wish: WishSettings = Field(default_factory=WishSettings)
+    fresh: FreshSettings = Field(default_factory=FreshSettings)
     rules: RuleSettings = Field(default_factory=RuleSettings)
     objectives: ObjectiveSettings = Field(default_factory=ObjectiveSettings)
     bandit: BanditSettings = Field(default_factory=BanditSettings)

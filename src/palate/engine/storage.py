@@ -115,6 +115,7 @@ def load(folder: Path) -> Engine:
             names,
             settings.candidates,
             settings.wish,
+            settings.fresh,
         )
         assembled = Assembled(
             pipeline,

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol, Self
 
-from palate.core import Queries, Rankings, Scorer, UsageError
+from palate.core import Queries, Rankings, Refits, Scorer, UsageError
 from palate.data import Dataset, Fold
 from palate.evaluation.protocols import Trial
 from palate.evaluation.tuning import MEASURE, sample, tune, validated
@@ -104,14 +105,15 @@ def gather(
         )
         found.seconds["encode"] += float(found.engine.timings.get("encode", 0.0))
     sources = dict(found.engine.sources) if found.engine is not None else {}
-    names = list(sources) if wanted is None else wanted
+    names = [*sources, *_baselines(sources, classes)] if wanted is None else wanted
     unknown = [name for name in names if name not in sources and name not in classes]
     if unknown:
         known = dict.fromkeys([ENTRY, *sources, *classes])
         raise UsageError(f"unknown model {unknown[0]!r}; known here: {', '.join(known)}")
     for place, name in enumerate(names):
         report(f"fit {name}", place / len(names))
-        _single(name, sources.get(name), classes.get(name), trial, found, tuned=tuned, seed=seed)
+        within = partial(report, f"fit {name}")
+        _single(name, sources.get(name), classes.get(name), trial, found, tuned=tuned, seed=seed, progress=within)
     if found.engine is not None and trial.refit is not None:
         report("refit", 0.0)
         found.engine = found.engine.refit(trial.refit)
@@ -132,10 +134,15 @@ def _single(
     *,
     tuned: bool,
     seed: int,
+    progress: Callable[[float], None],
 ) -> None:
-    """Have one single model fitted, tuned where that is asked, and its validation figure noted."""
+    """Have one single model fitted, tuned where that is asked, and its validation figure noted.
+
+    Networks are not tuned: in the engine they have their defaults, and so they have beside it.
+    """
     asked: Fold | None = None if trial.validation is None else sample(trial.validation, seed=seed)
-    if tuned and build is not None and asked is not None:
+    network = build is not None and isinstance(source or build(), Refits)
+    if tuned and build is not None and asked is not None and not network:
         start = source.settings if source is not None else build().settings
         outcome = tune(build, start, trial.train, asked, seed=seed, fitted=source)
         found.tuning[name] = outcome.tried
@@ -144,15 +151,26 @@ def _single(
     elif source is not None:
         model = source
     elif build is not None:
-        model = build().fit(trial.train)
+        model = _fitted(build(), trial.train, progress)
     else:
         raise UsageError(f"unknown model {name!r}")
     if name not in found.validation and asked is not None and events_alone(model):
         found.validation[name] = validated(model, asked)
     refitted_with_the_engine = source is not None and name not in found.tuning
     if trial.refit is not None and build is not None and not refitted_with_the_engine:
-        model = build(model.settings).fit(trial.refit)
+        model = _fitted(build(model.settings), trial.refit, progress)
     found.singles[name] = model
+
+
+def _fitted(model: Any, dataset: Dataset, progress: Callable[[float], None]) -> Any:
+    if isinstance(model, Refits):
+        return model.fit(dataset, lambda _stage, share: progress(share))
+    return model.fit(dataset)
+
+
+def _baselines(sources: Mapping[str, Scorer[Dataset]], classes: Mapping[str, Any]) -> tuple[str, ...]:
+    """Collaborative models measured beside an engine's sources: a transformer that reads texts meets its like."""
+    return tuple(name for name in ("sasrec",) if "sequential" in sources and name in classes and name not in sources)
 
 
 def events_alone(model: Scorer[Dataset]) -> bool:

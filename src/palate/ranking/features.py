@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from palate.core import Float64Array, FloatArray, IntArray, Queries, Ragged
+from palate.core import BoolArray, Float64Array, FloatArray, IntArray, Queries, Ragged
 from palate.core.recommender import Arrays
 from palate.data import Catalogue, Dataset
 from palate.ranking.candidates import Candidates
@@ -23,7 +23,7 @@ _MOST_CATEGORIES = 5_000
 """More categories than these are not told apart (the rarest share one), so that a batch stays small."""
 _DAY = 86_400.0
 
-LAST_OF = ("transitions", "item_knn", "lexical", "sequential")
+LAST_OF = ("transitions", "lexical")
 """Sources whose opinion of the newest event alone is a feature of its own."""
 
 
@@ -61,6 +61,11 @@ class ItemFacts:
     def n_brands(self) -> int:
         """How many brands there are."""
         return int(self.brands.max(initial=-1)) + 1
+
+    @cached_property
+    def fresh(self) -> BoolArray:
+        """Which items nobody chose yet; bool (n_items,)."""
+        return np.asarray(self.popularity == 0)
 
     @cached_property
     def has_prices(self) -> bool:
@@ -133,7 +138,7 @@ class ItemFacts:
 def feature_names(sources: tuple[str, ...], facts: ItemFacts) -> tuple[str, ...]:
     """Names of the columns, in order."""
     names = [f"{source}.{part}" for source in sources for part in ("score", "share", "rank")]
-    names += ["fused", "proposers", "popularity", "popularity_gap", "history_length", "days_since_last", "item_age"]
+    names += ["fused", "proposers", "popularity", "history_length", "days_since_last", "item_age"]
     names += ["seen_count", "seen_age"]
     names += [f"{source}.last" for source in sources if source in LAST_OF]
     if facts.vectors.shape[1]:
@@ -173,7 +178,6 @@ def build(
     columns.append(candidates.fused)
     columns.append(np.bitwise_count(candidates.sources).astype(np.float32))
     columns.append(facts.popularity[items])
-    columns.append(facts.popularity[items] - _usual(facts.popularity, queries)[:, None])
     columns.append(_wide(queries.history.lengths.astype(np.float32), c))
     when = _asked(queries)
     columns.append(_wide(_days(when - _last_time(queries)), c))

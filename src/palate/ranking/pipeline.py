@@ -15,6 +15,7 @@ from palate.ranking.candidates import Candidates, CandidateSettings, propose
 from palate.ranking.context import context_of
 from palate.ranking.diversity import DiversitySettings, category_vectors, diversify
 from palate.ranking.features import LAST_OF, ItemFacts, build
+from palate.ranking.fresh import FreshSettings, with_fresh
 from palate.ranking.fusion import fuse, normalised
 from palate.ranking.mixes import AVERAGE, LEARNED, Manner, Mix, playable
 from palate.ranking.objectives import Worth, blended, novelty_of, unit
@@ -75,6 +76,7 @@ class Pipeline:
     names: tuple[str, ...]
     candidates: CandidateSettings = field(default_factory=CandidateSettings)
     wish: WishSettings = field(default_factory=WishSettings)
+    fresh: FreshSettings = field(default_factory=FreshSettings)
 
     @property
     def n_items(self) -> int:
@@ -198,7 +200,8 @@ class Pipeline:
                 ranked = np.where(learned[:, None], ranked, self._average(queries, candidates, scores))
         if queries.text is not None and any(queries.text):
             ranked = self._with_wish(queries, candidates, ranked)
-        return np.where(candidates.valid, ranked, NEVER).astype(np.float32)
+        ranked = np.where(candidates.valid, ranked, NEVER).astype(np.float32)
+        return with_fresh(ranked, candidates, self.facts.fresh, self.fresh)
 
     def weights_for(self, queries: Queries) -> FloatArray:
         """Weights of the average; float32 (n, s), rows sum to 1.
