@@ -37,7 +37,7 @@ def test_events_alone_make_an_engine_that_learns() -> None:
         answer = engine.recommend(f"u{user}", k=5, explain=True)
         halves += [(int(item.item[1:]) >= 20) == (user % 2 == 1) for item in answer.items]
         assert all(item.reasons for item in answer.items)
-    assert np.mean(halves) > 0.8  # by chance it would be half
+    assert np.mean(halves) > 0.9  # by chance it would be half
     assert engine.similar("i3", k=3).items
     assert ids(engine.recommend("u1", text="a wish nobody reads", k=5)) == ids(engine.recommend("u1", k=5))
     weights = engine.pipeline.weights

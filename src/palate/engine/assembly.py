@@ -14,13 +14,14 @@ import numpy as np
 from palate.core import DataError, FloatArray, Refits, Scorer, UsageError
 from palate.data import Dataset, Fold, cut_at, hold_out_last, time_quantile
 from palate.engine.settings import EngineSettings
+from palate.engine.teaching import fresh_places, teach_ranker
 from palate.language import CachedEncoder, LaterEncoder, TextEncoder, VectorCache, choose_encoder, load_encoder
 from palate.language.verbalise import item_texts
 from palate.ranking.features import ItemFacts, feature_names
 from palate.ranking.fusion import learn_weights
 from palate.ranking.pipeline import Pipeline
-from palate.ranking.ranker import Examples, Ranker, RankerSettings, learn
-from palate.ranking.training import examples, joined, sample, split
+from palate.ranking.ranker import Examples, RankerSettings
+from palate.ranking.training import examples, sample
 
 Progress = Callable[[str, float], None]
 """Called with what is being done and the share (0 to 1) of it that is done."""
@@ -36,9 +37,6 @@ SEQUENCES = frozenset({"sequential", "sasrec", "gru4rec", "generative"})
 
 ENOUGH_PAIRS = 500
 """With fewer times that something followed something, networks learn nothing that counts do not know."""
-
-ENOUGH = 100
-"""Fewer questions with a proposed answer teach a ranker nothing; the weighted average ranks then."""
 
 
 def silent(_stage: str, _share: float) -> None:
@@ -169,7 +167,7 @@ def assemble(
         answers = taught.relevant.argmax(axis=1).astype(np.int32)
         weights = learn_weights(values, answers, settings.fusion)
         progress("ranker", 0.0)
-        ranker = _teach(
+        ranker = teach_ranker(
             taught,
             watched,
             names=finished.names,
@@ -179,39 +177,9 @@ def assemble(
             learn_validation=learn_validation,
             notes=notes,
         )
-    pipeline_taught = replace(finished, weights=weights, ranker=ranker)
+    fresh = fresh_places(settings.fresh, finished, taught, notes)
+    pipeline_taught = replace(finished, weights=weights, ranker=ranker, fresh=fresh)
     return Assembled(pipeline_taught, encoder, masks, seed, inner, tuple(notes), clock.seconds)
-
-
-def _teach(
-    taught: Examples,
-    watched: Examples | None,
-    *,
-    names: tuple[str, ...],
-    settings: EngineSettings,
-    seed: int,
-    trees: int | None,
-    learn_validation: bool,
-    notes: list[str],
-) -> Ranker | None:
-    """The ranker; None where there is too little to learn from."""
-    if len(taught) < ENOUGH:
-        notes.append(f"{len(taught)} questions with a proposed answer are too few to teach a ranker; weights rank")
-        return None
-    if trees is not None:
-        return learn(taught, None, names, settings.ranker.model_copy(update={"trees": trees}), seed)
-    if watched is None or len(watched) < ENOUGH:
-        part, watched = split(taught, 0.15, seed)
-        ranker = learn(part, watched, names, settings.ranker, seed)
-        if len(taught) > settings.ranker.examples // 2:
-            return ranker
-        # What decided the end is missed where there is little: teach again with it, as many trees.
-        return learn(taught, None, names, settings.ranker.model_copy(update={"trees": ranker.trees}), seed)
-    ranker = learn(taught, watched, names, settings.ranker, seed)
-    if learn_validation:
-        both = joined(taught, watched)
-        return learn(both, None, names, settings.ranker.model_copy(update={"trees": ranker.trees}), seed)
-    return ranker
 
 
 def sources_for(

@@ -38,7 +38,7 @@ def save(engine: Engine, folder: Path) -> None:
     pipeline, dataset = engine.pipeline, engine.dataset
     arrays: dict[str, Any] = {f"model.{name}": model.arrays() for name, model in pipeline.sources.items()}
     arrays["facts"] = pipeline.facts.arrays()
-    arrays["pipeline"] = {"weights": pipeline.weights}
+    arrays["pipeline"] = {"weights": pipeline.weights, "fresh": np.array([pipeline.fresh.every], dtype=np.int64)}
     encoder = _inner(engine)
     if isinstance(encoder, LexicalEncoder):
         arrays["encoder"] = encoder.arrays()
@@ -115,7 +115,7 @@ def load(folder: Path) -> Engine:
             names,
             settings.candidates,
             settings.wish,
-            settings.fresh,
+            settings.fresh.model_copy(update={"every": int(artefact.arrays["pipeline"]["fresh"][0])}),
         )
         assembled = Assembled(
             pipeline,

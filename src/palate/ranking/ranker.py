@@ -46,7 +46,7 @@ class RankerSettings(Settings):
     feature_fraction: float = Field(default=0.6, gt=0, le=1)
     bagging_fraction: float = Field(default=0.8, gt=0, le=1)
     truncation: int = Field(default=20, ge=1)
-    patience: int = Field(default=30, ge=1)
+    patience: int = Field(default=60, ge=1)
     questions: int = Field(default=40_000, ge=100)
     examples: int = Field(default=6_000, ge=100)
     stopping: int = Field(default=3_000, ge=100)
