@@ -20,9 +20,7 @@ def candidates(rows: int, c: int, seed: int) -> tuple[Candidates, np.ndarray]:
     return Candidates(items, fused, np.ones((rows, c), np.uint32)), ranked
 
 
-@pytest.mark.parametrize(
-    ("share", "places"), [(0.0, 0), (0.04, 0), (0.06, 1), (0.1, 1), (0.2, 2), (0.5, 2), (1.0, 0)]
-)
+@pytest.mark.parametrize(("share", "places"), [(0.0, 0), (0.04, 0), (0.06, 1), (0.1, 1), (0.2, 2), (0.5, 2), (1.0, 0)])
 def test_places_follow_the_share_of_new_items(share: float, places: int) -> None:
     fresh = np.arange(100) < round(100 * share)
     assert FreshSettings().places(fresh) == places
