@@ -18,10 +18,10 @@ from palate.core import DataError, FloatArray, Int64Array, IntArray, Queries, Sc
 from palate.data import Dataset, hold_out_last
 from palate.language.semantic_ids import SemanticIdSettings
 from palate.models.generative import Generative, GenerativeSettings
-from palate.models.neural import training
 from palate.models.neural.losses import code_softmax
 from palate.models.neural.trie import Trie, beam_search
 from palate.testing import FakeEncoder, RecommenderConformance, small_shop
+from tests.training_world import check_killed_and_resumed
 
 SMALL: dict[str, Any] = {
     "width": 32,
@@ -243,22 +243,8 @@ def test_learning_again_keeps_the_ids_and_the_epochs() -> None:
 def test_a_killed_training_ends_where_the_uninterrupted_one_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training, "SAVE_EVERY", 0.0)
-    monkeypatch.setenv("PALATE_CACHE", str(tmp_path))
-    data, own = small_shop(), GenerativeSettings(**{**SMALL, "epochs": 5, "patience": 5})
-    whole = Generative(own, FakeEncoder()).fit(data)
-
-    def dies(stage: str, _share: float) -> None:
-        if stage.startswith("epoch 3"):
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        Generative(own, FakeEncoder()).fit(data, dies)
-    assert len(list((tmp_path / "training").iterdir())) == 1
-    seen: list[str] = []
-    again = Generative(own, FakeEncoder()).fit(data, lambda stage, _: seen.append(stage))
-    assert seen[0].startswith("epoch 3")
-    np.testing.assert_array_equal(again.item_vectors, whole.item_vectors)
+    own = GenerativeSettings(**{**SMALL, "epochs": 5, "patience": 5})
+    check_killed_and_resumed(lambda: Generative(own, FakeEncoder()), tmp_path, monkeypatch)
 
 
 def test_nobody_who_did_two_things() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,14 @@ from torch.nn import functional
 from palate.core import DataError, Histories, Queries, Scorer, UsageError
 from palate.data import Dataset
 from palate.models.neural import training
+from palate.models.neural.checkpoints import KEPT, forget
 from palate.models.neural.losses import calibrated_cross_entropy, full_softmax, sampled_softmax
 from palate.models.neural.network import Shape, build
 from palate.models.neural.packing import batches, cut, gap_buckets, newest, pad
 from palate.models.neural.settings import TrainingSettings
 from palate.models.sequential import GRU4REC, SASREC, GRU4Rec, SASRec, Sequential, SequentialSettings
 from palate.testing import FakeEncoder, RecommenderConformance, small_shop
+from tests.training_world import check_killed_and_resumed
 
 SMALL: dict[str, Any] = {"width": 32, "blocks": 1, "epochs": 3, "cells": 256}
 
@@ -144,23 +147,20 @@ def test_padding_is_at_the_right() -> None:
 def test_a_killed_training_ends_where_the_uninterrupted_one_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training, "SAVE_EVERY", 0.0)
-    monkeypatch.setenv("PALATE_CACHE", str(tmp_path))
-    data, own = small_shop(), SequentialSettings(**{**SMALL, "epochs": 5, "patience": 5})
-    whole = Sequential(own, FakeEncoder()).fit(data)
+    own = SequentialSettings(**{**SMALL, "epochs": 5, "patience": 5})
+    check_killed_and_resumed(lambda: Sequential(own, FakeEncoder()), tmp_path, monkeypatch)
 
-    def dies(stage: str, _share: float) -> None:
-        if stage.startswith("epoch 3"):
-            raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
-        Sequential(own, FakeEncoder()).fit(data, dies)
-    assert len(list((tmp_path / "training").iterdir())) == 1
-    seen: list[str] = []
-    again = Sequential(own, FakeEncoder()).fit(data, lambda stage, _: seen.append(stage))
-    assert seen[0].startswith("epoch 3")
-    np.testing.assert_array_equal(again.item_vectors, whole.item_vectors)
-    assert not list((tmp_path / "training").iterdir())
+def test_killed_trainings_do_not_pile_up(tmp_path: Path) -> None:
+    for place in range(KEPT + 4):
+        folder = tmp_path / f"sequential-{place}"
+        folder.mkdir()
+        os.utime(folder, (1.6e9 + place, 1.6e9 + place))
+    own = tmp_path / "sequential-0"
+    forget(own)
+    left = {folder.name for folder in tmp_path.iterdir()}
+    assert left == {own.name, *(f"sequential-{place}" for place in range(4, KEPT + 4))}
+    forget(tmp_path / "nowhere" / "yet")
 
 
 def test_a_loss_that_is_no_number_stops_with_its_batch() -> None:

@@ -96,6 +96,13 @@ class Refits(Protocol[DatasetT_contra]):
         ...
 
 
+def fitted(model: Any, dataset: Any, progress: Callable[[str, float], None], earlier: Any = None) -> Any:
+    """The model, fitted; what learns by steps reports them, and an ``earlier`` one knows how many it needs."""
+    if isinstance(earlier, Refits):
+        return earlier.refit(dataset, progress)
+    return model.fit(dataset, progress) if isinstance(model, Refits) else model.fit(dataset)
+
+
 def widened(scores: FloatArray, n_items: int) -> FloatArray:
     """Scores (n, m) as (n, n_items): 0, no evidence, for items that came after the model was fitted."""
     if scores.shape[1] >= n_items:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 DAY = 86_400.0
 
+REPEATS = 0.1
+"""From this share of repeated events on, people come back to the same things."""
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -241,6 +244,11 @@ class Dataset:
             return 0.0
         pairs = sequences.rows.astype(np.int64) * self.n_items + sequences.items
         return 1.0 - len(np.unique(pairs)) / len(pairs)
+
+    @property
+    def repeats(self) -> bool:
+        """Whether people come back to the same things."""
+        return self.repeat_share >= REPEATS
 
     def matrix(self) -> sparse.csr_matrix:
         """Weights of interest, users by items; float32 (n_users, n_items)."""

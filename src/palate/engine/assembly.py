@@ -11,7 +11,8 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from palate.core import DataError, FloatArray, Refits, Scorer, UsageError
+from palate.core import DataError, FloatArray, Scorer, UsageError
+from palate.core.recommender import fitted
 from palate.data import Dataset, Fold, cut_at, hold_out_last, time_quantile
 from palate.engine.settings import EngineSettings
 from palate.engine.teaching import fresh_places, teach_ranker
@@ -277,15 +278,8 @@ def fit_model(
     UsageError
         There is no model of that name.
     """
-    model: Any = build_model(name, settings, encoder)
-    if isinstance(earlier, Refits):
-        model = earlier.refit(dataset, progress)
-    elif isinstance(model, Refits):
-        model = model.fit(dataset, progress)
-    else:
-        model = model.fit(dataset)
-    fitted: Scorer[Dataset] = model
-    return fitted
+    model: Scorer[Dataset] = fitted(build_model(name, settings, encoder), dataset, progress, earlier)
+    return model
 
 
 class FitModel(Protocol):

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from palate.core import Settings, UsageError
 from palate.data import Dataset
+from palate.data.dataset import REPEATS
 from palate.language import EncoderSettings
 from palate.models.als import ALSSettings
 from palate.models.bilinear import BilinearSettings
@@ -86,7 +87,7 @@ class EngineSettings(Settings):
     Parameters
     ----------
     sources
-        Names of the models that propose, in order.
+        Names of the models that propose, in order; those of ``fast`` where settings are made by hand, see ``preset``.
     seen
         ``mask`` items the asker had, ``keep`` them, or decide by how often people come back to things.
     repeat_share
@@ -99,7 +100,7 @@ class EngineSettings(Settings):
 
     sources: tuple[str, ...] = FAST
     seen: Literal["auto", "mask", "keep"] = "auto"
-    repeat_share: float = Field(default=0.1, ge=0, le=1)
+    repeat_share: float = Field(default=REPEATS, ge=0, le=1)
     ease_items: int = Field(default=6000, ge=0)
     history: int = Field(default=200, ge=1)
     encoder: EncoderSettings = Field(default_factory=EncoderSettings)

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, Protocol, Self
 
 from palate.core import Queries, Rankings, Refits, Scorer, UsageError
+from palate.core.recommender import fitted
 from palate.data import Dataset, Fold
 from palate.evaluation.protocols import Trial
 from palate.evaluation.tuning import MEASURE, sample, tune, validated
@@ -151,21 +152,15 @@ def _single(
     elif source is not None:
         model = source
     elif build is not None:
-        model = _fitted(build(), trial.train, progress)
+        model = fitted(build(), trial.train, lambda _stage, share: progress(share))
     else:
         raise UsageError(f"unknown model {name!r}")
     if name not in found.validation and asked is not None and events_alone(model):
         found.validation[name] = validated(model, asked)
     refitted_with_the_engine = source is not None and name not in found.tuning
     if trial.refit is not None and build is not None and not refitted_with_the_engine:
-        model = _fitted(build(model.settings), trial.refit, progress)
+        model = fitted(build(model.settings), trial.refit, lambda _stage, share: progress(share))
     found.singles[name] = model
-
-
-def _fitted(model: Any, dataset: Dataset, progress: Callable[[float], None]) -> Any:
-    if isinstance(model, Refits):
-        return model.fit(dataset, lambda _stage, share: progress(share))
-    return model.fit(dataset)
 
 
 def _baselines(sources: Mapping[str, Scorer[Dataset]], classes: Mapping[str, Any]) -> tuple[str, ...]:

@@ -36,9 +36,6 @@ LEARN_UNTIL, ASK_AFTER = 0.8, 0.9
 MINIMUM_EVENTS = 3
 """Events of interest a user needs to be asked in the leave-one-out protocols."""
 
-REPEATS = 0.1
-"""From this share of repeated events on, people come back to the same things and seen items stay answerable."""
-
 
 @dataclass(frozen=True)
 class Trial:
@@ -186,7 +183,7 @@ def _decide_seen(trial: Trial, seen: str) -> Trial:
     share = trial.train.repeat_share
     decided = seen
     if seen == "auto":
-        decided = "keep" if share > REPEATS else "mask"
+        decided = "keep" if trial.train.repeats else "mask"
         why = f"seen items {'stay' if decided == 'keep' else 'are masked'}: {share:.1%} of training events are repeats"
     else:
         why = f"seen items {'stay' if decided == 'keep' else 'are masked'}, as asked"

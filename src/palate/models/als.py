@@ -14,7 +14,8 @@ from palate.core import Abilities, FloatArray, Histories, IntArray, Queries, Ran
 from palate.core.recommender import Arrays
 from palate.core.space import Space, Span
 from palate.data import Dataset
-from palate.models.factors import need_vectors, one_blas_thread
+from palate.models.factors import one_blas_thread
+from palate.models.fitted import need
 from palate.models.linear import event_weights, known_events, recommend_in_batches
 
 _CELLS = 8_000_000
@@ -82,12 +83,12 @@ class ALS:
 
     @property
     def n_items(self) -> int:
-        return len(need_vectors(self._vectors, self.name))
+        return len(need(self._vectors, self.name))
 
     @property
     def item_vectors(self) -> FloatArray:
         """float32 (n_items, factors); zeros for items without events."""
-        return need_vectors(self._vectors, self.name)
+        return need(self._vectors, self.name)
 
     def fit(self, dataset: Dataset) -> Self:
         """Alternate between users and items; the same data, settings and seed give the same vectors."""

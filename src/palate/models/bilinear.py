@@ -21,7 +21,6 @@ from palate.core import (
     DataError,
     FloatArray,
     IntArray,
-    NotFittedError,
     Queries,
     Rankings,
     Settings,
@@ -31,6 +30,7 @@ from palate.core.recommender import Arrays
 from palate.core.space import Choice, Space, Span
 from palate.data import Catalogue, Dataset
 from palate.language import TextEncoder
+from palate.models.fitted import need
 from palate.models.linear import recommend_in_batches
 from palate.models.profiles import ItemFacts, Moments, moments_of
 
@@ -174,9 +174,7 @@ class Bilinear:
         return self._take(ItemFacts.from_arrays(arrays), np.asarray(arrays["weights"], dtype=np.float32))
 
     def _need(self) -> ItemFacts:
-        if self._facts is None:
-            raise NotFittedError("bilinear was asked before it was fitted; call fit(dataset) or restore(arrays) first")
-        return self._facts
+        return need(self._facts, self.name)
 
     def _take(self, facts: ItemFacts, weights: FloatArray) -> Self:
         self._facts, self._weights = facts, weights

@@ -15,7 +15,8 @@ from palate.core import Abilities, FloatArray, Histories, Queries, Rankings, Set
 from palate.core.recommender import Arrays
 from palate.core.space import Space, Span
 from palate.data import Dataset
-from palate.models.factors import mean_vectors, need_vectors, one_blas_thread
+from palate.models.factors import mean_vectors, one_blas_thread
+from palate.models.fitted import need
 from palate.models.linear import binary, recommend_in_batches
 
 
@@ -85,7 +86,7 @@ class BPR:
     @property
     def item_vectors(self) -> FloatArray:
         """float32 (n_items, factors); zeros for items without events."""
-        return need_vectors(self._vectors, self.name)
+        return need(self._vectors, self.name)
 
     def fit(self, dataset: Dataset) -> Self:
         """Descend on sampled pairs, in one thread: with more, threads race and no two fits are alike."""

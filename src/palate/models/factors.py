@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import numpy as np
 from scipy import sparse
 
-from palate.core import FloatArray, Histories, IntArray, NotFittedError
+from palate.core import FloatArray, Histories, IntArray
 from palate.models.linear import event_weights, known_events
 
 
@@ -22,13 +22,6 @@ def one_blas_thread() -> Iterator[None]:
 
     with threadpool_limits(limits=1, user_api="blas"):
         yield
-
-
-def need_vectors(vectors: FloatArray | None, name: str) -> FloatArray:
-    """The fitted vectors, or an error in words."""
-    if vectors is None:
-        raise NotFittedError(f"{name} was asked before it was fitted; call fit(dataset) or restore(arrays) first")
-    return vectors
 
 
 def mean_vectors(vectors: FloatArray, history: Histories, decay: float) -> FloatArray:

@@ -19,13 +19,10 @@ from pydantic import Field
 from palate.core import (
     Abilities,
     BoolArray,
-    DataError,
     FloatArray,
     IntArray,
-    NotFittedError,
     Queries,
     Rankings,
-    UsageError,
 )
 from palate.core.recommender import Arrays
 from palate.core.space import Choice, Space, Span
@@ -33,10 +30,11 @@ from palate.data import Catalogue, Dataset
 from palate.language import TextEncoder
 from palate.language.semantic_ids import SemanticIds, SemanticIdSettings
 from palate.models.code_space import CodeSpace
+from palate.models.fitted import need, new_items
 from palate.models.linear import known_events, recommend_in_batches
 from palate.models.neural.described import Described
+from palate.models.neural.lessons import LARGE, against_chance, cells_of, held_out, pairs_of, window_of
 from palate.models.neural.settings import ReaderSettings, Report
-from palate.models.sequential import LARGE, against_chance, cells_of, held_out, window_of
 
 if TYPE_CHECKING:
     from palate.models.neural.coded import CodedNetwork
@@ -129,9 +127,7 @@ class Generative:
     @property
     def ids(self) -> SemanticIds:
         """Codebooks, and the codes of every item."""
-        if self._ids is None:
-            raise NotFittedError(f"{self.name} was asked before it was fitted; call fit(dataset) or restore(arrays)")
-        return self._ids
+        return need(self._ids, self.name)
 
     @property
     def n_items(self) -> int:
@@ -191,10 +187,7 @@ class Generative:
         UsageError
             The catalogue is shorter than the known one, so it is not the same one grown.
         """
-        known = self.n_items
-        if len(catalogue) < known:
-            raise UsageError(f"a catalogue of {len(catalogue):,} items cannot extend one of {known:,}; fit again")
-        return self.reread(catalogue, np.arange(known, len(catalogue), dtype=np.int32))
+        return self.reread(catalogue, new_items(catalogue, self.n_items))
 
     def reread(self, catalogue: Catalogue, items: IntArray) -> Self:
         """Ids and vectors of items whose text is new or has changed; an item with events keeps its id.
@@ -259,15 +252,11 @@ class Generative:
 
     @property
     def _fitted(self) -> CodedNetwork:
-        if self._network is None:
-            raise NotFittedError(f"{self.name} was asked before it was fitted; call fit(dataset) or restore(arrays)")
-        return self._network
+        return need(self._network, self.name)
 
     @property
     def _code_space(self) -> CodeSpace:
-        if self._space is None:
-            raise NotFittedError(f"{self.name} was asked before it was fitted; call fit(dataset) or restore(arrays)")
-        return self._space
+        return need(self._space, self.name)
 
     @property
     def _tables(self) -> tuple[FloatArray, FloatArray, Trie | None]:
@@ -287,20 +276,7 @@ class Generative:
     def _shape(self, window: int) -> Shape:
         from palate.models.neural.network import Shape
 
-        own = self.settings
-        return Shape(
-            "transformer",
-            own.width,
-            own.blocks,
-            own.heads,
-            window,
-            own.dropout,
-            own.event_dropout,
-            own.own_dropout,
-            own.own,
-            own.time,
-            own.seed,
-        )
+        return Shape.of(self.settings, "transformer", window)
 
     def _around(self, reader: Any, ids: SemanticIds) -> CodedNetwork:
         from palate.models.neural.coded import coded
@@ -330,12 +306,7 @@ class Generative:
         from palate.models.neural.network import build, vectors_of
 
         settings, sequences = self.settings, dataset.sequences
-        pairs = int((sequences.lengths - 1).clip(0).sum())
-        if not pairs:
-            raise DataError(
-                f"{self.name} learns what follows what, and none of the {dataset.n_users:,} users did two things. "
-                "Leave it out of the sources, or collect more events."
-            )
+        pairs = pairs_of(sequences, self.name)
         every = np.arange(dataset.n_items, dtype=np.int32)
         self._described = (
             Described.fit(dataset.catalogue, settings, self.encoder) if before is None else before._described
@@ -368,7 +339,7 @@ class Generative:
             cells=cells_of(pairs, settings),
             settings=settings,
             beam=settings.beam,
-            mask_seen=dataset.repeat_share < 0.1,
+            mask_seen=not dataset.repeats,
             ends=None if before is None else before.epochs,
             checkpoint=place_of(self.name, settings, learnt, texts, codes, self.ids.codes),
             progress=progress,

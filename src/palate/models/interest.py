@@ -14,11 +14,12 @@ from pydantic import Field
 from scipy import sparse
 
 from palate.behaviour import Branch, InterestModel, RecencySettings, item_features
-from palate.core import Abilities, FloatArray, NotFittedError, Queries, Rankings, Settings
+from palate.core import Abilities, FloatArray, Queries, Rankings, Settings
 from palate.core.recommender import Arrays
 from palate.core.space import Space, Span
 from palate.data import Catalogue, Dataset
 from palate.language import unit_rows
+from palate.models.fitted import need
 from palate.models.linear import recommend_in_batches
 
 _BRANCH = Branch("features", "Interest is modelled from engineered features.", "兴趣由特征工程建模。")
@@ -105,6 +106,4 @@ class Interest:
         return self
 
     def _need(self) -> InterestModel:
-        if self._model is None:
-            raise NotFittedError("interest was asked before it was fitted; call fit(dataset) or restore(arrays) first")
-        return self._model
+        return need(self._model, self.name)

@@ -13,15 +13,15 @@ import numpy as np
 from pydantic import Field
 from scipy import sparse
 
-from palate.core import Abilities, FloatArray, IntArray, Queries, Rankings, Settings, UsageError
+from palate.core import Abilities, FloatArray, IntArray, Queries, Rankings, Settings
 from palate.core.recommender import Arrays
 from palate.core.space import Space, Span
 from palate.data import Catalogue, Dataset
 from palate.language.vocabulary import Vocabulary
+from palate.models.fitted import need, new_items
 from palate.models.linear import (
     ItemWeights,
     event_weights,
-    need,
     recommend_in_batches,
     renewed,
     row_blocks,
@@ -99,10 +99,7 @@ class Lexical:
         UsageError
             The catalogue is shorter than the known one, so it is not the same one grown.
         """
-        known = self.n_items
-        if len(catalogue) < known:
-            raise UsageError(f"a catalogue of {len(catalogue):,} items cannot extend one of {known:,}; fit again")
-        return self.reread(catalogue, np.arange(known, len(catalogue), dtype=np.int32))
+        return self.reread(catalogue, new_items(catalogue, self.n_items))
 
     def reread(self, catalogue: Catalogue, items: IntArray) -> Self:
         """Read the texts of some items, new or changed, again: they and their neighbours find each other anew.

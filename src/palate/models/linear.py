@@ -13,12 +13,13 @@ from typing import Any, ClassVar, Protocol, Self
 import numpy as np
 from scipy import sparse
 
-from palate.core import Abilities, FloatArray, Histories, IntArray, NotFittedError, Queries, Rankings, top_k
+from palate.core import Abilities, FloatArray, Histories, IntArray, Queries, Rankings, top_k
 from palate.core.arrays import offsets_of
 from palate.core.artefact import pack_sparse, unpack_sparse
 from palate.core.ragged import take_rows
 from palate.core.rankings import select
 from palate.core.recommender import Arrays
+from palate.models.fitted import need
 
 BATCH = 512
 """Questions scored at once: 512 rows over 12,000 items are 25 MB of float32."""
@@ -252,10 +253,3 @@ def binary(matrix: sparse.csr_matrix) -> sparse.csr_matrix:
     ones = matrix.copy()
     ones.data = np.ones_like(ones.data)
     return ones
-
-
-def need(state: ItemWeights | None, name: str) -> ItemWeights:
-    """The fitted state, or an error in words."""
-    if state is None:
-        raise NotFittedError(f"{name} was asked before it was fitted; call fit(dataset) or restore(arrays) first")
-    return state

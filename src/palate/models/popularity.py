@@ -7,11 +7,12 @@ from typing import ClassVar, Self
 import numpy as np
 from pydantic import Field
 
-from palate.core import Abilities, Float64Array, FloatArray, Histories, NotFittedError, Queries, Rankings, Settings
+from palate.core import Abilities, Float64Array, FloatArray, Histories, Queries, Rankings, Settings
 from palate.core.recommender import Arrays
 from palate.core.space import Choice, Space
 from palate.data import Dataset
 from palate.data.dataset import DAY
+from palate.models.fitted import need
 from palate.models.linear import recommend_in_batches
 
 _HALF_LIVES = (np.inf, 365.0, 90.0, 30.0, 14.0, 7.0, 3.0, 1.0)
@@ -79,11 +80,7 @@ class Popularity:
         return self
 
     def _need(self) -> FloatArray:
-        if self._counts is None:
-            raise NotFittedError(
-                "popularity was asked before it was fitted; call fit(dataset) or restore(arrays) first"
-            )
-        return self._counts
+        return need(self._counts, self.name)
 
 
 def _counts(sequences: Histories, half_life_days: float, n_items: int) -> Float64Array:

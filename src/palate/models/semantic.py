@@ -10,14 +10,15 @@ from typing import ClassVar, Self
 import numpy as np
 from pydantic import Field
 
-from palate.core import Abilities, FloatArray, Ids, IntArray, NotFittedError, Queries, Rankings, Settings, UsageError
+from palate.core import Abilities, FloatArray, Ids, IntArray, Queries, Rankings, Settings
 from palate.core.recommender import Arrays
 from palate.core.space import Space, Span
 from palate.data import Catalogue, Dataset
 from palate.language import TextEncoder, unit_rows
 from palate.language.detect import detect_language
 from palate.language.verbalise import item_texts
-from palate.models.factors import mean_vectors, need_vectors, shares
+from palate.models.factors import mean_vectors, shares
+from palate.models.fitted import need, new_items
 from palate.models.linear import recommend_in_batches
 from palate.models.text_space import TextSpace
 
@@ -94,14 +95,12 @@ class Semantic:
     @property
     def item_vectors(self) -> FloatArray:
         """float32 (n_items, dimensions), rows of length 1; zeros for items without text."""
-        return need_vectors(self._vectors, self.name)
+        return need(self._vectors, self.name)
 
     @property
     def space(self) -> TextSpace:
         """The catalogue's directions."""
-        if self._space is None:
-            raise NotFittedError(f"{self.name} was asked before it was fitted; call fit(dataset) or restore(arrays)")
-        return self._space
+        return need(self._space, self.name)
 
     def fit(self, dataset: Dataset) -> Self:
         """Encode the catalogue and find its directions."""
@@ -119,10 +118,7 @@ class Semantic:
         UsageError
             The catalogue is shorter than the known one, so it is not the same one grown.
         """
-        known = self.n_items
-        if len(catalogue) < known:
-            raise UsageError(f"a catalogue of {len(catalogue):,} items cannot extend one of {known:,}; fit again")
-        return self.reread(catalogue, np.arange(known, len(catalogue), dtype=np.int32))
+        return self.reread(catalogue, new_items(catalogue, self.n_items))
 
     def reread(self, catalogue: Catalogue, items: IntArray) -> Self:
         """Encode the texts of some items, new or changed, again; the directions stay.

@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import Field
 from scipy import sparse
 
-from palate.core import Abilities, FloatArray, Histories, Ids, Int64Array, IntArray, NotFittedError, UsageError
+from palate.core import Abilities, FloatArray, Histories, Ids, Int64Array, IntArray
 from palate.core.artefact import pack_sparse, unpack_sparse
 from palate.core.recommender import Arrays
 from palate.core.space import Space, Span
@@ -20,6 +20,7 @@ from palate.data import Catalogue, Dataset
 from palate.language import TextEncoder
 from palate.language.verbalise import item_texts
 from palate.models.borrowing import Backoff, Borrowing, BorrowingSettings, innermost, near_texts
+from palate.models.fitted import need, new_items
 from palate.models.linear import LinearModel, renewed, wide, with_rows
 from palate.models.text_space import TextSpace
 from palate.models.transitions import TransitionsSettings, both_ways, damped, new_counts, pair_counts
@@ -120,10 +121,7 @@ class SemanticTransitions(LinearModel):
         UsageError
             The catalogue is shorter than the known one, so it is not the same one grown.
         """
-        known = self.n_items
-        if len(catalogue) < known:
-            raise UsageError(f"a catalogue of {len(catalogue):,} items cannot extend one of {known:,}; fit again")
-        return self.reread(catalogue, np.arange(known, len(catalogue), dtype=np.int32))
+        return self.reread(catalogue, new_items(catalogue, self.n_items))
 
     def reread(self, catalogue: Catalogue, items: IntArray) -> Self:
         """Read the texts of some items, new or changed, again; between all others nothing changes.
@@ -196,6 +194,4 @@ class SemanticTransitions(LinearModel):
         return self._take(damped(lent.matrix(), lent.popularity, self.settings))
 
     def _need_borrowing(self) -> Borrowing:
-        if self._borrowing is None:
-            raise NotFittedError(f"{self.name} was asked before it was fitted; call fit(dataset) or restore(arrays)")
-        return self._borrowing
+        return need(self._borrowing, self.name)

@@ -15,34 +15,22 @@ from pydantic import Field
 
 from palate.core import (
     Abilities,
-    DataError,
     FloatArray,
-    Histories,
-    Int64Array,
     IntArray,
-    NotFittedError,
     Queries,
     Rankings,
-    UsageError,
 )
 from palate.core.recommender import Arrays
 from palate.data import Catalogue, Dataset
 from palate.language import TextEncoder
+from palate.models.fitted import need, new_items
 from palate.models.linear import known_events, recommend_in_batches
 from palate.models.neural.described import Described
+from palate.models.neural.lessons import LARGE, against_chance, cells_of, held_out, pairs_of, window_of
 from palate.models.neural.settings import ReaderSettings, Report
 
 if TYPE_CHECKING:
     from palate.models.neural.network import SequenceNetwork, Shape
-
-_VALIDATION_USERS = 3_000
-"""Users whose newest event decides the end, at most."""
-
-_BATCHES = 24
-"""Batches an epoch has at least; of little data they are smaller."""
-
-LARGE = 40_000
-"""With more items than this, no loss compares all of them by default."""
 
 
 class SequentialSettings(ReaderSettings):
@@ -101,9 +89,7 @@ class SequenceModel:
     @property
     def item_vectors(self) -> FloatArray:
         """float32 (n_items, width): what a state is multiplied with."""
-        if self._vectors is None:
-            raise NotFittedError(f"{self.name} was asked before it was fitted; call fit(dataset) or restore(arrays)")
-        return self._vectors
+        return need(self._vectors, self.name)
 
     @property
     def n_items(self) -> int:
@@ -162,27 +148,12 @@ class SequenceModel:
 
     @property
     def _fitted(self) -> SequenceNetwork:
-        if self._network is None:
-            raise NotFittedError(f"{self.name} was asked before it was fitted; call fit(dataset) or restore(arrays)")
-        return self._network
+        return need(self._network, self.name)
 
     def _shape(self, window: int) -> Shape:
         from palate.models.neural.network import Shape
 
-        settings = self.settings
-        return Shape(
-            self.body,
-            settings.width,
-            settings.blocks,
-            settings.heads,
-            window,
-            settings.dropout,
-            settings.event_dropout,
-            settings.own_dropout,
-            settings.own,
-            settings.time,
-            settings.seed,
-        )
+        return Shape.of(self.settings, self.body, window)
 
     def _learn(self, dataset: Dataset, before: SequenceModel | None, progress: Report | None) -> Self:
         from palate.models.neural.checkpoints import place_of
@@ -190,12 +161,7 @@ class SequenceModel:
         from palate.models.neural.next_item import Objective, learn
 
         settings, sequences = self.settings, dataset.sequences
-        pairs = int((sequences.lengths - 1).clip(0).sum())
-        if not pairs:
-            raise DataError(
-                f"{self.name} learns what follows what, and none of the {dataset.n_users:,} users did two things. "
-                "Leave it out of the sources, or collect more events."
-            )
+        pairs = pairs_of(sequences, self.name)
         every = np.arange(dataset.n_items, dtype=np.int32)
         if before is None:
             self._described = Described.fit(dataset.catalogue, settings, self.encoder)
@@ -215,7 +181,7 @@ class SequenceModel:
             objective=Objective(loss, settings.negatives, settings.calibration),
             cells=cells_of(pairs, settings),
             settings=settings,
-            mask_seen=dataset.repeat_share < 0.1,
+            mask_seen=not dataset.repeats,
             ends=None if before is None else before.epochs,
             checkpoint=place_of(self.name, settings, learnt, texts, codes),
             progress=progress,
@@ -241,10 +207,7 @@ class Sequential(SequenceModel):
         UsageError
             The catalogue is shorter than the known one, so it is not the same one grown.
         """
-        known = self.n_items
-        if len(catalogue) < known:
-            raise UsageError(f"a catalogue of {len(catalogue):,} items cannot extend one of {known:,}; fit again")
-        return self.reread(catalogue, np.arange(known, len(catalogue), dtype=np.int32))
+        return self.reread(catalogue, new_items(catalogue, self.n_items))
 
     def reread(self, catalogue: Catalogue, items: IntArray) -> Self:
         """Vectors of items whose text is new or has changed; what is theirs alone stays.
@@ -286,38 +249,3 @@ class GRU4Rec(SequenceModel):
     abilities: ClassVar[Abilities] = Abilities(uses_time=True)
     defaults: ClassVar[SequentialSettings] = GRU4REC
     body: ClassVar[str] = "gru"
-
-
-def against_chance(scores: FloatArray) -> FloatArray:
-    """Logarithm of how much likelier than chance the softmax of each row makes each item; in place."""
-    highest = scores.max(axis=1, keepdims=True, initial=0.0)
-    total = np.log(np.exp(scores - highest).sum(axis=1, keepdims=True)) + highest
-    scores += np.float32(np.log(max(scores.shape[1], 1))) - total
-    return scores
-
-
-def window_of(sequences: Histories, settings: ReaderSettings) -> int:
-    """Newest events that are read."""
-    if settings.window:
-        return settings.window
-    lengths = sequences.lengths[sequences.lengths > 0]
-    return int(np.clip(np.quantile(lengths, 0.95), 20, 200)) if len(lengths) else 20
-
-
-def cells_of(pairs: int, settings: ReaderSettings) -> int:
-    """Events a batch, of data in which something follows something ``pairs`` times."""
-    return int(np.clip(pairs // _BATCHES, 64, settings.cells))
-
-
-def held_out(sequences: Histories, settings: ReaderSettings) -> tuple[Histories, tuple[Histories, Int64Array] | None]:
-    """Histories without the newest event of some users, and those as questions with their answers."""
-    able = np.nonzero(sequences.lengths >= 3)[0]
-    size = min(int(len(able) * settings.validation), _VALIDATION_USERS)
-    if size < 20:
-        return sequences, None
-    chosen = np.sort(np.random.default_rng([settings.seed, 7]).permutation(able)[:size])
-    last = sequences.indptr[1:][chosen] - 1
-    keep = np.ones(len(sequences.items), dtype=bool)
-    keep[last] = False
-    questions = sequences.between(sequences.indptr[:-1][chosen], last)
-    return sequences.where(keep), (questions, sequences.items[last].astype(np.int64))

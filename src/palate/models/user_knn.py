@@ -12,12 +12,13 @@ import numpy as np
 from pydantic import Field
 from scipy import sparse
 
-from palate.core import Abilities, FloatArray, Histories, IntArray, NotFittedError, Queries, Rankings, Settings
+from palate.core import Abilities, FloatArray, Histories, IntArray, Queries, Rankings, Settings
 from palate.core.arrays import offsets_of
 from palate.core.artefact import pack_sparse, unpack_sparse
 from palate.core.recommender import Arrays
 from palate.core.space import Choice, Space, Span
 from palate.data import Dataset
+from palate.models.fitted import need
 from palate.models.linear import binary, event_weights, known_events, recommend_in_batches, weighted_rows
 from palate.models.ratings import Ratings, RatingSettings, predict_from_users
 from palate.models.similarity import Measure
@@ -122,9 +123,7 @@ class UserKNN:
         return self._take(unpack_sparse("users", arrays))
 
     def _need(self) -> sparse.csr_matrix:
-        if self._users is None:
-            raise NotFittedError("user_knn was asked before it was fitted; call fit(dataset) or restore(arrays) first")
-        return self._users
+        return need(self._users, self.name)
 
     def _take(self, users: sparse.csr_matrix) -> Self:
         self._users = users

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,9 @@ import xxhash
 
 from palate.core import Histories, Settings
 from palate.language.cache import cache_folder
+
+KEPT = 8
+"""Trainings that were killed and are kept beside the one that goes on; the others are forgotten, the oldest first."""
 
 
 def place_of(name: str, settings: Settings, histories: Histories, *more: Any) -> Path:
@@ -25,3 +29,18 @@ def place_of(name: str, settings: Settings, histories: Histories, *more: Any) ->
         if array is not None:
             digest.update(np.ascontiguousarray(array).tobytes())
     return cache_folder() / "training" / f"{name}-{digest.hexdigest()}"
+
+
+def forget(own: Path) -> None:
+    """Remove all but the newest checkpoints beside this one; one that vanishes meanwhile is another's to remove."""
+    if not own.parent.is_dir():
+        return
+    aged = []
+    for folder in own.parent.iterdir():
+        try:
+            aged.append((folder.stat().st_mtime, folder))
+        except OSError:
+            continue
+    others = sorted(entry for entry in aged if entry[1] != own)
+    for _, folder in others[: max(len(others) - KEPT, 0)]:
+        shutil.rmtree(folder, ignore_errors=True)

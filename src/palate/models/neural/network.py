@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from palate.core.recommender import Arrays
 from palate.language.transformer import has_native_bf16
 from palate.models.neural.blocks import Drop, ItemTable, Noise, Recurrent, Transformer
 from palate.models.neural.packing import N_GAPS, batches, gap_buckets, newest, pad
+from palate.models.neural.settings import ReaderSettings
 
 _READ_AT_ONCE = 32_768
 """Padded events read at once when answering."""
@@ -48,6 +49,12 @@ class Shape:
     own: bool
     time: bool
     seed: int
+
+    @classmethod
+    def of(cls, settings: ReaderSettings, body: str, window: int) -> Shape:
+        """What settings ask for, with a body by name and a window that was found."""
+        given = {field.name: getattr(settings, field.name) for field in fields(cls) if field.name != "body"}
+        return cls(**{**given, "body": body, "window": window})
 
 
 class SequenceNetwork(nn.Module):

@@ -7,6 +7,7 @@ ends where the uninterrupted one does.
 from __future__ import annotations
 
 import math
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 from palate.core import DataError, UsageError
 from palate.core.artefact import Artefact, read, write
 from palate.core.errors import ArtefactError
+from palate.models.neural.checkpoints import forget
 from palate.models.neural.settings import Report, TrainingSettings
 
 Batches = Callable[[int, np.random.Generator], Iterator[Any]]
@@ -90,6 +92,7 @@ def train(
     run = _Run(network, settings, max(steps, 1))
     if checkpoint is not None:
         run.resume(checkpoint)
+        forget(checkpoint)
     saved, started = time.monotonic(), time.monotonic()
     first = run.epoch
     last = settings.epochs if ends is None else min(ends, settings.epochs)
@@ -107,7 +110,7 @@ def train(
     network.load_state_dict(run.best)
     network.eval()
     if checkpoint is not None:
-        _remove(checkpoint)
+        shutil.rmtree(checkpoint, ignore_errors=True)
     return Trained(run.best_epoch, run.best_quality, tuple(run.history))
 
 
@@ -243,12 +246,6 @@ def _tensors(arrays: Any) -> dict[str, Tensor]:
 
 def _number(value: float | None) -> float:
     return float("nan") if value is None else float(value)
-
-
-def _remove(folder: Path) -> None:
-    import shutil
-
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _clock(seconds: float) -> str:
