@@ -33,12 +33,11 @@ from palate.models.code_space import CodeSpace
 from palate.models.fitted import need, new_items
 from palate.models.linear import known_events, recommend_in_batches
 from palate.models.neural.described import Described
-from palate.models.neural.lessons import LARGE, against_chance, cells_of, held_out, pairs_of, window_of
+from palate.models.neural.lessons import LARGE, against_chance, held_out, pairs_of, read_only, suited
 from palate.models.neural.settings import ReaderSettings, Report
 
 if TYPE_CHECKING:
     from palate.models.neural.coded import CodedNetwork
-    from palate.models.neural.network import Shape
     from palate.models.neural.trie import Trie
 
 
@@ -70,7 +69,6 @@ class GenerativeSettings(ReaderSettings):
         Weight of the hybrid's loss of vectors.
     """
 
-    epochs: int = Field(default=10, ge=1)
     decoder: Literal["parallel", "autoregressive"] = "parallel"
     hybrid: bool = False
     ids: SemanticIdSettings = SemanticIdSettings()
@@ -113,6 +111,7 @@ class Generative:
     def __init__(self, settings: GenerativeSettings | None = None, encoder: TextEncoder | None = None) -> None:
         self.settings = settings or GenerativeSettings()
         self.encoder = encoder
+        self._suited = self.settings
         self._network: CodedNetwork | None = None
         self._ids: SemanticIds | None = None
         self._space: CodeSpace | None = None
@@ -244,8 +243,8 @@ class Generative:
         self._ids = SemanticIds.from_arrays(arrays)
         self._space = CodeSpace.from_arrays(arrays)
         self._described = Described.from_arrays(arrays)
-        shape = self._shape(len(arrays["coded.reader.positions.weight"]))
-        reader = network.restored(reader_arrays(arrays), shape)
+        self._suited = read_only(self.settings, len(arrays["coded.reader.positions.weight"]))
+        reader = network.restored(reader_arrays(arrays), network.Shape.of(self._suited, "transformer"))
         self._network = restored(self._around(reader, self._ids), arrays)
         self._table = None
         return self
@@ -273,17 +272,12 @@ class Generative:
             self._table = (self._own + self._said + sums, sums, trie)
         return self._table
 
-    def _shape(self, window: int) -> Shape:
-        from palate.models.neural.network import Shape
-
-        return Shape.of(self.settings, "transformer", window)
-
     def _around(self, reader: Any, ids: SemanticIds) -> CodedNetwork:
         from palate.models.neural.coded import coded
 
-        own = self.settings
+        own = self._suited
         writes = own.writer_blocks if own.decoder == "autoregressive" else 0
-        return coded(reader, ids, writes, heads=own.heads, dropout=own.dropout, seed=own.seed)
+        return coded(reader, ids, writes, heads=own.heads, dropout=own.dropout or 0.0, seed=own.seed)
 
     def _written(self, hidden: FloatArray) -> FloatArray:
         """Scores by codes; float32 (n, n_items)."""
@@ -303,10 +297,13 @@ class Generative:
     def _learn(self, dataset: Dataset, before: Generative | None, progress: Report | None) -> Self:
         from palate.models.neural.checkpoints import place_of
         from palate.models.neural.coded import learn
-        from palate.models.neural.network import build, vectors_of
+        from palate.models.neural.network import Shape, build, vectors_of
 
-        settings, sequences = self.settings, dataset.sequences
-        pairs = pairs_of(sequences, self.name)
+        sequences = dataset.sequences
+        pairs, settings = pairs_of(sequences, self.name), self.settings if before is None else before._suited
+        if before is None:
+            settings = suited(settings, pairs, sequences.lengths, dataset.popularity)
+        self._suited = settings
         every = np.arange(dataset.n_items, dtype=np.int32)
         self._described = (
             Described.fit(dataset.catalogue, settings, self.encoder) if before is None else before._described
@@ -326,9 +323,8 @@ class Generative:
             self._ids = SemanticIds.fit(vectors, of_ids)
         else:
             self._space, self._ids = before._code_space, before.ids
-        window = window_of(sequences, settings) if before is None else before._fitted.reader.window
         self._warm = np.asarray(dataset.popularity > 0)
-        reader = build(self._shape(window), self._warm, texts, codes, self._described.n_codes)
+        reader = build(Shape.of(settings, "transformer"), self._warm, texts, codes, self._described.n_codes)
         network = self._around(reader, self.ids)
         trained = learn(
             network,
@@ -336,7 +332,7 @@ class Generative:
             held,
             existing=settings.existing if dataset.n_items <= LARGE else 0.0,
             dense=settings.dense if settings.hybrid else 0.0,
-            cells=cells_of(pairs, settings),
+            cells=settings.cells,
             settings=settings,
             beam=settings.beam,
             mask_seen=not dataset.repeats,

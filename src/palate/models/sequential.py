@@ -26,11 +26,11 @@ from palate.language import TextEncoder
 from palate.models.fitted import need, new_items
 from palate.models.linear import known_events, recommend_in_batches
 from palate.models.neural.described import Described
-from palate.models.neural.lessons import LARGE, against_chance, cells_of, held_out, pairs_of, window_of
+from palate.models.neural.lessons import LARGE, against_chance, held_out, pairs_of, read_only, suited
 from palate.models.neural.settings import ReaderSettings, Report
 
 if TYPE_CHECKING:
-    from palate.models.neural.network import SequenceNetwork, Shape
+    from palate.models.neural.network import SequenceNetwork
 
 
 class SequentialSettings(ReaderSettings):
@@ -79,6 +79,7 @@ class SequenceModel:
     def __init__(self, settings: SequentialSettings | None = None, encoder: TextEncoder | None = None) -> None:
         self.settings = settings or self.defaults
         self.encoder = encoder
+        self._suited = self.settings
         self._network: SequenceNetwork | None = None
         self._vectors: FloatArray | None = None
         self._said: FloatArray = np.zeros((0, 0), np.float32)
@@ -138,38 +139,35 @@ class SequenceModel:
         }
 
     def restore(self, arrays: Arrays) -> Self:
-        from palate.models.neural.network import restored
+        from palate.models.neural.network import Shape, restored
 
         self._vectors = np.asarray(arrays["item_vectors"], dtype=np.float32)
         self._said = np.asarray(arrays["said"], dtype=np.float32)
         self._described = Described.from_arrays(arrays)
-        self._network = restored(arrays, self._shape(len(arrays["network.positions.weight"])))
+        self._suited = read_only(self.settings, len(arrays["network.positions.weight"]))
+        self._network = restored(arrays, Shape.of(self._suited, self.body))
         return self
 
     @property
     def _fitted(self) -> SequenceNetwork:
         return need(self._network, self.name)
 
-    def _shape(self, window: int) -> Shape:
-        from palate.models.neural.network import Shape
-
-        return Shape.of(self.settings, self.body, window)
-
     def _learn(self, dataset: Dataset, before: SequenceModel | None, progress: Report | None) -> Self:
         from palate.models.neural.checkpoints import place_of
-        from palate.models.neural.network import build, vectors_of
+        from palate.models.neural.network import Shape, build, vectors_of
         from palate.models.neural.next_item import Objective, learn
 
-        settings, sequences = self.settings, dataset.sequences
-        pairs = pairs_of(sequences, self.name)
+        sequences = dataset.sequences
+        pairs, settings = pairs_of(sequences, self.name), self.settings if before is None else before._suited
+        if before is None:
+            settings = suited(settings, pairs, sequences.lengths, dataset.popularity)
         every = np.arange(dataset.n_items, dtype=np.int32)
         if before is None:
             self._described = Described.fit(dataset.catalogue, settings, self.encoder)
         else:
             self._described = before._described
         texts, codes = self._described.of(dataset.catalogue, every, self.encoder)
-        window = window_of(sequences, settings) if before is None else before._fitted.window
-        network = build(self._shape(window), dataset.popularity > 0, texts, codes, self._described.n_codes)
+        network = build(Shape.of(settings, self.body), dataset.popularity > 0, texts, codes, self._described.n_codes)
         learnt, held = (sequences, None) if before is not None else held_out(sequences, settings)
         loss = settings.loss
         if loss == "auto":
@@ -179,7 +177,7 @@ class SequenceModel:
             learnt,
             held,
             objective=Objective(loss, settings.negatives, settings.calibration),
-            cells=cells_of(pairs, settings),
+            cells=settings.cells,
             settings=settings,
             mask_seen=not dataset.repeats,
             ends=None if before is None else before.epochs,
@@ -187,7 +185,7 @@ class SequenceModel:
             progress=progress,
         )
         self.history, self.epochs = trained.history, trained.epoch
-        self._network = network
+        self._suited, self._network = settings, network
         self._vectors, self._said = vectors_of(network)
         return self
 
