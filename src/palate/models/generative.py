@@ -287,7 +287,7 @@ class Generative:
 
     def _written(self, hidden: FloatArray) -> FloatArray:
         """Scores by codes; float32 (n, n_items)."""
-        from palate.models.neural.coded import generated
+        from palate.models.neural.writing import generated
 
         _, sums, trie = self._tables
         if trie is None:

@@ -21,10 +21,8 @@ from palate.models.neural.next_item import Step, drawn_from, ndcg, steps_of
 from palate.models.neural.packing import Padded
 from palate.models.neural.settings import Report, TrainingSettings
 from palate.models.neural.training import Trained, train
-from palate.models.neural.trie import Beams, Trie, beam_search
-
-_QUESTIONS_AT_ONCE = 128
-"""Questions whose beginnings are continued at once."""
+from palate.models.neural.trie import Beams, Trie
+from palate.models.neural.writing import generated
 
 _WRITTEN_AT_MOST = 1_000
 """Validation questions of a network that writes code after code."""
@@ -116,13 +114,6 @@ class CodedNetwork(nn.Module):
         if dense:
             total = total + dense * full_softmax(hidden, inputs, targets, weights, half)
         return total
-
-    def following(self, states: Tensor, flat: Tensor) -> Tensor:
-        """Logarithms of the chances of the next code after some codes, int64 (b, l); float32 (b, size)."""
-        assert self.writer is not None  # noqa: S101
-        last = self.writer(states, self.code(flat))[:, -1]
-        place = flat.shape[1] * self.size
-        return torch.log_softmax((last @ self.code.weight[place : place + self.size].T).float(), dim=1)
 
     def _written(self, writer: Writer, hidden: Tensor, flat: Tensor, weights: Tensor) -> Tensor:
         states = writer(hidden, self.code(flat[:, :-1]))
@@ -230,24 +221,6 @@ def code_sums(network: CodedNetwork, codes: IntArray) -> FloatArray:
 def flattened(codes: IntArray, size: int) -> Int64Array:
     """Codes as rows of one table of all places' codes; int64 (n, m)."""
     return codes.astype(np.int64) + np.arange(codes.shape[1]) * size
-
-
-def generated(network: CodedNetwork, trie: Trie, hidden: FloatArray, width: int) -> Beams:
-    """The likeliest ids after each state, float32 (n, d), written one code after the other."""
-    parts = []
-    with torch.inference_mode():
-        for start in range(0, len(hidden), _QUESTIONS_AT_ONCE):
-            states = torch.from_numpy(hidden[start : start + _QUESTIONS_AT_ONCE])
-
-            def following(rows: Int64Array, prefix: Int64Array, states: Tensor = states) -> FloatArray:
-                flat = torch.from_numpy(prefix + np.arange(prefix.shape[1]) * network.size)
-                given: FloatArray = network.following(states[torch.from_numpy(rows)], flat).numpy()
-                return given
-
-            parts.append(beam_search(trie, following, len(states), width))
-    if not parts:
-        return Beams(np.zeros((0, width), np.int32), np.zeros((0, width), np.float32))
-    return Beams(np.concatenate([part.items for part in parts]), np.concatenate([part.chances for part in parts]))
 
 
 def saved(network: CodedNetwork) -> Arrays:
