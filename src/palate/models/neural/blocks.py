@@ -121,7 +121,7 @@ class Remembered(NamedTuple):
 
     keys: Tensor
     values: Tensor
-    index: Tensor
+    which: Tensor
 
 
 class Block(nn.Module):
@@ -159,11 +159,11 @@ class Block(nn.Module):
             All positions up to and including it.
         """
         # A few positions each: sums of products are faster than many small matrices.
-        scores = torch.stack([(query * part.keys[part.index]).sum(dim=2) for part in past])
+        scores = torch.stack([(query * part.keys[part.which]).sum(dim=2) for part in past])
         share = scores.mul_(query.shape[2] ** -0.5).softmax(dim=0)[..., None]
-        seen = share[0] * past[0].values[past[0].index]
+        seen = share[0] * past[0].values[past[0].which]
         for weight, part in zip(share[1:], past[1:], strict=True):
-            seen.addcmul_(weight, part.values[part.index])
+            seen.addcmul_(weight, part.values[part.which])
         return self._after(states, seen.view(states.shape))
 
     def _after(self, states: Tensor, seen: Tensor) -> Tensor:

@@ -100,7 +100,8 @@ def beam_search(trie: Trie, following: Continue, questions: int, width: int) -> 
     prefix = np.zeros((questions, 0), dtype=np.int64)
     for codes, children in zip(trie.codes, trie.children, strict=True):
         offers = following(row, before, prefix)
-        offsets, child = take_rows(children, node.astype(np.int32))
+        offsets, flat = take_rows(children, node.astype(np.int32))
+        child = np.arange(children[-1])[flat]
         parent = np.repeat(np.arange(len(row)), np.diff(offsets))
         reached = chance[parent] + offers[parent, codes[child]]
         # Beginnings of a question stand in the order of codes, and so do their children: a lower column comes first.

@@ -56,7 +56,7 @@ class Writing:
         for number, block in enumerate(self._blocks):
             # What the first block reads of a code does not depend on what stands before it: each is read once for all.
             query, keys, values = block.read(given).view(len(given), 3, block.heads, -1).unbind(1)
-            past = [part._replace(index=part.index[came_from]) for part in self._past[number]]
+            past = [part._replace(which=part.which[came_from]) for part in self._past[number]]
             self._past[number] = [*past, Remembered(keys, values, own)]
             states = given = block.continued(states, query[own], self._past[number])
             own = torch.arange(len(states))
