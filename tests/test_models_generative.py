@@ -71,6 +71,7 @@ class Chances:
         rng = np.random.default_rng(seed)
         self.own = rng.standard_normal((questions, places, size)).astype(np.float32)
         self.after = rng.standard_normal((places, size, size)).astype(np.float32)
+        self.last: Int64Array = np.zeros((questions, 0), np.int64)
 
     def following(self, rows: Int64Array, prefix: Int64Array) -> FloatArray:
         place = prefix.shape[1]

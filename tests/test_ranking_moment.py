@@ -107,7 +107,7 @@ def test_a_visit_unlike_the_past_says_so() -> None:
 @given(st.lists(st.lists(st.integers(0, 90), max_size=6), min_size=1, max_size=5), st.integers(0, 120))
 def test_visits_of_a_batch_are_those_of_its_questions(minutes: list[list[int]], now: int) -> None:
     rows = [np.array(sorted(row), dtype=float) * 60 for row in minutes]
-    history = Histories.of([np.arange(len(row)) for row in rows], rows)
+    history = Histories.of([np.arange(len(row), dtype=np.int32) for row in rows], rows)
     queries = Queries(history, when=np.full(len(rows), now * 60.0))
     together = Session.of(queries)
     for row in range(len(rows)):
