@@ -19,6 +19,7 @@ from palate.engine import explaining, storage
 from palate.engine.answering import Telling, alike, answered, drawn
 from palate.engine.answers import Answer, Explanation, Updated
 from palate.engine.assembly import Assembled, Progress, assemble, silent
+from palate.engine.counting import Counting
 from palate.engine.describing import described
 from palate.engine.live import LiveHistories
 from palate.engine.mixing import Mixing, check_mixes
@@ -42,6 +43,7 @@ class Engine:
         self._answering, self._changing = threading.RLock(), threading.Lock()
         self._live, self._relating = LiveHistories(dataset, settings.history), Relating(dataset)
         self.mixing = Mixing(settings, assembled.pipeline)
+        self.counting = Counting(assembled.pipeline.sources, settings.counting)
         digest = xxhash.xxh3_64(f"{dataset.fingerprint}{settings.model_dump_json()}{assembled.seed}".encode())
         self.version = digest.hexdigest()[:12]
 
@@ -343,14 +345,17 @@ class Engine:
         with self._changing:
             if changes.items is not None and changes.n_items:
                 # Read beside the answers, which meanwhile come from the old shelf.
-                self._shelf = with_items(self._shelf, changes.items.frame)
+                grown = with_items(self._shelf, changes.items.frame, self.counting.resting)
+                self._shelf, self.counting.resting = grown
             if changes.events is not None:
                 by_user, taken, unknown = live_events(changes.events, self.catalogue, self.dataset.kinds)
                 rejected += unknown
                 with self._answering:
-                    for user, own in by_user.items():
-                        self._live.add(self.known_as(user), own)
+                    for name, own in ((self.known_as(user), own) for user, own in by_user.items()):
+                        self.counting.note(self._live.of(name), own)
+                        self._live.add(name, own)
                     self.mixing.react(reactions(changes.events, self.catalogue))
+            self._shelf = self.counting.counted(self._shelf)
         return Updated(taken, changes.n_items, changes.n_users, tuple(rejected))
 
     def describe(self) -> dict[str, Any]:

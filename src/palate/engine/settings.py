@@ -96,6 +96,9 @@ class EngineSettings(Settings):
         EASE inverts an items x items matrix; with more items than this it is left out of the sources.
     history
         Newest events of an asker since training that are remembered.
+    counting
+        Share of the time that counting live events, for others to be told of, may take; 0: they continue histories
+        and nothing more.
     """
 
     sources: tuple[str, ...] = FAST
@@ -103,6 +106,7 @@ class EngineSettings(Settings):
     repeat_share: float = Field(default=REPEATS, ge=0, le=1)
     ease_items: int = Field(default=6000, ge=0)
     history: int = Field(default=200, ge=1)
+    counting: float = Field(default=0.1, ge=0, le=1)
     encoder: EncoderSettings = Field(default_factory=EncoderSettings)
     models: ModelSettings = Field(default_factory=ModelSettings)
     candidates: CandidateSettings = Field(default_factory=CandidateSettings)

@@ -35,7 +35,7 @@ _LIBRARIES = ("numpy", "scipy", "polars", "torch", "lightgbm", "implicit")
 
 def save(engine: Engine, folder: Path) -> None:
     """Write an engine; see ``Engine.save``."""
-    pipeline, dataset = engine.pipeline, engine.dataset
+    pipeline, dataset = engine.counting.at_rest(engine.pipeline), engine.dataset
     arrays: dict[str, Any] = {f"model.{name}": model.arrays() for name, model in pipeline.sources.items()}
     arrays["facts"] = pipeline.facts.arrays()
     arrays["pipeline"] = {"weights": pipeline.weights, "fresh": np.array([pipeline.fresh.every], dtype=np.int64)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any
@@ -60,7 +61,9 @@ class Changes:
         return [row for checked in given if checked is not None for row in checked.refusals()]
 
 
-def with_items(shelf: Shelf, frame: pl.DataFrame) -> Shelf:
+def with_items(
+    shelf: Shelf, frame: pl.DataFrame, resting: Mapping[str, Scorer[Dataset]]
+) -> tuple[Shelf, dict[str, Scorer[Dataset]]]:
     """A shelf with new and changed items beside the old one, which goes on as it was.
 
     Texts of changed items reach the models that read; what the ranker knows of a known item (popularity, price,
@@ -70,6 +73,12 @@ def with_items(shelf: Shelf, frame: pl.DataFrame) -> Shelf:
     ----------
     frame
         Validated items.
+    resting
+        Models as they are saved, which are not those of the shelf where those count live events.
+
+    Returns
+    -------
+    The shelf, and the resting models, with the items.
 
     Raises
     ------
@@ -83,7 +92,8 @@ def with_items(shelf: Shelf, frame: pl.DataFrame) -> Shelf:
         sources = {name: _extended(model, catalogue, changed) for name, model in pipeline.sources.items()}
         semantic: Any = sources.get("semantic")
         facts = pipeline.facts.extended(catalogue, None if semantic is None else semantic.item_vectors)
-        return Shelf.of(catalogue, replace(pipeline, sources=sources, facts=facts), shelf.rules)
+        grown = Shelf.of(catalogue, replace(pipeline, sources=sources, facts=facts), shelf.rules)
+        return grown, {name: _extended(model, catalogue, changed) for name, model in resting.items()}
     except Exception as error:
         raise PalateError(
             f"{frame.height} items could not be taken in ({error}); the engine goes on with the catalogue it had. "
