@@ -14,6 +14,7 @@ import xxhash
 from palate.behaviour import profiles
 from palate.core import Histories, Queries, Rankings, Scorer, UnknownIdError
 from palate.core.arrays import FloatArray
+from palate.core.threads import limit_threads
 from palate.data import Catalogue, Dataset, Fold
 from palate.engine import explaining, storage
 from palate.engine.answering import Telling, alike, answered, drawn
@@ -79,6 +80,7 @@ class Engine:
         DataError, UsageError
             The data or the settings do not allow it; the message says why.
         """
+        limit_threads(only_if_told=True)
         chosen = settings or EngineSettings.preset(preset)
         chosen = chosen.model_copy(update={"models": chosen.models.seeded(seed)})
         check_mixes(dataset.catalogue, chosen)
@@ -370,6 +372,7 @@ class Engine:
         ArtefactError
             The folder is damaged, foreign or of another format; the message says which.
         """
+        limit_threads(only_if_told=True)
         return storage.load(Path(folder))
 
     def known_as(self, user: str) -> str:

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from palate.core import BoolArray, FloatArray, Settings
 from palate.core.space import Space, Span
+from palate.core.threads import threads
 
 _ENOUGH_FOR_THREADS = 64
 """Questions whose scoring takes longer than waking other threads for it."""
@@ -35,8 +36,6 @@ class RankerSettings(Settings):
         Asking ends when this many answers were proposed: of the questions learnt from, of those that decide the end.
     questions_each
         At most this many of them from one user.
-    threads
-        0 = as many as there are cores.
     """
 
     trees: int = Field(default=300, ge=1)
@@ -51,7 +50,6 @@ class RankerSettings(Settings):
     examples: int = Field(default=6_000, ge=100)
     stopping: int = Field(default=3_000, ge=100)
     questions_each: int = Field(default=8, ge=1)
-    threads: int = Field(default=0, ge=0)
 
     @classmethod
     def search(cls) -> Space:
@@ -118,8 +116,8 @@ class Ranker:
     def score(self, features: FloatArray) -> FloatArray:
         """Scores of candidates; float32 (n, c) from float32 (n, c, f)."""
         n, c, f = features.shape
-        threads = 1 if n < _ENOUGH_FOR_THREADS else 0
-        flat = self._booster.predict(features.reshape(n * c, f), num_threads=threads)
+        used = 1 if n < _ENOUGH_FOR_THREADS else threads()
+        flat = self._booster.predict(features.reshape(n * c, f), num_threads=used)
         return np.asarray(flat, dtype=np.float32).reshape(n, c)
 
     def contributions(self, features: FloatArray) -> FloatArray:
@@ -154,7 +152,7 @@ def learn(
         "bagging_freq": 1,
         "bagging_by_query": True,
         "lambdarank_truncation_level": settings.truncation,
-        "num_threads": settings.threads,
+        "num_threads": threads(),
         "max_bin": 127,
         "seed": seed,
         "deterministic": True,
