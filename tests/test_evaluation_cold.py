@@ -14,7 +14,8 @@ from tests.evaluation_world import SmallEngine, world
 @pytest.mark.parametrize("protocol", ["loo-strict", "loo-refit", "temporal"])
 def test_no_fit_has_seen_a_cold_item(protocol: str) -> None:
     whole = plan(world(), protocol)
-    trial = hold_out_items(whole, 0.2, seed=1)
+    held = hold_out_items(whole, 0.2, seed=1)
+    trial = held.trial
     cold = set(trial.test.targets.values.tolist())
     assert cold
     for dataset in (trial.train, trial.learnt, trial.test.dataset):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -14,7 +15,6 @@ import xxhash
 from palate.behaviour import profiles
 from palate.core import Histories, Queries, Rankings, Scorer, UnknownIdError
 from palate.core.arrays import FloatArray
-from palate.core.threads import limit_threads
 from palate.data import Catalogue, Dataset, Fold
 from palate.engine import explaining, storage
 from palate.engine.answering import Telling, alike, answered, drawn
@@ -80,7 +80,6 @@ class Engine:
         DataError, UsageError
             The data or the settings do not allow it; the message says why.
         """
-        limit_threads(only_if_told=True)
         chosen = settings or EngineSettings.preset(preset)
         chosen = chosen.model_copy(update={"models": chosen.models.seeded(seed)})
         check_mixes(dataset.catalogue, chosen)
@@ -355,6 +354,14 @@ class Engine:
                     self.mixing.react(reactions(changes.events, self.catalogue))
         return Updated(taken, changes.n_items, changes.n_users, tuple(rejected))
 
+    def without_places(self) -> Engine:
+        """This engine with no place kept for items that nobody chose yet; itself where it keeps none."""
+        pipeline = self.pipeline
+        if not pipeline.fresh.places(pipeline.facts.fresh):
+            return self
+        plain = replace(pipeline, fresh=pipeline.fresh.model_copy(update={"every": 0}))
+        return Engine(self.dataset, self.settings, replace(self.assembled, pipeline=plain))
+
     def describe(self) -> dict[str, Any]:
         """What this engine is, for pages and logs."""
         return described(self)
@@ -372,7 +379,6 @@ class Engine:
         ArtefactError
             The folder is damaged, foreign or of another format; the message says which.
         """
-        limit_threads(only_if_told=True)
         return storage.load(Path(folder))
 
     def known_as(self, user: str) -> str:

@@ -127,11 +127,17 @@ class Ranker:
         """
         return np.asarray(self._booster.predict(features, pred_contrib=True), dtype=np.float64)
 
-    def importance(self) -> dict[str, float]:
-        """Share of the total gain each feature brought."""
-        gain = np.asarray(self._booster.feature_importance("gain"), dtype=np.float64)
-        shares = gain / max(gain.sum(), 1e-12)
-        return {self.names[i]: float(shares[i]) for i in np.argsort(-shares, kind="stable")}
+    def importance(self) -> dict[str, dict[str, float]]:
+        """What each feature brought, all of them, the most important first: 0 says that no tree looks at it.
+
+        Returns
+        -------
+        Feature -> ``gain`` (the sum over all splits of what they took from the loss) and ``share`` of all gain.
+        """
+        gains = np.asarray(self._booster.feature_importance("gain"), dtype=np.float64)
+        total = max(float(gains.sum()), 1e-12)
+        order = np.argsort(-gains, kind="stable")
+        return {self.names[i]: {"gain": float(gains[i]), "share": float(gains[i]) / total} for i in order}
 
 
 def learn(
