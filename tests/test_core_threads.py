@@ -22,7 +22,8 @@ limit_threads()
 import implicit.cpu.als, lightgbm, numpy, polars, torch
 from threadpoolctl import threadpool_info
 numpy.ones((2, 2)) @ numpy.ones((2, 2))
-print(json.dumps([torch.get_num_threads(), polars.thread_pool_size(), *(one["num_threads"] for one in threadpool_info())]))
+pools = [pool["num_threads"] for pool in threadpool_info()]
+print(json.dumps([torch.get_num_threads(), polars.thread_pool_size(), *pools]))
 """
 
 
@@ -32,7 +33,9 @@ def test_the_variable_of_palate_wins(count: int) -> None:
     assert threads({"OMP_NUM_THREADS": f"{count},2"}) == count
 
 
-@pytest.mark.parametrize("environment", [{}, {"PALATE_THREADS": ""}, {"OMP_NUM_THREADS": "0"}, {"OMP_NUM_THREADS": "x"}])
+@pytest.mark.parametrize(
+    "environment", [{}, {"PALATE_THREADS": ""}, {"OMP_NUM_THREADS": "0"}, {"OMP_NUM_THREADS": "x"}]
+)
 def test_without_a_word_it_is_what_there_is(environment: dict[str, str]) -> None:
     assert threads(environment) == available() >= 1
 
@@ -95,7 +98,7 @@ def test_libraries_that_are_there_already_are_held_too(monkeypatch: pytest.Monke
 
 def test_the_command_line_refuses_what_is_no_number() -> None:
     said = {**os.environ, "PALATE_THREADS": "many"}
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(
         [sys.executable, "-m", "palate", "doctor"], env=said, capture_output=True, text=True, check=False
     )
     assert done.returncode == 2

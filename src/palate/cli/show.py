@@ -33,6 +33,8 @@ _WORDS = {
         "users": "users",
         "items": "items",
         "events": "events",
+        "trees": "trees in the ranker",
+        "weight": "weight in the average",
         "memory": "peak memory",
         "headline": "palate against {baseline}, the best single collaborative model: "
         "NDCG@10 {relative:+.1%}, 95 % interval [{low:+.1%}, {high:+.1%}], p = {p:.2g}",
@@ -52,6 +54,8 @@ _WORDS = {
         "users": "位用户",
         "items": "件商品",
         "events": "条事件",
+        "trees": "棵树（排序器）",
+        "weight": "加权平均中的权重",
         "memory": "内存峰值",
         "headline": "palate 相对最好的单个协同过滤模型 {baseline}：NDCG@10 {relative:+.1%}，"
         "95% 置信区间 [{low:+.1%}, {high:+.1%}]，p = {p:.2g}",
@@ -124,6 +128,19 @@ def show_evaluation(result: Mapping[str, Any], language: str = "en") -> None:
         console.say(line)
     seconds = ", ".join(f"{name} {value:.1f} s" for name, value in result["seconds"].items())
     console.say(f"{seconds}; {words['memory']} {result['peak_rss_mb']:,.0f} MB")
+
+
+def show_description(described: Mapping[str, Any], language: str = "en") -> None:
+    """What an engine is."""
+    words = _WORDS[language]
+    console.say(f"{described['name']}: {described['version']}, {described['branch']}")
+    counts = ", ".join(f"{described[name]:,} {words[name]}" for name in ("users", "items", "events"))
+    console.say(f"{counts}; {described['trees']} {words['trees']}")
+    weights = [[name, f"{weight:.4f}"] for name, weight in described["weights"].items()]
+    console.table("", [words["model"], words["weight"]], weights)
+    show_importance(described["importance"], language)
+    for note in described["notes"]:
+        console.say(note)
 
 
 def show_importance(

@@ -1,8 +1,9 @@
 """How many threads palate works with: one number, told to every library that has threads of its own.
 
-``PALATE_THREADS`` says it; without it ``OMP_NUM_THREADS`` does, which most libraries know; without both, every processor
-that this process may use. Threads that wait for each other at the end of each small matrix product are slower than one
-where other programs keep the processors busy: a network then trains several times faster with ``PALATE_THREADS=1``.
+``PALATE_THREADS`` says it; without it ``OMP_NUM_THREADS`` does, which most libraries know; without both, every
+processor that this process may use. Threads that wait for each other at the end of each small matrix product are slower
+than one where other programs keep the processors busy: a network then trains several times faster with
+``PALATE_THREADS=1``.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ _LIBRARIES = (
     "POLARS_MAX_THREADS",
     "RAYON_NUM_THREADS",
 )
-"""What libraries read when they are loaded: torch, LightGBM and implicit the first, BLAS the next three, then polars and
-tokenizers."""
+"""What libraries read when they are loaded: torch, LightGBM and implicit the first, BLAS the next three, then polars
+and tokenizers."""
 
 _GROUPS = Path("/sys/fs/cgroup")
 _OWN_GROUP = Path("/proc/self/cgroup")
@@ -102,7 +103,9 @@ def _quota(groups: Path, own: Path) -> float:
     place = _line(own, "0::")
     nested = groups / place.strip("/")
     # Inside a container the own group is often the root of what is mounted, whatever it is called outside.
-    granted = [_share(_line(folder / "cpu.max").split()) for folder in (nested, *nested.parents) if _within(folder, groups)]
+    granted = [
+        _share(_line(folder / "cpu.max").split()) for folder in (nested, *nested.parents) if _within(folder, groups)
+    ]
     first_version = groups / "cpu"
     granted.append(_share([_line(first_version / f"cpu.cfs_{part}_us") for part in ("quota", "period")]))
     return min(granted)

@@ -80,14 +80,16 @@ def hold_out_items(trial: Trial, share: float, seed: int = 0) -> HeldOut:
     test = _asking_for(trial.test, cold)
     if not len(test):
         raise UsageError(f"no question is answered by one of the {int(cold.sum()):,} items held out; raise the share")
-    warm = trial.test.take(np.nonzero(~_answered_by(trial.test, cold))[0].astype(np.int32))
+    warm = _answered_otherwise(trial.test, cold)
     if not len(warm):
-        raise UsageError(f"every question is answered by one of the {int(cold.sum()):,} items held out; lower the share")
+        raise UsageError(
+            f"every question is answered by one of the {int(cold.sum()):,} items held out; lower the share"
+        )
     train = _without(trial.train, cold)
     validation = None
     if trial.validation is not None:
-        warm = trial.validation.take(np.nonzero(~_answered_by(trial.validation, cold))[0].astype(np.int32))
-        validation = replace(warm, dataset=train) if len(warm) else None
+        selecting = _answered_otherwise(trial.validation, cold)
+        validation = replace(selecting, dataset=train) if len(selecting) else None
     note = (
         f"cold items: {int(cold.sum()):,} of {n_items:,} items are held out of every fit, and {len(test):,} questions "
         "ask for them"
@@ -209,9 +211,10 @@ def _is_cold(fold: Fold, cold: BoolArray) -> BoolArray:
     return found
 
 
-def _answered_by(fold: Fold, cold: BoolArray) -> BoolArray:
-    """Which questions have a held-out item among their answers; bool (n,)."""
-    return np.bincount(fold.targets.rows[_is_cold(fold, cold)], minlength=len(fold)) > 0
+def _answered_otherwise(fold: Fold, cold: BoolArray) -> Fold:
+    """Only the questions that no held-out item answers."""
+    counts = np.bincount(fold.targets.rows[_is_cold(fold, cold)], minlength=len(fold))
+    return fold.take(np.nonzero(counts == 0)[0].astype(np.int32))
 
 
 def _asking_for(fold: Fold, cold: BoolArray) -> Fold:

@@ -109,8 +109,9 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "objective_novelty": "新颖度",
         "objective_margin": "毛利",
         "cold": "完全未参与训练的物品",
-        "cold_note": "{catalogue} 件物品中有 {items} 件未参与任何训练，并对整个目录排序：{cold} 个查询以其中之一为答案，"
-        "{warm} 个查询以其他物品为答案。保留：后者的 NDCG@10 相对于排除这些物品的同一引擎，以及相对于也用它们训练的引擎。",
+        "cold_note": "{catalogue} 件物品中有 {items} 件未参与任何训练，并对整个目录排序："
+        "{cold} 个查询以其中之一为答案，{warm} 个查询以其他物品为答案。"
+        "保留：后者的 NDCG@10 相对于排除这些物品的同一引擎，以及相对于也用它们训练的引擎。",
         "engine": "引擎",
         "cold_questions": "未训练物品",
         "warm_questions": "其他物品",
