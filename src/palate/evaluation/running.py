@@ -117,12 +117,12 @@ def evaluate(
     cold: dict[str, Any] = {}
     if held is not None and contenders.engine is not None and wanted_engine:
 
-        def whole() -> FittedEngine:
+        def taught_with_them() -> FittedEngine:
             engine = fitting(whole_trial, [ENTRY], tuned=False).engine
             assert engine is not None  # noqa: S101
             return engine
 
-        cold = keeping(held, contenders.engine, whole, _ask_engine, seed=seed, progress=report)
+        cold = keeping(held, contenders.engine, taught_with_them, _ask_engine, seed=seed, progress=report)
     ended = time.perf_counter()
     return Evaluation(
         protocol=trial.name,
