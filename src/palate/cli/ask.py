@@ -1,4 +1,4 @@
-"""Verbs that ask a trained engine: ``recommend``, ``similar``, ``explain``."""
+"""Verbs that ask a trained engine: ``recommend``, ``similar``, ``explain``; and what it is, ``describe``."""
 
 from __future__ import annotations
 
@@ -34,11 +34,18 @@ palate explain shop.engine pot-01 --user u01
 
 palate explain shop.engine pot-01 --history tea-01,cup-01 --language zh"""
 
+_DESCRIBE = """[bold]Examples[/bold]
+
+palate describe shop.engine
+
+palate describe shop.engine --json | jq .importance"""
+
 
 def register(app: typer.Typer) -> None:
     app.command(epilog=_RECOMMEND)(recommend)
     app.command(epilog=_SIMILAR)(similar)
     app.command(epilog=_EXPLAIN)(explain)
+    app.command(epilog=_DESCRIBE)(describe)
 
 
 def recommend(
@@ -143,3 +150,18 @@ def _properties(text: str | None) -> dict[str, Any] | None:
     if not isinstance(value, dict):
         raise UsageError('--filter must be a JSON object, for instance \'{"brand": "X"}\'.')
     return value
+
+
+def describe(
+    engine_folder: options.EngineFolder, language: options.Language = None, as_json: options.Json = False
+) -> None:
+    """Say what a trained engine is: its models and their weights, and every feature its ranker looks at or leaves."""
+    from palate.cli.show import show_description
+    from palate.engine import Engine
+
+    chosen = options.language(language)
+    described = Engine.load(engine_folder).describe()
+    if as_json:
+        console.write_json(described)
+    else:
+        show_description(described, chosen)

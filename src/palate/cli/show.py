@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 METRICS = ("recall@10", "ndcg@10", "mrr", "coverage@10")
 """What the terminal shows; the JSON and the report hold all."""
 
+SHOWN = 10
+"""Features in the terminal's table of an evaluation; `palate describe` and the report show all."""
+
 _WORDS = {
     "en": {
         "item": "item",
@@ -30,6 +33,8 @@ _WORDS = {
         "users": "users",
         "items": "items",
         "events": "events",
+        "trees": "trees in the ranker",
+        "weight": "weight in the average",
         "memory": "peak memory",
         "headline": "palate against {baseline}, the best single collaborative model: "
         "NDCG@10 {relative:+.1%}, 95 % interval [{low:+.1%}, {high:+.1%}], p = {p:.2g}",
@@ -49,6 +54,8 @@ _WORDS = {
         "users": "位用户",
         "items": "件商品",
         "events": "条事件",
+        "trees": "棵树（排序器）",
+        "weight": "加权平均中的权重",
         "memory": "内存峰值",
         "headline": "palate 相对最好的单个协同过滤模型 {baseline}：NDCG@10 {relative:+.1%}，"
         "95% 置信区间 [{low:+.1%}, {high:+.1%}]，p = {p:.2g}",
@@ -114,10 +121,90 @@ def show_evaluation(result: Mapping[str, Any], language: str = "en") -> None:
                 baseline=headline["baseline"], relative=headline["relative"], low=low, high=high, p=headline["p_holm"]
             )
         )
+    _show_cold(result["cold"], language)
+    _show_pareto(result["pareto"], language)
+    show_importance(result["importance"], language, most=SHOWN)
     for line in result["notes"]:
         console.say(line)
     seconds = ", ".join(f"{name} {value:.1f} s" for name, value in result["seconds"].items())
     console.say(f"{seconds}; {words['memory']} {result['peak_rss_mb']:,.0f} MB")
+
+
+def show_description(described: Mapping[str, Any], language: str = "en") -> None:
+    """What an engine is."""
+    words = _WORDS[language]
+    console.say(f"{described['name']}: {described['version']}, {described['branch']}")
+    counts = ", ".join(f"{described[name]:,} {words[name]}" for name in ("users", "items", "events"))
+    console.say(f"{counts}; {described['trees']} {words['trees']}")
+    weights = [[name, f"{weight:.4f}"] for name, weight in described["weights"].items()]
+    console.table("", [words["model"], words["weight"]], weights)
+    show_importance(described["importance"], language)
+    for note in described["notes"]:
+        console.say(note)
+
+
+def show_importance(
+    importance: Mapping[str, Mapping[str, float]], language: str = "en", most: int | None = None
+) -> None:
+    """What the ranker looks at, the most important first, and what it does not look at."""
+    if not importance:
+        return
+    from palate.evaluation.report import importance_notes
+    from palate.evaluation.words import WORDS
+
+    words = WORDS[language]
+    used = [[name, f"{own['share']:.2%}", f"{own['gain']:,.0f}"] for name, own in importance.items() if own["gain"]]
+    console.table(words["importance"], [words["feature"], words["share"], words["gain"]], used[:most])
+    for note in importance_notes(importance, words):
+        console.say(note)
+
+
+def _show_cold(cold: Mapping[str, Any], language: str) -> None:
+    """What is found of items held out of every fit, and what the others' questions keep."""
+    if not cold:
+        return
+    from palate.evaluation.report import cold_note
+    from palate.evaluation.words import WORDS
+
+    words = WORDS[language]
+    columns = [(which, measure) for which in ("cold", "warm") for measure in ("recall@10", "ndcg@10")]
+    head = [words["engine"], *(f"{measure} {words[f'{which}_questions']}" for which, measure in columns)]
+    rows = [
+        [
+            words[record["engine"]],
+            *(_figure(record[which] or {}, measure) for which, measure in columns),
+            *(_kept(record["kept"].get(other)) for other in ("warm only", "whole")),
+        ]
+        for record in cold["engines"]
+    ]
+    console.table(words["cold"], [*head, words["kept warm only"], words["kept whole"]], rows)
+    console.say(cold_note(cold, words))
+
+
+def _kept(kept: Mapping[str, Any] | None) -> str:
+    if kept is None or kept["share"] is None:
+        return "—"
+    low, high = ("—" if bound is None else f"{bound:.3f}" for bound in kept["ci95"])
+    return f"{kept['share']:.3f} [{low}, {high}]"
+
+
+def _show_pareto(pareto: Mapping[str, Any], language: str) -> None:
+    """Accuracy alone, and the weightings that no other beats; the JSON and the report hold the rest, and intervals."""
+    if not pareto:
+        return
+    from palate.evaluation.words import WORDS
+
+    words, measures = WORDS[language], pareto["measures"]
+    rows = []
+    for place, point in enumerate(pareto["points"]):
+        if place and not point["non_dominated"]:
+            continue
+        weights = ", ".join(f"{words[f'objective_{name}']} {value:g}" for name, value in point["weights"].items())
+        star = "★" if point["non_dominated"] else ""
+        rows.append([weights, star, *(_figure({**point, "ci95": {}}, measure) for measure in measures)])
+    console.table(words["pareto"], [words["weights"], "", *measures], rows)
+    count, queries = len(pareto["points"]), f"{pareto['queries']:,}"
+    console.say(words["pareto_short"].format(count=count, queries=queries))
 
 
 def _headline(comparisons: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:

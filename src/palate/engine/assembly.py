@@ -13,6 +13,7 @@ import numpy as np
 
 from palate.core import DataError, FloatArray, Scorer, UsageError
 from palate.core.recommender import fitted
+from palate.core.threads import limit_threads
 from palate.data import Dataset, Fold, cut_at, hold_out_last, time_quantile
 from palate.engine.settings import EngineSettings
 from palate.engine.teaching import fresh_places, teach_ranker
@@ -132,6 +133,7 @@ def assemble(
             f"none of the {dataset.n_events:,} events shows interest in an item (a view, a purchase, a rating ...); "
             "there is nothing to learn from."
         )
+    limit_threads(only_if_told=True)
     clock, notes = Clock(), list[str]()
     text = dataset.catalogue.has_text
     masks = settings.masks_seen(dataset) if validation is None else validation.queries.mask_seen

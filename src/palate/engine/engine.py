@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -357,6 +358,14 @@ class Engine:
                     self.mixing.react(reactions(changes.events, self.catalogue))
             self._shelf = self.counting.counted(self._shelf)
         return Updated(taken, changes.n_items, changes.n_users, tuple(rejected))
+
+    def without_places(self) -> Engine:
+        """This engine with no place kept for items that nobody chose yet; itself where it keeps none."""
+        pipeline = self.pipeline
+        if not pipeline.fresh.places(pipeline.facts.fresh):
+            return self
+        plain = replace(pipeline, fresh=pipeline.fresh.model_copy(update={"every": 0}))
+        return Engine(self.dataset, self.settings, replace(self.assembled, pipeline=plain))
 
     def describe(self) -> dict[str, Any]:
         """What this engine is, for pages and logs."""

@@ -14,6 +14,7 @@ import polars as pl
 
 from palate.core import ArtefactError, Ids, Kind, Kinds, UsageError
 from palate.core.artefact import Artefact, read, write
+from palate.core.threads import limit_threads
 from palate.data import Catalogue, Dataset
 from palate.engine.assembly import Assembled, build_model
 from palate.engine.settings import EngineSettings
@@ -87,6 +88,7 @@ def load(folder: Path) -> Engine:
     """Read an engine; see ``Engine.load``."""
     from palate.engine.engine import Engine
 
+    limit_threads(only_if_told=True)
     artefact = read(folder, KIND)
     manifest = artefact.manifest
     try:

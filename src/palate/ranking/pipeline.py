@@ -88,13 +88,13 @@ class Pipeline:
         return bool(self.facts.vectors.shape[1] or self.facts.n_categories)
 
     def describe(self) -> dict[str, Any]:
-        """Models, their weights in the average, trees and what they look at most."""
+        """Models, their weights in the average, trees and what they look at, all of it."""
         ranker = self.ranker
         return {
             "sources": list(self.sources),
             "weights": {name: round(float(own), 4) for name, own in zip(self.sources, self.weights, strict=True)},
             "trees": 0 if ranker is None else ranker.trees,
-            "importance": {} if ranker is None else dict(list(ranker.importance().items())[:10]),
+            "importance": {} if ranker is None else ranker.importance(),
         }
 
     def rank(self, queries: Queries, manner: Manner | None = None) -> Rankings:
