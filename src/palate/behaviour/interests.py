@@ -137,8 +137,7 @@ class InterestMap:
         unit = self._unit[items]
         groups = self._gathered(unit, weights)
         m = int(groups.max()) + 1
-        totals = np.zeros((m, unit.shape[1]), dtype=np.float32)
-        np.add.at(totals, groups, unit * weights[:, None].astype(np.float32))
+        totals = _sums(unit, weights, groups, m)
         said = ~np.isnan(feelings)
         newest = np.full((m, _KEPT), -1, dtype=np.int32)
         for group in range(m):
@@ -266,10 +265,15 @@ class InterestMap:
         centres = np.stack(middles)
         groups = (unit @ centres.T).argmax(axis=1)
         for _ in range(self.settings.rounds):
-            sums = np.zeros_like(centres)
-            np.add.at(sums, groups, unit * weights[:, None].astype(np.float32))
+            sums = _sums(unit, weights, groups, len(centres))
             norms = np.linalg.norm(sums, axis=1, keepdims=True)
             centres = np.where(norms > 0, sums / np.where(norms > 0, norms, 1.0), centres)
             groups = (unit @ centres.T).argmax(axis=1)
         return np.unique(groups, return_inverse=True)[1].astype(np.int32)
 
+
+def _sums(unit: FloatArray, weights: Float64Array, groups: IntArray, m: int) -> FloatArray:
+    """Weighed sums of the vectors of each group; float32 (m, d)."""
+    belongs = np.zeros((m, len(unit)), dtype=np.float32)
+    belongs[groups, np.arange(len(unit))] = weights
+    return belongs @ unit
