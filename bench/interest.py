@@ -1,6 +1,6 @@
 """How long one event takes to reach a user's interests, and how long a rebuild from the whole history takes.
 
-    python bench/interest.py --json out/interest.json
+python bench/interest.py --json out/interest.json
 """
 
 from __future__ import annotations

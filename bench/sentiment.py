@@ -1,6 +1,6 @@
 """Sentiment of Chinese reviews: the lexicon and a taught model on a held-out fifth, in all and by category.
 
-    python bench/sentiment.py ../shared/data --json out/sentiment.json
+python bench/sentiment.py ../shared/data --json out/sentiment.json
 """
 
 from __future__ import annotations

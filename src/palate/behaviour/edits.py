@@ -101,7 +101,7 @@ def _pattern(word: str) -> str:
         return re.escape(word)
     stem = lemma(word)
     # What a plural ending turns into: berry, berries.
-    ending = rf"{re.escape(stem[:-1])}(y|ies)" if stem.endswith("y") else rf"{re.escape(stem)}(s|es)?"
+    ending = rf"{re.escape(stem[:-1])}(y|ys|ies)" if stem.endswith("y") else rf"{re.escape(stem)}(s|es)?"
     return rf"(^|[^a-z0-9]){ending}($|[^a-z0-9])"
 
 

@@ -7,7 +7,7 @@ regroup allow, happens off the path of an answer.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -95,7 +95,7 @@ class InterestMap:
     """Gathers events into interests over the item vectors of an ``InterestModel``, whichever branch made them."""
 
     model: InterestModel
-    settings: InterestsSettings = InterestsSettings()
+    settings: InterestsSettings = field(default_factory=InterestsSettings)
 
     @cached_property
     def border(self) -> float:

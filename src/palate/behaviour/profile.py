@@ -37,8 +37,8 @@ class Profiles:
     kinds
         int32 (n, n_kinds), events by kind.
     price_mix
-        float64 (n, 3), recency-weighted shares of the cheapest, middle and dearest third of the catalogue; rows of zeros
-        where no price is known.
+        float64 (n, 3), recency-weighted shares of the cheapest, middle and dearest third of the catalogue; zeros where
+        no price is known.
     spend
         float64 (n,), paid for what was bought, quantities counted and returns left aside; NaN where no price is known.
     dwell, rating
@@ -202,8 +202,10 @@ def event_numbers(dataset: Dataset, name: str, rows: Int64Array) -> FloatArray |
 
 
 def event_amounts(dataset: Dataset, rows: Int64Array) -> FloatArray:
-    """What was paid with some rows of the events: of purchases the price, the catalogue's where the event has none, times
-    the quantity; float32 (m,), NaN where unknown or nothing was bought."""
+    """What was paid with some rows of the events; float32 (m,), NaN where unknown or nothing was bought.
+
+    Of a purchase it is the price, the catalogue's where the event has none, times the quantity.
+    """
     events = dataset.events[["item", "kind"]][rows]
     prices = dataset.catalogue.prices[events["item"].to_numpy()]
     paid, quantity = event_numbers(dataset, "price", rows), event_numbers(dataset, "quantity", rows)

@@ -159,9 +159,7 @@ def summary(interests: Sequence[NamedInterest], now: float, *, tokens: int = 60,
 
 def count_tokens(text: str) -> int:
     """About how many tokens a language model reads: one a Chinese character or a mark, one for four letters."""
-    return sum(
-        1 if len(part) == 1 or not part.isascii() else math.ceil(len(part) / 4) for part in _TOKEN.findall(text)
-    )
+    return sum(1 if len(part) == 1 or not part.isascii() else math.ceil(len(part) / 4) for part in _TOKEN.findall(text))
 
 
 def _part(own: NamedInterest, now: float, language: str) -> str:

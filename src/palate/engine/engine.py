@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
 import xxhash
 
-from palate.behaviour import profiles
-from palate.core import Histories, Queries, Rankings, Scorer, UnknownIdError
+from palate.behaviour import Edits
+from palate.core import Histories, Queries, Rankings, Scorer
 from palate.core.arrays import FloatArray
 from palate.data import Catalogue, Dataset, Fold
 from palate.engine import explaining, storage
@@ -22,6 +22,7 @@ from palate.engine.assembly import Assembled, Progress, assemble, silent
 from palate.engine.describing import described
 from palate.engine.live import LiveHistories
 from palate.engine.mixing import Mixing, check_mixes
+from palate.engine.portraits import Portrait, Portraits
 from palate.engine.questions import Told, check_language, question, told
 from palate.engine.relating import Relating
 from palate.engine.settings import EngineSettings
@@ -41,6 +42,7 @@ class Engine:
         self._shelf = Shelf.of(dataset.catalogue, assembled.pipeline, settings.rules)
         self._answering, self._changing = threading.RLock(), threading.Lock()
         self._live, self._relating = LiveHistories(dataset, settings.history), Relating(dataset)
+        self._portraits = Portraits(dataset)
         self.mixing = Mixing(settings, assembled.pipeline)
         digest = xxhash.xxh3_64(f"{dataset.fingerprint}{settings.model_dump_json()}{assembled.seed}".encode())
         self.version = digest.hexdigest()[:12]
@@ -219,6 +221,7 @@ class Engine:
                 candidates=candidates,
                 context=context,
             )
+            queries = self._corrected(shelf, queries, [user if history is None else None])
             telling = Telling(self.version, started, language if explain else None)
             if self.draws and diversity is None and weights is None:
                 return drawn(shelf, queries, self.mixing, [recommendation_id], telling)[0]
@@ -238,6 +241,7 @@ class Engine:
                 own = [self._history(shelf, user, None) for user in users[start : start + BATCH]]
                 when = np.full(len(own), time.time())
                 queries = Queries(Histories.concatenate(own), k=k, mask_seen=self.masks_seen, when=when)
+                queries = self._corrected(shelf, queries, users[start : start + BATCH])
                 if self.draws and diversity is None:
                     found += drawn(shelf, queries, self.mixing, [None] * len(own), telling)
                 else:
@@ -298,25 +302,25 @@ class Engine:
             own = self._history(shelf, user, history)
             masks = self.masks_seen and position not in own.items
             queries = question(shelf.catalogue, own, k=1, mask_seen=masks, text=text)
+            queries = self._corrected(shelf, queries, [user if history is None else None], keep=position)
             if shelf.may is None or shelf.may[position]:
                 queries = shelf.ruled(queries)
             return explaining.explain(shelf.pipeline, shelf.catalogue, queries, position, language)
 
     def profile(self, user: str, language: str = "en") -> str:
-        """What is known of somebody's habits, as a sentence: how often, how lately, what kinds of thing, at what price.
+        """The sentence of ``portrait``."""
+        return self.portrait(user, language).sentence
 
-        Raises
-        ------
-        UnknownIdError
-            Nobody has heard of the user.
-        """
+    def portrait(self, user: str, language: str = "en") -> Portrait:
+        """What is known of somebody, and how they corrected it; ``UnknownIdError`` where nobody has heard of them."""
         check_language(language)
         with self._answering:
-            name = self.known_as(user)
-            if not self._live.known(name):
-                raise UnknownIdError(f"unknown user {user!r}")
-            own = profiles(self._live.of(name), self.catalogue, time.time(), kinds=self.dataset.kinds)
-            return own.sentence(0, language)
+            return self._portraits.of(self._shelf, self.known_as(user), self._live, language)
+
+    def correct(self, user: str, change: Callable[[Edits], Edits]) -> Edits:
+        """Take in how somebody corrects their profile; the next answer follows it. It lives in memory: keep a log."""
+        with self._answering:
+            return self._portraits.correct(self.known_as(user), change)
 
     def update(self, events: Any = None, items: Any = None, users: Any = None) -> Updated:
         """Take in what happened and what is new; the next answer knows it.
@@ -345,11 +349,13 @@ class Engine:
                 # Read beside the answers, which meanwhile come from the old shelf.
                 self._shelf = with_items(self._shelf, changes.items.frame)
             if changes.events is not None:
-                by_user, taken, unknown = live_events(changes.events, self.catalogue, self.dataset.kinds)
+                said, mood = changes.events, self._portraits.mood
+                by_user, taken, unknown = live_events(said, self.catalogue, self.dataset.kinds, mood)
                 rejected += unknown
                 with self._answering:
                     for user, own in by_user.items():
-                        self._live.add(self.known_as(user), own)
+                        self._live.add(name := self.known_as(user), own)
+                        self._portraits.happened(self._shelf, name, own)
                     self.mixing.react(reactions(changes.events, self.catalogue))
         return Updated(taken, changes.n_items, changes.n_users, tuple(rejected))
 
@@ -389,3 +395,7 @@ class Engine:
         if history is not None:
             return told(shelf.catalogue, history)
         return Histories.empty(1) if user is None else self._live.of(self.known_as(user))
+
+    def _corrected(self, shelf: Shelf, queries: Queries, users: Sequence[str | None], keep: int = -1) -> Queries:
+        """The questions as their askers corrected their profiles; nobody's correct a told history."""
+        return self._portraits.corrected(shelf, queries, [user and self.known_as(user) for user in users], keep)

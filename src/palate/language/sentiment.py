@@ -1,7 +1,7 @@
 """How content somebody is, read from what they write: learnt from rated reviews, from a lexicon where there are none.
 
-Character 1- to 3-grams for Chinese, words and pairs of words for other scripts, each weighed by how unevenly contented and
-discontented reviews use it, under a logistic regression (NB-SVM; Wang & Manning, "Baselines and Bigrams", 2012).
+Character 1- to 3-grams for Chinese, words and pairs of words for other scripts, each weighed by how unevenly contented
+and discontented reviews use it, under a logistic regression (NB-SVM; Wang & Manning, "Baselines and Bigrams", 2012).
 """
 
 from __future__ import annotations
@@ -226,7 +226,7 @@ def _weighed(counts: sparse.csr_matrix, uneven: FloatArray) -> sparse.csr_matrix
 
 
 def learn_sentiment(events: Any, settings: SentimentSettings | None = None) -> SentimentModel:
-    """A model taught by the rated reviews among events; an untaught one, which asks the lexicon, where they are too few.
+    """A model taught by the rated reviews among events; one that asks the lexicon where they are too few.
 
     Parameters
     ----------

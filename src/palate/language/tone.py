@@ -69,7 +69,9 @@ def _tone(text: str) -> Tone:
         said[word] = said.get(word, 0.0) + weight
     return Tone(
         math.tanh(sum(said.values()) / 2),
-        tuple(sorted(((name, share / total) for name, share in feelings.items()), key=lambda pair: (-pair[1], pair[0]))),
+        tuple(
+            sorted(((name, share / total) for name, share in feelings.items()), key=lambda pair: (-pair[1], pair[0]))
+        ),
         tuple(sorted(said.items(), key=lambda pair: -abs(pair[1]))),
     )
 
