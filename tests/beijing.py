@@ -1,4 +1,4 @@
-"""Places in Beijing as a catalogue, and sixty questions with what answers them."""
+"""Places in Beijing as a catalogue, and eighty questions with what answers them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from palate.core import BoolArray
+from palate.core import BoolArray, Float64Array, FloatArray, Ragged
 from palate.data import Catalogue
+from palate.measure.ranking import accuracy
 
 _QUERIES = Path(__file__).with_name("beijing_queries.toml")
 _SAID = ("推荐菜", "酒店设施", "营业时间", "地址", "地铁")
@@ -42,7 +43,7 @@ def catalogue_of(rows: list[dict[str, Any]]) -> Catalogue:
 
 
 def questions() -> list[dict[str, Any]]:
-    """The questions: ``text`` with ``names`` or ``rules`` of what answers it."""
+    """The questions: ``text`` with ``names`` or ``rules`` of what answers it; ``late``: after the list of words."""
     read: list[dict[str, Any]] = tomllib.loads(_QUERIES.read_text(encoding="utf-8"))["query"]
     return read
 
@@ -55,6 +56,13 @@ def relevant(question: dict[str, Any], rows: list[dict[str, Any]], catalogue: Ca
         if row["名称"] in names or any(_holds(rule, row) for rule in question.get("rules", ())):
             found[catalogue.ids.position(row["名称"])] = True
     return found
+
+
+def ndcg(scores: FloatArray, relevant: BoolArray) -> Float64Array:
+    """N@10 of each question from scores (n, n_items), of which those at 0 are not answered; float64 (n,)."""
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :10].astype(np.int32)
+    items = np.where(np.take_along_axis(scores, order, axis=1) > 0, order, -1).astype(np.int32)
+    return accuracy(items, Ragged.of([np.nonzero(row)[0] for row in relevant]), (10,))["ndcg@10"]
 
 
 def _holds(rule: dict[str, list[str]], row: dict[str, Any]) -> bool:

@@ -7,6 +7,7 @@ from palate.language.encoder import TextEncoder, unit_rows
 from palate.language.index import IndexSettings, VectorIndex, nearest, principal
 from palate.language.lexical import LexicalEncoder, LexicalSettings
 from palate.language.registry import Choice, EncoderSettings, LaterEncoder, choose_encoder, load_encoder
+from palate.language.search import SearchSettings, TextSearch
 from palate.language.sentiment import SentimentModel, SentimentSettings, learn_sentiment
 from palate.language.tone import Tone, tones
 from palate.language.transformer import TransformerEncoder, TransformerSettings, load_transformer
@@ -22,9 +23,11 @@ __all__ = [
     "LaterEncoder",
     "LexicalEncoder",
     "LexicalSettings",
+    "SearchSettings",
     "SentimentModel",
     "SentimentSettings",
     "TextEncoder",
+    "TextSearch",
     "Tone",
     "TransformerEncoder",
     "TransformerSettings",
