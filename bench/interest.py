@@ -33,11 +33,11 @@ def measured(items: int = 12_000, width: int = 384, events: int = 2_000) -> dict
         middle = time.perf_counter_ns()
         single = model.update(single, item, 60.0 * step)
         taken[:, step] = middle - started, time.perf_counter_ns() - middle
-    history = Histories.of([stream[-300:]], [np.arange(300) * 60.0])
-    started = time.perf_counter()
+    history = Histories.of([stream[-300:]], [np.arange(300, dtype=np.float64) * 60.0])
+    began = time.perf_counter()
     for _ in range(20):
         own.build(history)
-    rebuild = (time.perf_counter() - started) / 20 * 1e3
+    rebuild = (time.perf_counter() - began) / 20 * 1e3
     figures = {}
     for name, values in zip(("interests", "one_vector"), taken / 1e3, strict=True):
         figures[name] = {f"p{q}": round(float(np.quantile(values, q / 100)), 1) for q in (50, 95, 99)}

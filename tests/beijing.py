@@ -62,7 +62,7 @@ def ndcg(scores: FloatArray, relevant: BoolArray) -> Float64Array:
     """N@10 of each question from scores (n, n_items), of which those at 0 are not answered; float64 (n,)."""
     order = np.argsort(-scores, axis=1, kind="stable")[:, :10].astype(np.int32)
     items = np.where(np.take_along_axis(scores, order, axis=1) > 0, order, -1).astype(np.int32)
-    return accuracy(items, Ragged.of([np.nonzero(row)[0] for row in relevant]), (10,))["ndcg@10"]
+    return accuracy(items, Ragged.of([np.nonzero(row)[0].astype(np.int32) for row in relevant]), (10,))["ndcg@10"]
 
 
 def _holds(rule: dict[str, list[str]], row: dict[str, Any]) -> bool:

@@ -31,7 +31,8 @@ THEMES, EACH, WIDTH = 6, 10, 16
 RNG = np.random.default_rng(0)
 VECTORS = (np.repeat(RNG.normal(size=(THEMES, WIDTH)) * 3, EACH, axis=0) + RNG.normal(size=(60, WIDTH))).astype("f4")
 MAP = InterestMap(
-    InterestModel(VECTORS, Branch("text", "given", "已给出"), RecencySettings()), InterestsSettings(most=4)
+    InterestModel(VECTORS, Branch("text", "given", "已给出"), RecencySettings()),
+    InterestsSettings(most=4, likeness=0.85),
 )
 KINDS = ("Tea", "Coffee", "Phones", "Sofas", "Novels", "Shoes")
 CHINESE = ("茶叶", "咖啡", "手机", "沙发", "小说", "鞋子")
@@ -54,7 +55,7 @@ def position(item: int) -> int:
 def over_catalogue(settings: InterestsSettings | None = None) -> InterestMap:
     vectors = np.empty_like(VECTORS)
     vectors[CATALOGUE.ids.positions(f"i{item:02d}" for item in range(60))] = VECTORS
-    return InterestMap(InterestModel(vectors, MAP.model.branch, RecencySettings()), settings or InterestsSettings())
+    return InterestMap(InterestModel(vectors, MAP.model.branch, RecencySettings()), settings or MAP.settings)
 
 
 @given(st.lists(st.tuples(st.integers(0, 59), st.floats(0, 1e8)), max_size=25))

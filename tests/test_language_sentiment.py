@@ -13,7 +13,6 @@ from palate.core import ArtefactError, DataError
 from palate.language import SentimentModel, SentimentSettings, learn_sentiment, tones
 from palate.language.tone import EMOTIONS
 from tests.conftest import shared_data
-from tests.engine_world import shop
 
 FEW_BITS = SentimentSettings(bits=16)
 
@@ -39,19 +38,17 @@ def test_chinese_reviews_nobody_taught_it_are_told_apart(reviews: pl.DataFrame) 
     assert ((lexicon > 0) == answers).mean() >= 0.80
 
 
-def test_english_reviews_with_stars_teach_it(tmp_path: Path) -> None:
-    events = pl.DataFrame(shop().events)
-    rated = events.filter(pl.col("text").is_not_null() & pl.col("value").is_not_null())
-    half = rated.height // 2
-    model = learn_sentiment(rated[:half].rename({}), FEW_BITS)
+def test_english_reviews_are_told_apart_and_a_saved_model_says_the_same(tmp_path: Path) -> None:
+    frame = pl.read_parquet(shared_data("deceptive-opinion") / "reviews.parquet").unique("text", maintain_order=True)
+    stars = pl.when(pl.col("polarity") == "positive").then(5.0).otherwise(1.0).alias("value")
+    held = pl.Series([xxhash.xxh3_64_intdigest(text.encode()) % 5 == 0 for text in frame["text"]])
+    events, asked = frame.filter(~held).select("text", stars), frame.filter(held).select("text", stars)
+    model = learn_sentiment(events, FEW_BITS)
     assert model.taught
-    rest = rated[half:]
-    clear = rest.filter((pl.col("value") <= 2) | (pl.col("value") >= 4))
-    right = (model.score(clear["text"].to_list()) > 0) == (clear["value"].to_numpy() >= 4)
-    assert right.mean() > 0.9
+    texts, answers = asked["text"].to_list(), asked["value"].to_numpy() > 3
+    assert ((model.score(texts) > 0) == answers).mean() >= 0.90
     model.save(tmp_path / "sentiment")
     again = SentimentModel.load(tmp_path / "sentiment")
-    texts = clear["text"].to_list()[:50]
     np.testing.assert_array_equal(model.score(texts), again.score(texts))
     assert again.why(texts[0]) == model.why(texts[0])
     (tmp_path / "sentiment" / "weights.safetensors").write_bytes(b"x")

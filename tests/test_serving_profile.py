@@ -49,7 +49,7 @@ def test_a_correction_changes_the_next_answer_and_survives_a_restart(tmp_path: P
         own = [row for row in log.events_of(vault.pseudonym(user)) if row.body.get("about") == "profile"]
         assert [row.personal for row in own] == [{"muted": [topic], "added": []}]
         assert topic.encode() not in files["log"].read_bytes()
-        assert vault.erase(user)
+        assert vault.erase(vault.pseudonym(user))
     erased: Any = fresh()
     with running(erased, **files) as url, httpx.Client(base_url=url, timeout=30) as client:
         assert client.get(f"/v1/users/{user}/profile").json()["muted"] == []

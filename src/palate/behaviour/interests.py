@@ -149,12 +149,12 @@ class InterestMap:
         np.maximum.at(last, groups[known], times[known])
         return Interests(
             totals,
-            np.bincount(groups, weights=weights, minlength=m),
+            _summed(weights, groups, m),
             np.bincount(groups, minlength=m).astype(np.int32),
             np.where(np.isinf(first), np.nan, first),
             np.where(np.isinf(last), np.nan, last),
-            np.bincount(groups[said], weights=(weights * feelings)[said], minlength=m),
-            np.bincount(groups[said], weights=weights[said], minlength=m),
+            _summed((weights * feelings)[said], groups[said], m),
+            _summed(weights[said], groups[said], m),
             newest,
             float(times[known].max()) if known.any() else math.nan,
         )
@@ -277,3 +277,8 @@ def _sums(unit: FloatArray, weights: Float64Array, groups: IntArray, m: int) -> 
     belongs = np.zeros((m, len(unit)), dtype=np.float32)
     belongs[groups, np.arange(len(unit))] = weights
     return belongs @ unit
+
+
+def _summed(values: Float64Array, groups: IntArray, m: int) -> Float64Array:
+    """Sum of the values of each group; float64 (m,)."""
+    return np.bincount(groups, weights=values, minlength=m).astype(np.float64)

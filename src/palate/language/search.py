@@ -69,11 +69,11 @@ class TextSearch:
 
     def fit(self, texts: Sequence[str], names: Sequence[str] | None = None) -> Self:
         """Read n texts, and the names of the things they describe where they have names."""
-        counted = [_counts(text) for text in texts]
+        counted: list[dict[str, float]] = [dict(_counts(text)) for text in texts]
         lengths = np.array([sum(counts.values()) for counts in counted], dtype=np.float64)
         for counts, name in zip(counted, names or (), strict=names is not None):
             for term, count in _counts(name).items():
-                counts[term] += self.settings.name * count
+                counts[term] = counts.get(term, 0.0) + self.settings.name * count
         frequency = Counter(term for counts in counted for term in counts)
         self._index = {term: column for column, term in enumerate(sorted(frequency))}
         n, own = len(texts), self.settings

@@ -18,7 +18,7 @@ import numpy as np
 from pydantic import Field
 from scipy import sparse
 
-from palate.core import DataError, FloatArray, IntArray, Settings
+from palate.core import BoolArray, DataError, FloatArray, Settings
 from palate.core import artefact as artefacts
 from palate.core.recommender import Arrays
 from palate.language.terms import CJK
@@ -75,7 +75,7 @@ class SentimentModel:
         """Whether it has learnt from reviews; it answers from the lexicon until then."""
         return self._weights is not None
 
-    def fit(self, texts: Sequence[str], contented: Sequence[bool] | IntArray) -> Self:
+    def fit(self, texts: Sequence[str], contented: Sequence[bool] | BoolArray) -> Self:
         """Learn from n texts of which it is known whether their writers were content.
 
         Raises
@@ -125,8 +125,9 @@ class SentimentModel:
         known = values[~np.isnan(values)]
         low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 0.0)
         share = (values - low) / max(high - low, 1e-9)
-        clear = np.nonzero((share <= 0.4) | (share >= 0.7))[0]
-        return cls(settings).fit([texts[row] for row in clear], share[clear] >= 0.7)
+        clear = (share <= 0.4) | (share >= 0.7)
+        chosen = [text for text, is_clear in zip(texts, clear, strict=True) if is_clear]
+        return cls(settings).fit(chosen, share[clear] >= 0.7)
 
     def score(self, texts: Sequence[str]) -> FloatArray:
         """Between -1 (discontented for certain) and 1 (content) for n texts; 0 says nothing; float32 (n,)."""

@@ -139,6 +139,7 @@ def behaviour_text(
     prices: Sequence[float] | None = None,
     places: Sequence[str] | None = None,
     reviews: Sequence[str] | None = None,
+    counts: bool = False,
     each: int = 5,
 ) -> str:
     """What somebody did, in words: "bought a phone and earphones, viewed tablets".
@@ -159,8 +160,10 @@ def behaviour_text(
         Where each event was, "" where unknown; the commonest are said at the end.
     reviews
         What was written with each event, "" for nothing; the newest is quoted at the end, shortened where it is long.
+    counts
+        Say how often, where it was more than once.
     each
-        At most this many things a kind, the newest; a thing is said once a kind, with how often where it was often.
+        At most this many things a kind, the newest; a thing is said once a kind.
     """
     verbs = _VERBS["zh" if language == "zh" else "en"]
     kinds = kinds or ["purchase"] * len(things)
@@ -173,10 +176,10 @@ def behaviour_text(
         said = []
         for kind in order:
             rows = [row for row, of_row in enumerate(kinds) if of_row == kind and recent[row] is is_recent]
-            counts = Counter(things[row] for row in reversed(rows) if things[row])
-            names = [_often(name, counts[name], language) for name in list(counts)[:each][::-1]]
+            times_done = Counter(things[row] for row in reversed(rows) if things[row])
+            names = [_often(name, done if counts else 1, language) for name, done in list(times_done.items())[:each]]
             if names:
-                said.append(verbs.get(kind, f"{kind} {{}}").format(_list(names, language)))
+                said.append(verbs.get(kind, f"{kind} {{}}").format(_list(names[::-1], language)))
         if said and any(recent):
             said[0] = _SINCE["zh" if language == "zh" else "en"][is_recent] + said[0]
         clauses += said
