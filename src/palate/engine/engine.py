@@ -307,10 +307,6 @@ class Engine:
                 queries = shelf.ruled(queries)
             return explaining.explain(shelf.pipeline, shelf.catalogue, queries, position, language)
 
-    def profile(self, user: str, language: str = "en") -> str:
-        """The sentence of ``portrait``."""
-        return self.portrait(user, language).sentence
-
     def portrait(self, user: str, language: str = "en") -> Portrait:
         """What is known of somebody, and how they corrected it; ``UnknownIdError`` where nobody has heard of them."""
         check_language(language)
@@ -327,8 +323,8 @@ class Engine:
 
         New items with text are recommendable at once, changed texts are read again. Events of people nobody has seen
         begin a history. Rows that do not pass validation are left out and reported; nothing else is lost. Attributes of
-        users are validated and counted but not kept: no model of this engine reads them, and what is not kept cannot
-        leak. What came in lives in memory and, items apart, not in a saved engine: replay the event log or train again.
+        users are validated and counted but not kept: no model reads them, and what is not kept cannot leak. All but
+        items lives in memory and not in a saved engine: replay the event log or train again.
 
         Parameters
         ----------

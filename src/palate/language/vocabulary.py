@@ -81,7 +81,7 @@ class Vocabulary:
         """Wishes as unit rows over these terms; float32 (n, n_terms); no known word gives an empty row.
 
         As ``matrix``, and a Chinese word of one character, or one that the corpus does not use as it stands, leads to
-        the words that hold it or a pair of its characters: 茶 means 绿茶 and 茶杯 too. Related words count beside it.
+        the words that hold it, a pair of its characters or one: 茶 means 绿茶 too. Related words count beside it.
         """
         return _unit_rows([self._wish(text) for text in texts], len(self))
 
@@ -93,13 +93,22 @@ class Vocabulary:
         for word in dict.fromkeys(words(text[:MAXIMUM_CHARACTERS])):
             if not is_cjk(word):
                 continue
-            parts = [word] if len(word) == 1 else [word[start : start + 2] for start in range(len(word) - 1)]
-            holders = [] if word in index and len(word) > 1 else [self._holding.get(part, ()) for part in parts]
+            holders = [] if word in index and len(word) > 1 else self._holders(word)
             others = [index[other] for other in related(word) if other in index]
-            for columns, share in (*((columns, _HOLDING) for columns in holders), (others, _RELATED)):
+            for columns, share in ((holders, _HOLDING), (others, _RELATED)):
                 for column in columns:
                     wanted[column] = max(wanted.get(column, 0.0), share * float(self.weights[column]))
         return wanted
+
+    def _holders(self, word: str) -> list[int]:
+        """Columns of words that hold a Chinese word, else a pair of its characters, else one of them."""
+        pairs = [word[start : start + 2] for start in range(len(word) - 1)]
+        for parts in ([word], pairs, list(word)):
+            found = [column for part in parts for column in self._holding.get(part, ())]
+            found += [self._index[part] for part in parts if part in self._index]
+            if found:
+                return found
+        return []
 
     @cached_property
     def _holding(self) -> dict[str, list[int]]:
