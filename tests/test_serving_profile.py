@@ -29,8 +29,8 @@ def test_a_correction_changes_the_next_answer_and_survives_a_restart(tmp_path: P
     category = str(engine.catalogue.properties(engine.catalogue.ids.position(shown[0]))["category"])
     topic = category.rpartition(" > ")[2]
     about = set(engine.catalogue.ids.externals(topic_items(engine.catalogue, topic)))
-    files = {"log": tmp_path / "events.sqlite", "vault": tmp_path / "vault.sqlite"}
-    with running(engine, **files) as url, httpx.Client(base_url=url, timeout=30) as client:
+    log_file, vault_file = tmp_path / "events.sqlite", tmp_path / "vault.sqlite"
+    with running(engine, log=log_file, vault=vault_file) as url, httpx.Client(base_url=url, timeout=30) as client:
         assert about & set(listed(client, user))
         seen = client.get(f"/v1/users/{user}/profile").json()
         assert seen["muted"] == []
@@ -41,17 +41,17 @@ def test_a_correction_changes_the_next_answer_and_survives_a_restart(tmp_path: P
         assert told.json()["sentence"].endswith("。")
         assert not about & set(listed(client, user))
     again: Any = fresh()
-    with running(again, **files) as url, httpx.Client(base_url=url, timeout=30) as client:
+    with running(again, log=log_file, vault=vault_file) as url, httpx.Client(base_url=url, timeout=30) as client:
         assert client.get(f"/v1/users/{user}/profile").json()["muted"] == [topic]
         assert not about & set(listed(client, user))
-    vault = Vault(files["vault"])
-    with EventLog(files["log"], vault) as log:
+    vault = Vault(vault_file)
+    with EventLog(log_file, vault) as log:
         own = [row for row in log.events_of(vault.pseudonym(user)) if row.body.get("about") == "profile"]
         assert [row.personal for row in own] == [{"muted": [topic], "added": []}]
-        assert topic.encode() not in files["log"].read_bytes()
+        assert topic.encode() not in log_file.read_bytes()
         assert vault.erase(vault.pseudonym(user))
     erased: Any = fresh()
-    with running(erased, **files) as url, httpx.Client(base_url=url, timeout=30) as client:
+    with running(erased, log=log_file, vault=vault_file) as url, httpx.Client(base_url=url, timeout=30) as client:
         assert client.get(f"/v1/users/{user}/profile").json()["muted"] == []
 
 
@@ -68,8 +68,8 @@ def test_a_correction_changes_the_next_answer_and_survives_a_restart(tmp_path: P
     ],
 )
 def test_corrections_that_make_no_sense_are_refused_in_words(tmp_path: Path, body: dict[str, Any], status: int) -> None:
-    files = {"log": tmp_path / "events.sqlite", "vault": tmp_path / "vault.sqlite"}
-    with running(FakeEngine(), **files) as url, httpx.Client(base_url=url, timeout=30) as client:
+    log_file, vault_file = tmp_path / "events.sqlite", tmp_path / "vault.sqlite"
+    with running(FakeEngine(), log=log_file, vault=vault_file) as url, httpx.Client(base_url=url, timeout=30) as client:
         assert client.get("/v1/users/a/b/profile").status_code == 404
         answer = client.patch("/v1/users/a/b/profile", json=body)
         assert answer.status_code == status, answer.text

@@ -277,13 +277,9 @@ class Portraits:
 
 def _without(queries: Queries, muted: Sequence[IntArray], n_items: int) -> Queries:
     """Without these items (one row a question), as answers and as evidence."""
-    table = np.zeros((len(queries), n_items), dtype=bool)
-    for row, items in enumerate(muted):
-        table[row, items] = True
     history = queries.history
-    inside = history.items < n_items
-    gone = np.zeros(len(history.items), dtype=bool)
-    gone[inside] = table[history.rows[inside], history.items[inside]]
-    before = queries.excludes or Ragged.of([[] for _ in range(len(queries))])
+    pairs = np.concatenate([row * n_items + items.astype(np.int64) for row, items in enumerate(muted)])
+    gone = np.isin(history.rows.astype(np.int64) * n_items + history.items, pairs) & (history.items < n_items)
+    before = Ragged.repeated([], len(queries)) if queries.excludes is None else queries.excludes
     excludes = Ragged.of([np.concatenate([before[row], muted[row]]) for row in range(len(queries))])
     return replace(queries, history=history.where(~gone), excludes=excludes)
