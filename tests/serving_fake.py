@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
 
+from palate.behaviour import Edits
 from palate.core import UnknownIdError, UsageError
 from palate.data import Catalogue, Dataset
 from palate.data.catalogue import frame_of
@@ -45,6 +46,17 @@ class FakeAnswer:
     took_ms: float = 0.1
     recommendation_id: str = ""
     choice: Choice | None = None
+
+
+@dataclass(frozen=True)
+class FakePortrait:
+    sentence: str
+    muted: tuple[str, ...]
+    added: tuple[str, ...]
+    summary: str = ""
+    table: dict[str, Any] = field(default_factory=dict)
+    interests: tuple[dict[str, Any], ...] = ()
+    branch: str = ""
 
 
 @dataclass(frozen=True)
@@ -93,6 +105,7 @@ class FakeEngine:
         self.updates: list[dict[str, Any]] = []
         self.broken = False
         self.crowds: list[int] = []
+        self.edits: dict[str, Edits] = {}
         self._done: dict[str, list[str]] = {}
         self._lock = threading.Lock()
 
@@ -170,6 +183,17 @@ class FakeEngine:
                     self._done.setdefault(event["user_id"], []).append(event["item_id"])
             forbidden = [row for row in items or [] if row["item_id"] == "forbidden"]
             return FakeUpdated(tuple({"line": 1, "reason": "nobody may sell this", "row": row} for row in forbidden))
+
+    def portrait(self, user: str, language: str = "en") -> FakePortrait:
+        known = user in self.dataset.user_ids or user in self._done or user in self.edits
+        if not known:
+            raise UnknownIdError(f"unknown user {user!r}")
+        edits = self.edits.get(user, Edits())
+        return FakePortrait("没有。" if language == "zh" else "Nothing.", edits.muted, edits.added)
+
+    def correct(self, user: str, change: Callable[[Edits], Edits]) -> Edits:
+        self.edits[user] = change(self.edits.get(user, Edits()))
+        return self.edits[user]
 
     def recall(self, shown: Iterable[tuple[str, Choice]]) -> None:
         raise AssertionError(f"nothing is drawn here, yet {list(shown)} is to be recalled")

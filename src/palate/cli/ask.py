@@ -1,4 +1,4 @@
-"""Verbs that ask a trained engine: ``recommend``, ``similar``, ``explain``; and what it is, ``describe``."""
+"""Verbs that ask a trained engine: ``recommend``, ``similar``, ``explain``; what it is and what it knows of a user."""
 
 from __future__ import annotations
 
@@ -39,6 +39,13 @@ _DESCRIBE = """[bold]Examples[/bold]
 palate describe shop.engine
 
 palate describe shop.engine --json | jq .importance"""
+_PROFILE = """[bold]Examples[/bold]
+
+palate profile shop.engine --user u01
+
+palate profile shop.engine --user u01 --mute Perfume --add 绿茶 --language zh
+
+palate profile shop.engine --user u01 --json"""
 
 
 def register(app: typer.Typer) -> None:
@@ -46,6 +53,7 @@ def register(app: typer.Typer) -> None:
     app.command(epilog=_SIMILAR)(similar)
     app.command(epilog=_EXPLAIN)(explain)
     app.command(epilog=_DESCRIBE)(describe)
+    app.command(epilog=_PROFILE)(profile)
 
 
 def recommend(
@@ -165,3 +173,39 @@ def describe(
         console.write_json(described)
     else:
         show_description(described, chosen)
+
+
+def profile(
+    engine_folder: options.EngineFolder,
+    user: options.User = None,
+    mute: Annotated[str | None, typer.Option("--mute", metavar="A,B", help="Try: never show these topics.")] = None,
+    add: Annotated[str | None, typer.Option("--add", metavar="A,B", help="Try: show more of these topics.")] = None,
+    language: options.Language = None,
+    as_json: options.Json = False,
+) -> None:
+    """What is known of a user: habits, interests, corrections. With --mute or --add also what would then be shown.
+
+    A try changes nothing. To keep it, the person tells a running server: PATCH /v1/users/ID/profile.
+    """
+    from palate.cli.show import show_answer, show_portrait
+    from palate.core.errors import UsageError
+    from palate.engine import Engine
+
+    chosen = options.language(language)
+    if user is None:
+        raise UsageError("say whose: --user ID.")
+    engine = Engine.load(engine_folder)
+    trying = {"mute": options.listed(mute) or (), "add": options.listed(add) or ()}
+    tries = any(trying.values())
+    if tries:
+        engine.correct(user, lambda edits: edits.changed(**trying))
+    portrait = engine.portrait(user, chosen)
+    answer = engine.recommend(user, language=chosen) if tries else None
+    if as_json:
+        console.write_json(
+            {**asdict(portrait), **({} if answer is None else {"then": [own.item for own in answer.items]})}
+        )
+        return
+    show_portrait(portrait, chosen)
+    if answer is not None:
+        show_answer(answer, engine.catalogue, chosen)

@@ -9,7 +9,7 @@ from palate.cli import console
 
 if TYPE_CHECKING:
     from palate.data import Catalogue
-    from palate.engine import Answer, Explanation
+    from palate.engine import Answer, Explanation, Portrait
 
 METRICS = ("recall@10", "ndcg@10", "mrr", "coverage@10")
 """What the terminal shows; the JSON and the report hold all."""
@@ -36,6 +36,8 @@ _WORDS = {
         "trees": "trees in the ranker",
         "weight": "weight in the average",
         "memory": "peak memory",
+        "muted": "muted",
+        "added": "added",
         "headline": "palate against {baseline}, the best single collaborative model: "
         "NDCG@10 {relative:+.1%}, 95 % interval [{low:+.1%}, {high:+.1%}], p = {p:.2g}",
     },
@@ -57,6 +59,8 @@ _WORDS = {
         "trees": "棵树（排序器）",
         "weight": "加权平均中的权重",
         "memory": "内存峰值",
+        "muted": "已屏蔽",
+        "added": "已添加",
         "headline": "palate 相对最好的单个协同过滤模型 {baseline}：NDCG@10 {relative:+.1%}，"
         "95% 置信区间 [{low:+.1%}, {high:+.1%}]，p = {p:.2g}",
     },
@@ -99,6 +103,20 @@ def show_explanation(explanation: Explanation, language: str = "en") -> None:
         console.say(
             words["words"] + ": " + ", ".join(f"{row['word']} {row['weight']:.2f}" for row in explanation.words)
         )
+
+
+def show_portrait(portrait: Portrait, language: str = "en") -> None:
+    """What is known of somebody: the sentences, the table, the corrections and the branch."""
+    words = _WORDS[language]
+    console.say(portrait.sentence)
+    console.say(portrait.summary)
+    for name, value in portrait.table.items():
+        told = ", ".join(f"{key} {part}" for key, part in value.items()) if isinstance(value, Mapping) else value
+        console.say(f"  {name}: {told}")
+    for name in ("muted", "added"):
+        if topics := getattr(portrait, name):
+            console.say(f"{words[name]}: {', '.join(topics)}")
+    console.say(portrait.branch)
 
 
 def show_evaluation(result: Mapping[str, Any], language: str = "en") -> None:

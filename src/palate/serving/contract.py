@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
+from palate.behaviour import Edits
 from palate.data import Catalogue, Dataset
 from palate.ranking.bandit import Choice
 
@@ -102,6 +103,10 @@ class ServedEngine(Protocol):
         items: list[dict[str, Any]] | None = None,
         users: list[dict[str, Any]] | None = None,
     ) -> Any: ...
+
+    def portrait(self, user: str, language: str = "en") -> Any: ...
+
+    def correct(self, user: str, change: Callable[[Edits], Edits]) -> Edits: ...
 
     def recall(self, shown: Iterable[tuple[str, Choice]]) -> None: ...
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, TypeVar
 
+from palate.behaviour import Edits
 from palate.data.event_log import Entry, EventLog, Row
 from palate.data.log_rows import canonical
 from palate.ranking.bandit import Choice
@@ -31,6 +32,8 @@ _REMEMBERED_DESCRIPTIONS = 200_000
 _COUNTED_PEOPLE = 1_000_000
 _PERSONAL = frozenset({"text", "place", "lat", "lon", "device", "session_id", "basket_id"})
 
+_CORRECTION = {"about": "profile"}
+"""What marks a description of a person as their own corrections."""
 
 # Ids must be unique, not secret; asking the system for randomness each time would cost the hot path a system call.
 _numbers = random.Random(secrets.randbits(256))  # noqa: S311
@@ -108,7 +111,11 @@ class Live:
                     choices = ((row.id, Choice.read(row.body, row.personal)) for row in run)
                     self.engine.recall((name, choice) for name, choice in choices if choice is not None)
                 else:
-                    self.engine.update(users=[_user_of(row, trained) for row in run if not row.erased])
+                    told = [row for row in run if not row.erased]
+                    self.engine.update(users=[_user_of(row, trained) for row in told if not _is_correction(row)])
+                    for row in filter(_is_correction, told):
+                        name, edits = trained.get(row.subject, row.subject), Edits.read(row.personal or {})
+                        self.engine.correct(name, lambda _, edits=edits: edits)  # type: ignore[misc]
         return total
 
     async def take_events(self, rows: Sequence[EventRow]) -> list[RowFate]:
@@ -162,6 +169,15 @@ class Live:
         """Write users' attributes down, sealed, and tell the engine of those that are new or changed."""
         described = [(row.user_id, {**row.attributes, "user_id": self.known_as(row.user_id)}) for row in rows]
         return await self._describe("user", described, lambda changed: self._update(users=changed))
+
+    async def take_corrections(self, user_id: str, change: Callable[[Edits], Edits]) -> Edits:
+        """Change what somebody says of their own profile, and write it down, sealed; the next answer follows it."""
+        name = self.known_as(user_id)
+        edits = await self._outside(self._updates, lambda: self.engine.correct(name, change))
+        self._moved([name])
+        entry = Entry("user", _fresh("p"), self.log.vault.pseudonym(user_id), _CORRECTION, edits.written())
+        await asyncio.wrap_future(self.log.commit([entry]))
+        return edits
 
     def note_answer(
         self,
@@ -297,6 +313,10 @@ def _event_of(row: Row, trained: dict[str, str]) -> dict[str, Any]:
         "user_id": trained.get(row.subject, row.subject),
         "event_id": row.id,
     }
+
+
+def _is_correction(row: Row) -> bool:
+    return row.body.get("about") == _CORRECTION["about"]
 
 
 def _user_of(row: Row, trained: dict[str, str]) -> dict[str, Any]:

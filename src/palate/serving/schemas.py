@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
 
+from palate.behaviour.edits import LONGEST_TOPIC, MOST_TOPICS
 from palate.data.schema import ITEM_COLUMNS
 
 MAX_ROWS = 1_000
@@ -253,6 +254,27 @@ class UsersRequest(Request):
         json_schema_extra={"examples": [{"users": [{"user_id": "u42", "attributes": {"city": "上海", "age": 31}}]}]}
     )
     users: list[UserRow] = Field(min_length=1, max_length=MAX_ROWS)
+
+
+Topic = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_TOPIC, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Topics = Annotated[list[Topic], Field(max_length=MOST_TOPICS)]
+
+
+class CorrectionRequest(Request):
+    """What somebody says of their own profile; what is left out stays as it was."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"mute": ["Perfume"], "add": ["绿茶"]}]})
+
+    mute: Topics = Field(default_factory=list, description="Never show these, and forget what was done with them.")
+    unmute: Topics = Field(default_factory=list, description="Show these again.")
+    add: Topics = Field(default_factory=list, description="Show more of these, whatever was done before.")
+    drop: Topics = Field(default_factory=list, description="Take these back from the added ones.")
+
+    @model_validator(mode="after")
+    def _says_something(self) -> CorrectionRequest:
+        if not (self.mute or self.unmute or self.add or self.drop):
+            raise ValueError("nothing is corrected; name topics to mute, unmute, add or drop")
+        return self
 
 
 def given(row: BaseModel) -> dict[str, Any]:

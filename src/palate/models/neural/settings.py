@@ -51,7 +51,7 @@ class ReaderSettings(TrainingSettings):
     window
         Newest events of a history that are read; 0: as many as 19 of 20 histories have, between 20 and 50.
     epochs
-        Passes over the data at most; 0: as many as come to 2,500 batches, between 12 and 30.
+        Passes over the data at most; 0: as many as come to 1,500 batches, between 12 and 30.
     dropout
         Share of states dropped in training; None: .4 where an item has twenty events and fewer on average, .2 where
         it has fifty and more, between them in proportion to the logarithm.
