@@ -14,8 +14,9 @@ import numpy as np
 from palate.core import DataError, FloatArray, Scorer, UsageError
 from palate.core.recommender import fitted
 from palate.data import Dataset, Fold, cut_at, hold_out_last, time_quantile
+from palate.engine.attracting import teach_attractiveness
 from palate.engine.settings import EngineSettings
-from palate.engine.teaching import fresh_places, teach_attractiveness, teach_ranker
+from palate.engine.teaching import fresh_places, teach_ranker
 from palate.language import CachedEncoder, LaterEncoder, TextEncoder, VectorCache, choose_encoder, load_encoder
 from palate.language.verbalise import item_texts
 from palate.ranking.attractiveness import Attractiveness
@@ -185,9 +186,9 @@ def assemble(
     with clock.stage("attractiveness"):
         progress("reactions", 0.0)
         judge = teach_attractiveness(
-            inner_pipeline,
-            fold.dataset,
             dataset,
+            finished,
+            lambda data, own: teach(data, names=own, before={}, progress=silent),
             settings=settings.attractiveness,
             seed=seed,
             notes=notes,

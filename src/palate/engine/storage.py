@@ -18,7 +18,7 @@ from palate.data import Catalogue, Dataset
 from palate.engine.assembly import Assembled, build_model
 from palate.engine.settings import EngineSettings
 from palate.language import CachedEncoder, LaterEncoder, LexicalEncoder, load_encoder
-from palate.ranking.attractiveness import HABITS, Attractiveness
+from palate.ranking.attractiveness import HABITS, Attractiveness, judged_by
 from palate.ranking.features import ItemFacts
 from palate.ranking.pipeline import Pipeline
 from palate.ranking.ranker import Ranker
@@ -130,7 +130,7 @@ def load(folder: Path) -> Engine:
             manifest["inner"],
             tuple(manifest["notes"]),
             manifest["timings"],
-            _judge(artefact, names),
+            _judge(artefact, pipeline),
         )
         engine = Engine(dataset, settings, assembled)
         if engine.mixing.bandit is not None and "bandit" in artefact.arrays:
@@ -201,11 +201,11 @@ def _encoder(name: str | None, artefact: Artefact, settings: EngineSettings) -> 
     return CachedEncoder(LaterEncoder(lambda: load_encoder(name, (), settings.encoder), name))
 
 
-def _judge(artefact: Artefact, names: tuple[str, ...]) -> Attractiveness | None:
+def _judge(artefact: Artefact, pipeline: Pipeline) -> Attractiveness | None:
     if "attractiveness" not in artefact.arrays:
         return None
     model = artefact.texts["attractiveness.txt"]
-    return Attractiveness.restore(model, (*names, *HABITS), artefact.arrays["attractiveness"])
+    return Attractiveness.restore(model, (*judged_by(pipeline).names, *HABITS), artefact.arrays["attractiveness"])
 
 
 def _version(name: str) -> str:

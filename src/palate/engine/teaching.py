@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
-
-import numpy as np
-
-from palate.core import Queries
-from palate.core.ids import id_hash
-from palate.data import Dataset
 from palate.engine.settings import EngineSettings
-from palate.ranking.attractiveness import Attractiveness, AttractivenessSettings, learn_attractiveness
 from palate.ranking.fresh import FreshSettings, telling_of
 from palate.ranking.pipeline import Pipeline
 from palate.ranking.ranker import Examples, Ranker, learn
-from palate.ranking.reactions import Habits, Reactions
 from palate.ranking.training import joined, split
 
 FEWEST_TREES = 30
@@ -70,48 +60,3 @@ def teach_ranker(
         both = joined(taught, watched)
         return learn(both, None, names, settings.ranker.model_copy(update={"trees": ranker.trees}), seed)
     return ranker
-
-
-def teach_attractiveness(
-    pipeline: Pipeline,
-    before: Dataset,
-    dataset: Dataset,
-    *,
-    settings: AttractivenessSettings,
-    seed: int,
-    notes: list[str],
-    progress: Callable[[float], None] | None = None,
-) -> Attractiveness | None:
-    """What judges generated items, from reactions that the sources have not seen; None where there are too few.
-
-    Parameters
-    ----------
-    pipeline
-        Fitted on ``before``, which holds the first events of every user of ``dataset``.
-    """
-    if not settings.learn:
-        return None
-    everything = Reactions.of(dataset)
-    known = dataset.user_offsets[:-1] + np.diff(before.user_offsets)
-    held = everything.take(everything.rows >= known[everything.users])
-    drawn = np.random.default_rng([seed, id_hash("reactions") % 2**32])
-    held = held.take(np.sort(drawn.permutation(len(held))[: settings.reactions]))
-    groups = pipeline.facts.categories[:, 0]
-    when = dataset.events["time"].to_numpy()[held.rows]
-    judge = learn_attractiveness(
-        pipeline,
-        Habits.of(Reactions.of(before), groups, settings.strength),
-        Queries(held.histories(dataset), mask_seen=False, when=when),
-        held.items,
-        liked=held.liked,
-        users=held.users,
-        settings=settings,
-        seed=seed,
-        progress=progress,
-    )
-    if judge is None:
-        notes.append(f"nothing judges how attractive items are: {held.liked.sum()} of {len(held)} reactions are likes")
-        return None
-    notes.append(f"attractiveness: {held.liked.mean():.1%} of {len(held)} looks were likes; {judge.calibrator.kind}")
-    # What it judges by is counted over everything, once it is taught.
-    return replace(judge, habits=Habits.of(everything, groups, settings.strength))

@@ -32,6 +32,11 @@ class GenerationSettings(Settings):
     budget: BudgetSettings = Field(default_factory=BudgetSettings)
     replies: ReplyCacheSettings = Field(default_factory=ReplyCacheSettings)
 
+    @property
+    def asks(self) -> bool:
+        """Whether a model is named at all."""
+        return bool(self.endpoint.url or self.local.path)
+
 
 def text_generator(
     settings: GenerationSettings | None = None,

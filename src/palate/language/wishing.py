@@ -21,7 +21,7 @@ LONGEST = 80
 """Characters of a wish."""
 
 _ASK = {
-    "en": "You help a shop to search its own shelves. The data is a list of words for what a visitor turned to, each with "
+    "en": "You help a shop to search its own shelves. The data lists words for what a visitor turned to, each with "
     "how often. Write up to {most} short search phrases for things the visitor would want next. "
     "No names of shops, no prices, no addresses.",
     "zh": "你帮助商店在自己的货架上搜索。数据是描述顾客关注过的内容的词语及其次数。"

@@ -19,12 +19,16 @@ from palate.core.ids import id_hash
 from palate.core.recommender import Arrays
 from palate.measure.calibrators import Calibrator, chosen
 from palate.ranking.candidates import Candidates, propose
+from palate.ranking.features import feature_names
 from palate.ranking.pipeline import BATCH, Pipeline
 from palate.ranking.reactions import Habits
 from palate.ranking.sources import ask
 
 HABITS = ("liking", "looks")
 """Columns beside those of the feature table."""
+
+SLOW = frozenset({"sequential", "sasrec", "gru4rec", "generative", "semantic_transitions"})
+"""Sources that are not worth fitting once more for this."""
 
 
 class AttractivenessSettings(Settings):
@@ -40,6 +44,8 @@ class AttractivenessSettings(Settings):
         Parts of the people; each is foretold by trees that the others taught, and the calibration learns from that.
     reactions
         At most this many are learnt from, drawn by seed.
+    held
+        Share of events, the last in time, whose reactions are learnt from; the sources learn from those before.
     least
         Fewer likes, or fewer dislikes, teach nothing.
     strength
@@ -55,7 +61,8 @@ class AttractivenessSettings(Settings):
     minimum_leaf: int = Field(default=40, ge=1)
     parts: int = Field(default=5, ge=2)
     reactions: int = Field(default=8_000, ge=200)
-    least: int = Field(default=100, ge=10)
+    held: float = Field(default=0.25, gt=0, lt=1)
+    least: int = Field(default=60, ge=10)
     strength: float = Field(default=20.0, gt=0)
     lift: float = Field(default=2.0, ge=1)
 
@@ -89,7 +96,7 @@ class Attractiveness:
 
     def probability(self, pipeline: Pipeline, queries: Queries, items: IntArray) -> FloatArray:
         """How likely each of n askers is to like each of m items; float32 (n, m), 0 for pads (-1)."""
-        parts = []
+        parts, pipeline = [], judged_by(pipeline)
         for start in range(0, len(queries), BATCH):
             rows = slice(start, min(start + BATCH, len(queries)))
             table = features(pipeline, self.habits, queries.take(rows), items[rows])
@@ -137,6 +144,14 @@ class Attractiveness:
         return cls(model, names, calibrator, habits, threshold, base)
 
 
+def judged_by(pipeline: Pipeline) -> Pipeline:
+    """The part of a ranking that a judge asks: its quick sources."""
+    sources = {name: model for name, model in pipeline.sources.items() if name not in SLOW}
+    weights = np.full(len(sources), 1 / max(len(sources), 1), dtype=np.float32)
+    names = feature_names(tuple(sources), pipeline.facts)
+    return replace(pipeline, sources=sources, weights=weights, ranker=None, names=names)
+
+
 def features(pipeline: Pipeline, habits: Habits, queries: Queries, items: IntArray) -> FloatArray:
     """What is known of n askers and m items each, whether any source proposes them or not; float32 (n, m, f).
 
@@ -174,8 +189,8 @@ def learn_attractiveness(
     settings: AttractivenessSettings,
     seed: int,
     progress: Callable[[float], None] | None = None,
-) -> Attractiveness | None:
-    """Learn from n reactions; None where likes or dislikes are too few.
+) -> Attractiveness:
+    """Learn from n reactions, likes and dislikes among them.
 
     Parameters
     ----------
@@ -186,8 +201,6 @@ def learn_attractiveness(
     items, liked, users
         int32 (n,), bool (n,), int32 (n,): the item looked at, what came of it, who looked.
     """
-    if min(int(liked.sum()), int((~liked).sum())) < settings.least:
-        return None
     tables = []
     for start in range(0, len(queries), BATCH):
         rows = slice(start, min(start + BATCH, len(queries)))
