@@ -66,6 +66,7 @@ def teach_attractiveness(
         held.items,
         liked=held.liked,
         users=held.users,
+        order=held.order,
         settings=settings,
         seed=seed,
         progress=progress,

@@ -18,7 +18,7 @@ from palate.data import Catalogue, Dataset
 from palate.engine.assembly import Assembled, build_model
 from palate.engine.settings import EngineSettings
 from palate.language import CachedEncoder, LaterEncoder, LexicalEncoder, load_encoder
-from palate.ranking.attractiveness import HABITS, Attractiveness, judged_by
+from palate.ranking.attractiveness import Attractiveness, judged_by, judged_names
 from palate.ranking.features import ItemFacts
 from palate.ranking.pipeline import Pipeline
 from palate.ranking.ranker import Ranker
@@ -205,7 +205,7 @@ def _judge(artefact: Artefact, pipeline: Pipeline) -> Attractiveness | None:
     if "attractiveness" not in artefact.arrays:
         return None
     model = artefact.texts["attractiveness.txt"]
-    return Attractiveness.restore(model, (*judged_by(pipeline).names, *HABITS), artefact.arrays["attractiveness"])
+    return Attractiveness.restore(model, judged_names(judged_by(pipeline)), artefact.arrays["attractiveness"])
 
 
 def _version(name: str) -> str:

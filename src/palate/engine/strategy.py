@@ -158,10 +158,10 @@ class Chain:
         """See the function ``pursue``."""
         language = telling.language or "en"
         notes: list[str] = []
-        interest, wishes = self._wishes(history, strategy, language, notes)
+        interest, wishes = self.wishes(history, strategy, language, notes)
         with self.lock:
-            found, by_wish = self._found(history, strategy, wishes.phrases, notes)
-            chance, threshold = self._attraction(history, found, strategy, notes)
+            found, by_wish = self.found(history, strategy, wishes.phrases, notes)
+            chance, threshold = self.attraction(history, found, strategy, notes)
             kept = found if chance is None else found[chance >= threshold]
             rankings = self._listed(history, kept, strategy, k)
             ranked = [
@@ -196,7 +196,7 @@ class Chain:
         took = (time.perf_counter() - telling.started) * 1000
         return Answer(told, degraded, source, telling.version, took, strategy=pursued)
 
-    def _wishes(
+    def wishes(
         self, history: Histories, strategy: Strategy, language: str, notes: list[str]
     ) -> tuple[Mapping[str, float], Wishes]:
         """What somebody is interested in, as words, and the wishes written from it."""
@@ -213,7 +213,7 @@ class Chain:
             notes.append(f"wishes are a template's: {wishes.why}")
         return interest, wishes
 
-    def _found(
+    def found(
         self, history: Histories, strategy: Strategy, phrases: Sequence[str], notes: list[str]
     ) -> tuple[IntArray, dict[int, str]]:
         """Items that exist and answer the wishes, and which phrase found each first; int32 (c,)."""
@@ -241,7 +241,7 @@ class Chain:
             notes.append("no item answers the wishes")
         return np.array(sorted(by_wish), dtype=np.int32), by_wish
 
-    def _attraction(
+    def attraction(
         self, history: Histories, found: IntArray, strategy: Strategy, notes: list[str]
     ) -> tuple[FloatArray | None, float]:
         """How likely the asker is to like each, float32 (c,), and from where on it attracts; None: nobody judges."""

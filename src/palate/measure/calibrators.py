@@ -52,24 +52,36 @@ class Calibrator:
 
 def platt(scores: ArrayLike, truth: ArrayLike) -> Calibrator:
     """A logistic curve; targets are drawn in from 0 and 1 as Platt has it, so that few positives are no certainty."""
-    from scipy.optimize import minimize
-
     x, y = _checked(scores, truth)
     positives, negatives = float(y.sum()), float(len(y) - y.sum())
     target = np.where(y > 0, (positives + 1) / (positives + 2), 1 / (negatives + 2))
-    centre, spread = float(x.mean()), float(x.std()) or 1.0
-    standard = (x - centre) / spread
+    slope, intercept = logistic_weights(x[:, None], target)
+    if slope < 0:
+        # A score that ranks the wrong way is worth nothing; it must not be turned round.
+        mean = float(target.mean())
+        slope, intercept = 0.0, float(np.log(mean / (1 - mean)))
+    return Calibrator("platt", np.empty(0), np.array([slope, intercept]))
 
-    def loss(parameters: Float64Array) -> tuple[float, Float64Array]:
-        margin = parameters[0] * standard + parameters[1]
+
+def logistic_weights(columns: Float64Array, target: Float64Array) -> Float64Array:
+    """Weights of a logistic regression without a penalty, the intercept last; float64 (d + 1,) from (n, d) and (n,).
+
+    Targets may lie between 0 and 1. A column that never changes weighs nothing.
+    """
+    from scipy.optimize import minimize
+
+    centre, spread = columns.mean(axis=0), columns.std(axis=0)
+    spread = np.where(spread > _EDGE, spread, 1.0)
+    standard = np.column_stack([(columns - centre) / spread, np.ones(len(columns))])
+
+    def loss(weights: Float64Array) -> tuple[float, Float64Array]:
+        margin = standard @ weights
         gap = 0.5 * (1.0 + np.tanh(0.5 * margin)) - target
-        value = float((np.logaddexp(0.0, margin) - target * margin).mean())
-        return value, np.array([float((gap * standard).mean()), float(gap.mean())])
+        return float((np.logaddexp(0.0, margin) - target * margin).mean()), standard.T @ gap / len(target)
 
-    start = np.array([1.0, np.log((positives + 1) / (negatives + 1))])
-    # A score that ranks the wrong way is worth nothing; it must not be turned round.
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0.0, None), (None, None)]).x
-    return Calibrator("platt", np.empty(0), np.array([found[0] / spread, found[1] - found[0] * centre / spread]))
+    found = minimize(loss, np.zeros(standard.shape[1]), jac=True, method="L-BFGS-B").x
+    weights = found[:-1] / spread
+    return np.append(weights, found[-1] - float(weights @ centre))
 
 
 def isotonic(scores: ArrayLike, truth: ArrayLike) -> Calibrator:

@@ -2,6 +2,11 @@
 
 It judges what was generated: a wish finds many things, and few of them are truly wanted. Taught by reactions that the
 sources have not seen: occasions on which people looked at something, and whether they took and kept it.
+
+What somebody looks at is chosen already, the first thing of a visit most of all, by what no feature tells: in the demo
+shop 14 % of first looks are likes and 7 % of sixth ones. An item that a wish found was not chosen by anybody. So the
+odds fall with the log of the place in the visit, and an item is judged as though it were come to in the middle of its
+shelf.
 """
 
 from __future__ import annotations
@@ -17,15 +22,18 @@ from pydantic import Field
 from palate.core import BoolArray, Float64Array, FloatArray, IntArray, Queries, Settings
 from palate.core.ids import id_hash
 from palate.core.recommender import Arrays
-from palate.measure.calibrators import Calibrator, chosen
+from palate.measure.calibrators import Calibrator, chosen, logistic_weights
 from palate.ranking.candidates import Candidates, propose
 from palate.ranking.features import feature_names
 from palate.ranking.pipeline import BATCH, Pipeline
 from palate.ranking.reactions import Habits
 from palate.ranking.sources import ask
 
-HABITS = ("liking", "looks")
+HABITS = ("liking", "dwell")
 """Columns beside those of the feature table."""
+
+PASSING = frozenset({"fused", "proposers", "popularity", "history_length", "days_since_last", "item_age"})
+"""Features that say how long a shop was watched, or what moment it is, rather than who likes what."""
 
 SLOW = frozenset({"sequential", "sasrec", "gru4rec", "generative", "semantic_transitions"})
 """Sources that are not worth fitting once more for this."""
@@ -51,20 +59,20 @@ class AttractivenessSettings(Settings):
     strength
         Looks that a category's share of likes is worth where an item has few of its own.
     lift
-        What the filter keeps is liked at least so many times as often as everything that people looked at.
+        What the filter keeps is liked so many times as often as all that is judged.
     """
 
     learn: bool = True
-    trees: int = Field(default=120, ge=1)
-    leaves: int = Field(default=8, ge=2)
+    trees: int = Field(default=100, ge=1)
+    leaves: int = Field(default=4, ge=2)
     learning_rate: float = Field(default=0.05, gt=0)
-    minimum_leaf: int = Field(default=40, ge=1)
+    minimum_leaf: int = Field(default=60, ge=1)
     parts: int = Field(default=5, ge=2)
     reactions: int = Field(default=8_000, ge=200)
     held: float = Field(default=0.25, gt=0, lt=1)
     least: int = Field(default=60, ge=10)
     strength: float = Field(default=20.0, gt=0)
-    lift: float = Field(default=2.0, ge=1)
+    lift: float = Field(default=3.0, ge=1)
 
 
 @dataclass(frozen=True)
@@ -78,9 +86,11 @@ class Attractiveness:
     names
         Features, in order.
     calibrator
-        From the trees' log-odds to probabilities.
+        From log-odds to probabilities.
+    late
+        What being come to in the middle of a shelf adds to the trees' log-odds; not above 0.
     habits
-        How often items are liked when looked at.
+        What people make of items when they look at them.
     threshold
         Probability from which on the filter keeps an item.
     base
@@ -90,6 +100,7 @@ class Attractiveness:
     model: str
     names: tuple[str, ...]
     calibrator: Calibrator
+    late: float
     habits: Habits
     threshold: float
     base: float
@@ -102,7 +113,7 @@ class Attractiveness:
             table = features(pipeline, self.habits, queries.take(rows), items[rows])
             n, m, f = table.shape
             odds = self._booster.predict(table.reshape(n * m, f), raw_score=True, num_threads=1)
-            parts.append(self.calibrator(odds).reshape(n, m))
+            parts.append(self.calibrator(odds + self.late).reshape(n, m))
         found = np.concatenate(parts) if parts else np.zeros(items.shape)
         return np.where(items >= 0, found, 0).astype(np.float32)
 
@@ -130,18 +141,18 @@ class Attractiveness:
         return {
             **self.calibrator.arrays(),
             "isotonic": np.array([self.calibrator.kind == "isotonic"]),
-            "items": self.habits.items,
-            "looks": self.habits.looks,
-            "numbers": np.array([self.habits.base, self.threshold, self.base]),
+            "liking": self.habits.liking,
+            "dwell": self.habits.dwell,
+            "numbers": np.array([self.late, self.threshold, self.base]),
         }
 
     @classmethod
     def restore(cls, model: str, names: tuple[str, ...], arrays: Arrays) -> Attractiveness:
         """The judge that ``arrays`` gave."""
-        of_items, threshold, base = (float(value) for value in arrays["numbers"])
+        late, threshold, base = (float(value) for value in arrays["numbers"])
         calibrator = Calibrator.restore("isotonic" if bool(arrays["isotonic"][0]) else "platt", arrays)
-        habits = Habits(np.asarray(arrays["items"]), np.asarray(arrays["looks"]), of_items)
-        return cls(model, names, calibrator, habits, threshold, base)
+        habits = Habits(np.asarray(arrays["liking"]), np.asarray(arrays["dwell"]))
+        return cls(model, names, calibrator, late, habits, threshold, base)
 
 
 def judged_by(pipeline: Pipeline) -> Pipeline:
@@ -172,10 +183,20 @@ def features(pipeline: Pipeline, habits: Habits, queries: Queries, items: IntArr
         np.concatenate([own.sources, bits], axis=1),
     )
     table = pipeline.features(alone, together, scores)[:, own.items.shape[1] :]
-    known = (items >= 0) & (items < len(habits.items))
+    known = (items >= 0) & (items < len(habits.liking))
     row = np.where(known, items, 0)
-    own_habits = [np.where(known, column[row], np.float32(0)) for column in (habits.items, habits.looks)]
-    return np.concatenate([table, np.stack(own_habits, axis=-1)], axis=2).astype(np.float32)
+    own_habits = [np.where(known, column[row], np.float32(0)) for column in (habits.liking, habits.dwell)]
+    lasting = [place for place, name in enumerate(pipeline.names) if _lasts(name)]
+    return np.concatenate([table[:, :, lasting], np.stack(own_habits, axis=-1)], axis=2).astype(np.float32)
+
+
+def judged_names(pipeline: Pipeline) -> tuple[str, ...]:
+    """Names of the columns of ``features``."""
+    return (*(name for name in pipeline.names if _lasts(name)), *HABITS)
+
+
+def _lasts(name: str) -> bool:
+    return name.partition(".")[0] not in PASSING
 
 
 def learn_attractiveness(
@@ -186,6 +207,7 @@ def learn_attractiveness(
     *,
     liked: BoolArray,
     users: IntArray,
+    order: IntArray,
     settings: AttractivenessSettings,
     seed: int,
     progress: Callable[[float], None] | None = None,
@@ -198,8 +220,9 @@ def learn_attractiveness(
         Fitted on what happened before the reactions.
     queries
         Each history ends before its reaction.
-    items, liked, users
-        int32 (n,), bool (n,), int32 (n,): the item looked at, what came of it, who looked.
+    items, liked, users, order
+        int32 (n,), bool (n,), int32 (n,), int32 (n,): the item looked at, what came of it, who looked, and how many
+        items the same person had looked at before in that visit.
     """
     tables = []
     for start in range(0, len(queries), BATCH):
@@ -207,7 +230,7 @@ def learn_attractiveness(
         tables.append(features(pipeline, habits, queries.take(rows), items[rows, None])[:, 0])
         if progress is not None:
             progress(rows.stop / len(queries))
-    table, names = np.concatenate(tables), (*pipeline.names, *HABITS)
+    table, names = np.concatenate(tables), judged_names(pipeline)
     # A person stands in one part, so that no part is foretold by what the same person did.
     drawn = np.random.default_rng([seed, id_hash("attractiveness") % 2**32])
     part = drawn.integers(settings.parts, size=int(users.max(initial=0)) + 1)[users]
@@ -217,11 +240,24 @@ def learn_attractiveness(
         odds[~outside] = _trees(table[outside], liked[outside], names, settings, seed).predict(
             table[~outside], raw_score=True, num_threads=1
         )
-    calibrator = chosen(odds, liked, part)
+    before = np.log1p(order)
+    own, by_place, _ = logistic_weights(np.column_stack([odds, before]), liked.astype(np.float64))
+    slope = min(by_place / own, 0.0) if own > 0 else 0.0
+    calibrator = chosen(odds + slope * before, liked, part)
+    late = slope * float(np.log1p(_middle(pipeline.facts.categories[:, 0], items, order)))
+    judged = calibrator(odds + late)
+    threshold = _threshold(judged, float(judged.mean()), settings.lift)
     model = _trees(table, liked, names, settings, seed).model_to_string()
-    base = float(liked.mean())
-    threshold = _threshold(calibrator(odds), base, settings.lift)
-    return Attractiveness(model, names, calibrator, habits, threshold, base)
+    return Attractiveness(model, names, calibrator, late, habits, threshold, float(liked.mean()))
+
+
+def _middle(shelves: IntArray, items: IntArray, order: IntArray) -> float:
+    """Half the items on the shelf of most looks; as far as people came in a visit where there are no categories."""
+    known = shelves[items] >= 0
+    if not known.any():
+        return float(order.max(initial=0))
+    sizes = np.bincount(shelves + 1)
+    return float(np.median(sizes[shelves[items[known]] + 1])) / 2
 
 
 def _trees(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import polars as pl
 
-from palate.core import BoolArray, FloatArray, Histories, Int64Array, IntArray
+from palate.core import BoolArray, Float64Array, FloatArray, Histories, Int64Array, IntArray
 from palate.data import Dataset
 
 _TAKEN = ("purchase", "like", "share")
@@ -27,7 +27,13 @@ class Reactions:
     users, items
         int32 (n,).
     rows
-        int64 (n,), event row at which the occasion began.
+        int64 (n,), event row of the look.
+    begins
+        int64 (n,), event row at which the visit began.
+    order
+        int32 (n,), how many other items were looked at earlier in the visit.
+    dwell
+        float32 (n,), log of one plus the seconds of the look, NaN where unknown.
     liked
         bool (n,), whether it was taken then, and neither sent back nor rated low later.
     """
@@ -35,6 +41,9 @@ class Reactions:
     users: IntArray
     items: IntArray
     rows: Int64Array
+    begins: Int64Array
+    order: IntArray
+    dwell: FloatArray
     liked: BoolArray
 
     def __len__(self) -> int:
@@ -42,7 +51,7 @@ class Reactions:
 
     def take(self, rows: Int64Array | BoolArray) -> Reactions:
         """Some of them."""
-        return Reactions(self.users[rows], self.items[rows], self.rows[rows], self.liked[rows])
+        return Reactions(*(getattr(self, field.name)[rows] for field in fields(self)))
 
     @classmethod
     def of(cls, dataset: Dataset) -> Reactions:
@@ -71,6 +80,7 @@ class Reactions:
             if "session_id" in events.columns
             else (pl.col("time") // _DAY).cast(pl.String)
         ).fill_null("")
+        dwell = pl.col("dwell") if "dwell" in events.columns else pl.lit(None, dtype=pl.Float32)
         regretted = (
             events.filter(pl.col("name").is_in(_REGRET) | low)
             .select("user", "item", pl.lit(True).alias("regretted"))
@@ -82,43 +92,49 @@ class Reactions:
                 pl.col("name").is_in(looks).any().alias("looked"),
                 taken.any().alias("taken"),
                 pl.col("row").filter(pl.col("name").is_in(looks)).min().alias("row"),
+                pl.col("row").min().alias("begins"),
+                dwell.filter(dwell > 0).mean().alias("dwell"),
             )
             .filter("looked")
             .join(regretted, on=["user", "item"], how="left")
             .sort("row")
+            .with_columns(
+                pl.col("row").rank("ordinal").over("user", "visit").sub(1).cast(pl.Int32).alias("order"),
+                pl.col("begins").min().over("user", "visit"),
+            )
         )
         liked = occasions["taken"] & ~occasions["regretted"].fill_null(False)
         return cls(
             occasions["user"].to_numpy().astype(np.int32),
             occasions["item"].to_numpy().astype(np.int32),
             occasions["row"].to_numpy().astype(np.int64),
+            occasions["begins"].to_numpy().astype(np.int64),
+            occasions["order"].to_numpy().astype(np.int32),
+            np.log1p(occasions["dwell"].cast(pl.Float32).fill_null(float("nan")).to_numpy()),
             liked.to_numpy(),
         )
 
     def histories(self, dataset: Dataset) -> Histories:
-        """What each had done before the occasion; n rows."""
+        """What each had done before the visit; n rows."""
         sequences = dataset.sequences
-        stops = np.searchsorted(dataset.sequence_rows, self.rows).astype(np.int64)
+        stops = np.searchsorted(dataset.sequence_rows, self.begins).astype(np.int64)
         return sequences.between(sequences.indptr[:-1][self.users], stops)
 
 
 @dataclass(frozen=True)
 class Habits:
-    """How often items are liked when looked at, drawn towards their category's share and that of all.
+    """What people make of items when they look at them, drawn towards their category's habit and that of all.
 
     Parameters
     ----------
-    items
-        float32 (n_items,), smoothed share, in logits less that of all.
-    looks
-        float32 (n_items,), log(1 + looks).
-    base
-        Share of all looks.
+    liking
+        float32 (n_items,), smoothed share of likes, in logits less that of all.
+    dwell
+        float32 (n_items,), smoothed mean log seconds of a look less that of all; 0 where unknown.
     """
 
-    items: FloatArray
-    looks: FloatArray
-    base: float
+    liking: FloatArray
+    dwell: FloatArray
 
     @classmethod
     def of(cls, reactions: Reactions, groups: IntArray, strength: float) -> Habits:
@@ -131,19 +147,29 @@ class Habits:
         strength
             Looks that the share of the wider group is worth.
         """
-        n = len(groups)
-        looks = np.bincount(reactions.items, minlength=n).astype(np.float64)
-        likes = np.bincount(reactions.items, weights=reactions.liked, minlength=n)
-        base = float((likes.sum() + 1) / (looks.sum() + 2))
-        inside = groups + 1
-        wide_looks, wide_likes = np.bincount(inside, weights=looks), np.bincount(inside, weights=likes)
-        of_group = ((wide_likes + strength * base) / (wide_looks + strength))[inside]
-        share = (likes + strength * of_group) / (looks + strength)
+        everywhere = (float(reactions.liked.sum()) + 1) / (len(reactions) + 2)
+        share = _drawn_in(reactions.items, reactions.liked.astype(np.float64), groups, everywhere, strength)
+        known = np.isfinite(reactions.dwell)
+        usual = float(reactions.dwell[known].mean()) if known.any() else 0.0
+        seconds = _drawn_in(reactions.items[known], reactions.dwell[known].astype(np.float64), groups, usual, strength)
         return cls(
-            (_logit(share) - _logit(np.array(base))).astype(np.float32), np.log1p(looks).astype(np.float32), base
+            (_logit(share) - _logit(np.array(everywhere))).astype(np.float32), (seconds - usual).astype(np.float32)
         )
 
 
-def _logit(share: np.ndarray) -> np.ndarray:
+def _drawn_in(
+    items: IntArray, values: Float64Array, groups: IntArray, everywhere: float, strength: float
+) -> Float64Array:
+    """Mean value of each item, as though its category's had been seen ``strength`` times, and so on upwards."""
+    n = len(groups)
+    counts = np.bincount(items, minlength=n).astype(np.float64)
+    sums = np.bincount(items, weights=values, minlength=n)
+    inside = groups + 1
+    wide_counts, wide_sums = np.bincount(inside, weights=counts), np.bincount(inside, weights=sums)
+    of_group = ((wide_sums + strength * everywhere) / (wide_counts + strength))[inside]
+    return np.asarray((sums + strength * of_group) / (counts + strength))
+
+
+def _logit(share: Float64Array) -> Float64Array:
     inside = np.clip(share, 1e-6, 1 - 1e-6)
     return np.asarray(np.log(inside / (1 - inside)))
