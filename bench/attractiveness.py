@@ -1,11 +1,11 @@
 """What wishes find in the demo shop, what of it attracts, and whether the shop's truth agrees.
 
-    python bench/attractiveness.py [--users 1500] [--items 800] [--days 426] [--asked 400] [--preset fast] [--seed 0]
+    python bench/attractiveness.py [--users 1500] [--items 800] [--days 426] [--asked 400] [--seed 0]
     python bench/attractiveness.py --json out/attractiveness.json
 
-An item is truly liked with the shop's own probability that somebody who looks at it buys it, keeps it and does not rate it
-low. Prints one JSON object: the calibration error over everything that wishes found, the share truly liked before and after
-the filter, seconds, and about how many tokens each use of a generator would send.
+An item is truly liked with the shop's own probability that somebody who looks at it buys it, keeps it and does not rate
+it low. Prints one JSON object: the calibration error over everything that wishes found, the share truly liked before
+and after the filter, seconds, and about how many tokens each use of a generator would send.
 """
 
 from __future__ import annotations
@@ -77,11 +77,10 @@ class Weighing(TemplateGenerator):
         }
 
 
-def bench(settings: ShopSettings, asked: int, preset: str, encoder: str, seed: int) -> dict[str, Any]:
+def bench(settings: ShopSettings, asked: int, own: EngineSettings, seed: int) -> dict[str, Any]:
     """All of it."""
     shop = make_shop(settings, seed)
     dataset = Dataset.from_frames(shop.events, shop.items, shop.users, name="demo")
-    own = EngineSettings.preset(preset).model_copy(update={"encoder": EncoderSettings(encoder=encoder)})
     started = perf_counter()
     engine = Engine.fit(dataset, settings=own, seed=seed)
     fitted = perf_counter() - started
@@ -114,8 +113,8 @@ def bench(settings: ShopSettings, asked: int, preset: str, encoder: str, seed: i
     return {
         "shop": settings.model_dump(include={"users", "items", "days"}),
         "seed": seed,
-        "preset": preset,
-        "encoder": encoder,
+        "encoder": own.encoder.encoder,
+        "sources": list(engine.sources),
         "asked": len(people),
         "found": len(what),
         "found_each": round(len(what) / len(people), 1),
@@ -157,10 +156,16 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--preset", default="fast")
     parser.add_argument("--encoder", default="lexical")
+    parser.add_argument("--questions", type=int, default=6_000, help="teach the ranker, which the judge does not ask")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     settings = ShopSettings(users=given.users, items=given.items, days=given.days)
-    found = json.dumps(bench(settings, given.asked, given.preset, given.encoder, given.seed), indent=1)
+    preset = EngineSettings.preset(given.preset)
+    changed = {
+        "encoder": EncoderSettings(encoder=given.encoder),
+        "ranker": preset.ranker.model_copy(update={"examples": given.questions}),
+    }
+    found = json.dumps(bench(settings, given.asked, preset.model_copy(update=changed), given.seed), indent=1)
     print(found)
     if given.json:
         from palate.core.artefact import write_text

@@ -173,9 +173,9 @@ class Chain:
             notes.append("nothing that was wished for is left; the engine's own list stands in")
         chances = {} if chance is None else dict(zip(found.tolist(), chance.tolist(), strict=True))
         items = [item for part in ranked for item in part]
+        left = {item: by_wish[item] for item in kept.tolist()}
         told = tuple(
-            self._marked(item, by_wish, chances, interest=interest, language=language, explain=explain)
-            for item in items
+            self._marked(item, left, chances, interest=interest, language=language, explain=explain) for item in items
         )
         spent = wishes.spent
         pursued = Pursued(

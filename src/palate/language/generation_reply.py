@@ -16,6 +16,9 @@ _THOUGHT = re.compile(r"<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)", re.DOTALL | 
 _MOST = 64_000
 """Characters of a reply that are looked at."""
 
+UNSET = "no text generator is set up"
+"""Why a template speaks where nothing went wrong."""
+
 _REPAIR = {
     "en": "{instruction}\nAn earlier reply could not be used: {problem}. Reply with the corrected JSON alone.",
     "zh": "{instruction}\n先前的回复不可用：{problem}。只回复改正后的 JSON。",
@@ -76,7 +79,8 @@ def write(
         From the position of the prompt and a valid reply, what is wrong with it; "" where nothing is. Templates are not
         checked: they say what is known.
     """
-    asked = [replace(prompt, schema=schema_of(model)) for prompt in prompts]
+    schema = schema_of(model)
+    asked = [replace(prompt, schema=schema) for prompt in prompts]
     spent: list[list[Completion]] = [[] for _ in asked]
     found: dict[int, Written[ReplyT]] = {}
     problems = dict.fromkeys(range(len(asked)), "")
@@ -93,7 +97,8 @@ def write(
             if value is not None and completion.source != "template" and check is not None:
                 problems[row] = check(row, value)
             if value is not None and not problems[row]:
-                found[row] = Written(value, completion.source, "", tuple(spent[row]))
+                why = UNSET if completion.source == "template" else ""
+                found[row] = Written(value, completion.source, why, tuple(spent[row]))
             elif completion.source != "template":
                 again.append(row)
         if not again:
@@ -177,4 +182,4 @@ def _repair(prompt: Prompt, reply: str, problem: str) -> Prompt:
 
 
 def _fallen(prompt: Prompt, model: type[ReplyT], why: str, spent: Sequence[Completion]) -> Written[ReplyT]:
-    return Written(model.model_validate_json(prompt.template), "template", why or "templates alone", tuple(spent))
+    return Written(model.model_validate_json(prompt.template), "template", why or UNSET, tuple(spent))
