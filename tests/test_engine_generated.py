@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ REPLIES = 100_000
 HONEST = '{"wishes": ["tent", "kettle"]}'
 
 
-def replies(rng: np.random.Generator, names: list[str], n: int) -> list[str]:
+def replies(rng: np.random.Generator, names: Sequence[str], n: int) -> list[str]:
     """Replies of a generator that has lost its mind: true ids, false ids, prices, half a JSON, other types, noise."""
     pool = [
         *names[:40],
@@ -188,7 +189,7 @@ def test_instructions_in_titles_and_reviews_change_no_id_no_price_and_no_rank(ha
     completed = complete_descriptions(engine)
     assert list(completed.by) == ["template"] and completed.by["template"] >= len(bare) and "describe" in obeys.told
     told = narrate(
-        obeys, [row["title"] for row in bare], [[f"Because you chose {row['title']}"] for row in bare], language
+        obeys, [str(row["title"]) for row in bare], [[f"Because you chose {row['title']}"] for row in bare], language
     )
     assert {one.source for one in told} == {"template"}
     assert recommend(engine) == recommend(honest)

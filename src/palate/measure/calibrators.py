@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from palate.core import BoolArray, Float64Array, IntArray
+from palate.core import BoolArray, Float64Array
 from palate.measure.prediction import log_loss
 
 _EDGE = 1e-6
@@ -98,7 +98,7 @@ def isotonic(scores: ArrayLike, truth: ArrayLike) -> Calibrator:
     return Calibrator("isotonic", middles, np.clip(levels[edges][first], _EDGE, 1 - _EDGE))
 
 
-def chosen(scores: ArrayLike, truth: ArrayLike, parts: IntArray) -> Calibrator:
+def chosen(scores: ArrayLike, truth: ArrayLike, parts: NDArray[np.integer]) -> Calibrator:
     """Platt's curve or the staircase: whichever has the smaller log loss on parts it was not fitted on.
 
     Parameters
