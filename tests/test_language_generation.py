@@ -158,11 +158,11 @@ def model_folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
     from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 
     letters = {letter: number for number, letter in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}
-    letters |= {"<end>": len(letters)}
+    letters |= {"<|endoftext|>": len(letters)}
     inner = Tokenizer(models.BPE(letters, []))
     inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     inner.decoder = decoders.ByteLevel()
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=inner, eos_token="<end>")  # noqa: S106 - a sign, no secret
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=inner, eos_token="<|endoftext|>")  # noqa: S106 - a sign, no secret
     # Weights wide enough apart that the likeliest letter does not hang on the last bit.
     sizes = {"vocab_size": len(letters), "bos_token_id": 256, "eos_token_id": 256, "initializer_range": 0.4}
     torch.manual_seed(1)
