@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import polars as pl
@@ -46,6 +46,7 @@ class FakeAnswer:
     took_ms: float = 0.1
     recommendation_id: str = ""
     choice: Choice | None = None
+    strategy: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -156,6 +157,35 @@ class FakeEngine:
     ) -> list[FakeAnswer]:
         self.crowds.append(len(users))
         return [self.recommend(user, k, diversity=diversity) for user in users]
+
+    def pursue(
+        self,
+        user: str | None = None,
+        k: int = 10,
+        *,
+        history: Sequence[str | Mapping[str, Any]] | None = None,
+        strategy: Mapping[str, Any] | None = None,
+        generate: bool = True,
+        explain: bool = False,
+        language: str = "en",
+    ) -> FakeAnswer:
+        found = self.recommend(user, k, history=history, explain=explain, language=language)
+        steps = {
+            "interest": [],
+            "via": (strategy or {}).get("via", "words"),
+            "wishes": ["things like it"],
+            "written_by": "endpoint" if generate else "template",
+            "found": len(found.items),
+            "kept": len(found.items),
+            "threshold": None,
+            "objectives": {"accuracy": 1.0},
+            "notes": [],
+            "prompt_tokens": 0,
+            "completion_tokens": 0,
+            "seconds": 0.0,
+            "cost": 0.0,
+        }
+        return replace(found, strategy=steps)
 
     def warm(self) -> None:
         self.recommend()

@@ -18,7 +18,9 @@ palate recommend shop.engine --history tea-01,pot-01 --language zh
 
 palate recommend shop.engine --text "a gift for somebody who loves coffee"
 
-palate recommend shop.engine --user u01 --filter '{"category": "Food > Tea"}' --json"""
+palate recommend shop.engine --user u01 --filter '{"category": "Food > Tea"}' --json
+
+palate recommend shop.engine --user u01 --strategy '{"objectives": {"accuracy": 0.8, "novelty": 0.2}}'"""
 
 _SIMILAR = """[bold]Examples[/bold]
 
@@ -62,6 +64,12 @@ def recommend(
     history: options.History = None,
     text: options.Text = "",
     count: options.Count = 10,
+    strategy: Annotated[
+        str | None,
+        typer.Option(
+            "--strategy", metavar="JSON", help='Find items by way of wishes, for an objective: {"objectives": {...}}.'
+        ),
+    ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Say why, for every item.")] = False,
     filter_: Annotated[
         str | None, typer.Option("--filter", metavar="JSON", help='Only items with these properties: {"brand": "X"}.')
@@ -70,10 +78,15 @@ def recommend(
     diversity: Annotated[
         float | None, typer.Option("--diversity", min=0.0, max=1.0, help="0 = best match, 1 = most different.")
     ] = None,
+    config: options.Config = None,
     language: options.Language = None,
     as_json: options.Json = False,
 ) -> None:
-    """Recommend for a known user, for a history of item ids, or for a wish in words; also for both together."""
+    """Recommend for a known user, for a history of item ids, or for a wish in words; also for both together.
+
+    With --strategy the list is come by in steps, which are shown: interest, wishes in words, items that exist, what
+    attracts, the objective. Templates write the wishes unless the settings name a model under generation.
+    """
     from palate.cli.show import show_answer
     from palate.core.errors import UsageError
     from palate.engine import Engine
@@ -81,18 +94,30 @@ def recommend(
     chosen = options.language(language)
     if user is None and history is None and not text.strip():
         raise UsageError("say for whom: --user ID, --history A,B,C or --text WORDS.")
+    if strategy is not None and (text.strip() or filter_ or exclude or diversity is not None):
+        raise UsageError("--strategy finds its own items; leave out --text, --filter, --exclude and --diversity.")
+    wanted = None if strategy is None else _object(strategy, "--strategy", '{"objectives": {"novelty": 0.2}}')
     engine = Engine.load(engine_folder)
-    answer = engine.recommend(
-        user,
-        k=count,
-        history=options.listed(history),
-        text=text,
-        filter=_properties(filter_),
-        exclude=options.listed(exclude) or (),
-        diversity=diversity,
-        explain=explain,
-        language=chosen,
-    )
+    if wanted is not None:
+        from palate.cli.settings import settings_for
+        from palate.language.generation_choice import text_generator
+
+        engine.writer = text_generator(settings_for(engine_folder, config).generation)
+        answer = engine.pursue(
+            user, count, history=options.listed(history), strategy=wanted, explain=explain, language=chosen
+        )
+    else:
+        answer = engine.recommend(
+            user,
+            k=count,
+            history=options.listed(history),
+            text=text,
+            filter=None if filter_ is None else _object(filter_, "--filter", '{"brand": "X"}'),
+            exclude=options.listed(exclude) or (),
+            diversity=diversity,
+            explain=explain,
+            language=chosen,
+        )
     if as_json:
         console.write_json(asdict(answer))
     else:
@@ -145,18 +170,16 @@ def explain(
         show_explanation(explanation, chosen)
 
 
-def _properties(text: str | None) -> dict[str, Any] | None:
-    """A filter from the command line."""
+def _object(text: str, option: str, example: str) -> dict[str, Any]:
+    """A JSON object from the command line."""
     from palate.core.errors import UsageError
 
-    if text is None:
-        return None
     try:
         value = json.loads(text)
     except json.JSONDecodeError as error:
-        raise UsageError(f'--filter is not JSON ({error}); write for instance \'{{"brand": "X"}}\'.') from None
+        raise UsageError(f"{option} is not JSON ({error}); write for instance '{example}'.") from None
     if not isinstance(value, dict):
-        raise UsageError('--filter must be a JSON object, for instance \'{"brand": "X"}\'.')
+        raise UsageError(f"{option} must be a JSON object, for instance '{example}'.")
     return value
 
 

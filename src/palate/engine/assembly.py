@@ -15,10 +15,12 @@ from palate.core import DataError, FloatArray, Scorer, UsageError
 from palate.core.recommender import fitted
 from palate.core.threads import limit_threads
 from palate.data import Dataset, Fold, cut_at, hold_out_last, time_quantile
+from palate.engine.attracting import teach_attractiveness
 from palate.engine.settings import EngineSettings
 from palate.engine.teaching import fresh_places, teach_ranker
 from palate.language import CachedEncoder, LaterEncoder, TextEncoder, VectorCache, choose_encoder, load_encoder
 from palate.language.verbalise import item_texts
+from palate.ranking.attractiveness import Attractiveness
 from palate.ranking.features import ItemFacts, feature_names
 from palate.ranking.fusion import learn_weights
 from palate.ranking.pipeline import Pipeline
@@ -82,6 +84,8 @@ class Assembled:
         What was decided on the way, in words.
     seconds
         Spent by stage.
+    attractiveness
+        Judges what was generated; None where reactions teach nothing.
     """
 
     pipeline: Pipeline
@@ -91,6 +95,7 @@ class Assembled:
     inner: Literal["last", "time"]
     notes: tuple[str, ...]
     seconds: Mapping[str, float]
+    attractiveness: Attractiveness | None = None
 
 
 def assemble(
@@ -180,9 +185,20 @@ def assemble(
             learn_validation=learn_validation,
             notes=notes,
         )
+    with clock.stage("attractiveness"):
+        progress("reactions", 0.0)
+        judge = teach_attractiveness(
+            dataset,
+            finished,
+            lambda data, own: teach(data, names=own, before={}, progress=silent),
+            settings=settings.attractiveness,
+            seed=seed,
+            notes=notes,
+            progress=lambda share: progress("reactions", share),
+        )
     fresh = fresh_places(settings.fresh, finished, taught, notes)
     pipeline_taught = replace(finished, weights=weights, ranker=ranker, fresh=fresh)
-    return Assembled(pipeline_taught, encoder, masks, seed, inner, tuple(notes), clock.seconds)
+    return Assembled(pipeline_taught, encoder, masks, seed, inner, tuple(notes), clock.seconds, judge)
 
 
 def sources_for(

@@ -28,7 +28,9 @@ from palate.engine.questions import Told, check_language, question, told
 from palate.engine.relating import Relating
 from palate.engine.settings import EngineSettings
 from palate.engine.shelf import Shelf
+from palate.engine.strategy import pursue
 from palate.engine.updating import Changes, live_events, reactions, with_items
+from palate.language.generation import TemplateGenerator, TextGenerator
 from palate.ranking.bandit import Choice
 from palate.ranking.pipeline import BATCH
 
@@ -42,6 +44,7 @@ class Engine(Positions):
         self._live, self._relating = LiveHistories(dataset, settings.history), Relating(dataset)
         self._portraits = Portraits(dataset)
         self.counting = Counting(assembled.pipeline.sources, settings.counting)
+        self.writer: TextGenerator = TemplateGenerator()
 
     @classmethod
     def fit(
@@ -197,6 +200,12 @@ class Engine(Positions):
                     found += answered(shelf, queries, self.mixing.manner(diversity), telling)
             return found
 
+    def pursue(self, user: str | None = None, k: int = 10, *, history: Told | None = None, **asked: Any) -> Answer:
+        """A list by way of wishes that ``writer`` writes, filtered by what attracts; see ``engine.strategy``."""
+        with self._answering:
+            shelf, own = self._shelf, self._history(self._shelf, user, history)
+        return pursue(self, shelf, own, k, lock=self._answering, **asked)
+
     def warm(self) -> None:
         """Load what is loaded at the first need, by asking as people will: afterwards nobody is the first to wait."""
         someone = next(iter(self.dataset.user_ids.names), None)
@@ -271,9 +280,9 @@ class Engine(Positions):
         """Take in what happened and what is new; the next answer knows it.
 
         New items with text are recommendable at once, changed texts are read again. Events of people nobody has seen
-        begin a history. Rows that do not pass validation are left out and reported; nothing else is lost. Attributes of
-        users are validated and counted but not kept: no model reads them, and what is not kept cannot leak. All but
-        items lives in memory and not in a saved engine: replay the event log or train again.
+        begin a history. Rows that do not pass validation are left out and reported. Attributes of users are validated
+        and counted but not kept: no model reads them, and what is not kept cannot leak. What came in lives in memory
+        and, items apart, not in a saved engine: replay the event log or train again.
 
         Parameters
         ----------

@@ -25,6 +25,7 @@ from palate.models.semantic_transitions import SemanticTransitionsSettings
 from palate.models.sequential import GRU4REC, SASREC, SequentialSettings
 from palate.models.transitions import TransitionsSettings
 from palate.models.user_knn import UserKNNSettings
+from palate.ranking.attractiveness import AttractivenessSettings
 from palate.ranking.bandit import BanditSettings
 from palate.ranking.candidates import CandidateSettings
 from palate.ranking.diversity import DiversitySettings
@@ -118,6 +119,7 @@ class EngineSettings(Settings):
     rules: RuleSettings = Field(default_factory=RuleSettings)
     objectives: ObjectiveSettings = Field(default_factory=ObjectiveSettings)
     bandit: BanditSettings = Field(default_factory=BanditSettings)
+    attractiveness: AttractivenessSettings = Field(default_factory=AttractivenessSettings)
 
     def masks_seen(self, dataset: Dataset) -> bool:
         """Whether items an asker had are left out of answers."""

@@ -16,6 +16,7 @@ from palate.data import Catalogue, Dataset
 from palate.data.validation import Checked, events_frame, items_frame, users_frame
 from palate.engine.live import LiveEvent
 from palate.engine.shelf import Shelf
+from palate.language.completing import COLUMN
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,8 @@ def _changed(before: Catalogue, after: Catalogue, frame: pl.DataFrame) -> IntArr
     known = np.unique(given[given >= 0])
     if not len(known):
         return known
-    texts = [name for name, dtype in after.frame.schema.items() if dtype == pl.String and name != "item_id"]
+    unread = {"item_id", COLUMN, "generated_by"}
+    texts = [name for name, dtype in after.frame.schema.items() if dtype == pl.String and name not in unread]
     new = after.frame[known.tolist()].select(texts)
     old = before.frame[known.tolist()].select(
         pl.col(name).cast(pl.String, strict=False)

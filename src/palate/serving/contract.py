@@ -55,6 +55,8 @@ class Answer(Protocol):
     def recommendation_id(self) -> str: ...
     @property
     def choice(self) -> Choice | None: ...
+    @property
+    def strategy(self) -> Any: ...
 
 
 class ServedEngine(Protocol):
@@ -90,6 +92,15 @@ class ServedEngine(Protocol):
     def recommend_many(
         self, users: Sequence[str | None], k: int = 10, *, diversity: float | None = None
     ) -> Sequence[Any]: ...
+
+    def pursue(
+        self,
+        user: str | None = None,
+        k: int = 10,
+        *,
+        history: Sequence[str | Mapping[str, Any]] | None = None,
+        **asked: Any,
+    ) -> Any: ...
 
     def warm(self) -> None: ...
 

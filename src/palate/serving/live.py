@@ -30,6 +30,8 @@ T = TypeVar("T")
 _FUTURE_SECONDS = 86_400.0
 _REMEMBERED_DESCRIPTIONS = 200_000
 _COUNTED_PEOPLE = 1_000_000
+_PURSUITS = 4
+"""Askers who may wait for a text generator at the same time; others are answered from templates meanwhile."""
 _PERSONAL = frozenset({"text", "place", "lat", "lon", "device", "session_id", "basket_id"})
 
 _CORRECTION = {"about": "profile"}
@@ -67,6 +69,8 @@ class Live:
         # One thread: updates reach the engine in the order of the log, and never hold up the event loop.
         self._updates = ThreadPoolExecutor(1, thread_name_prefix="palate-update")
         self._readers = ThreadPoolExecutor(2, thread_name_prefix="palate-answer")
+        self._pursuers = ThreadPoolExecutor(_PURSUITS, thread_name_prefix="palate-pursue")
+        self._pursuits = 0
         self._described: OrderedDict[str, bytes] = OrderedDict()
         self._epoch = self._under_way = 0
         self._closed = False
@@ -225,11 +229,23 @@ class Live:
         self._closed = True
         self._updates.shutdown(wait=True)
         self._readers.shutdown(wait=True)
+        self._pursuers.shutdown(wait=True)
         self.log.flush()
 
     async def elsewhere(self, work: Callable[[], T]) -> T:
         """Do what takes long enough to be felt by others, such as reading words, outside the event loop."""
         return await self._outside(self._readers, work)
+
+    async def apart(self, work: Callable[[bool], T]) -> T:
+        """Do what may wait for a text generator; ``work`` learns whether there is room for it, or templates are due."""
+        free = self._pursuits < _PURSUITS
+        self._pursuits += free
+        try:
+            if not free:
+                return await self.elsewhere(lambda: work(False))
+            return await self._outside(self._pursuers, lambda: work(True))
+        finally:
+            self._pursuits -= free
 
     def _moved(self, people: Iterable[str]) -> None:
         """Something happened to these people."""
