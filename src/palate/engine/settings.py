@@ -46,7 +46,7 @@ PRESETS: dict[str, tuple[str, ...]] = {"fast": FAST, "balanced": BALANCED, "thor
 """Sources of each preset."""
 
 THOROUGH: dict[str, Any] = {
-    "models": {"sequential": {"width": 192, "blocks": 3, "heads": 3, "window": 100, "epochs": 25, "patience": 5}},
+    "models": {"sequential": {"width": 192, "blocks": 3, "heads": 3, "patience": 6}},
     "ranker": {"examples": 12_000, "stopping": 5_000, "trees": 600, "learning_rate": 0.04, "patience": 50},
     "candidates": {"total": 200, "per_source": 100},
 }
