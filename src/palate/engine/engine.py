@@ -200,11 +200,31 @@ class Engine(Positions):
                     found += answered(shelf, queries, self.mixing.manner(diversity), telling)
             return found
 
-    def pursue(self, user: str | None = None, k: int = 10, *, history: Told | None = None, **asked: Any) -> Answer:
+    def pursue(
+        self,
+        user: str | None = None,
+        k: int = 10,
+        *,
+        history: Told | None = None,
+        strategy: Mapping[str, Any] | None = None,
+        generate: bool = True,
+        explain: bool = False,
+        language: str = "en",
+    ) -> Answer:
         """A list by way of wishes that ``writer`` writes, filtered by what attracts; see ``engine.strategy``."""
         with self._answering:
             shelf, own = self._shelf, self._history(self._shelf, user, history)
-        return pursue(self, shelf, own, k, lock=self._answering, **asked)
+        return pursue(
+            self,
+            shelf,
+            own,
+            k,
+            lock=self._answering,
+            strategy=strategy,
+            generate=generate,
+            explain=explain,
+            language=language,
+        )
 
     def warm(self) -> None:
         """Load what is loaded at the first need, by asking as people will: afterwards nobody is the first to wait."""

@@ -99,7 +99,10 @@ class ServedEngine(Protocol):
         k: int = 10,
         *,
         history: Sequence[str | Mapping[str, Any]] | None = None,
-        **asked: Any,
+        strategy: Mapping[str, Any] | None = None,
+        generate: bool = True,
+        explain: bool = False,
+        language: str = "en",
     ) -> Any: ...
 
     def warm(self) -> None: ...
