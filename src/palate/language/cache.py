@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
-import sys
 import threading
 import time
 import warnings
@@ -17,6 +15,7 @@ import numpy as np
 import xxhash
 
 from palate.core import FloatArray, Settings
+from palate.core.folders import cache_folder
 from palate.language.encoder import TextEncoder
 
 Progress = Callable[[int, int], None]
@@ -47,18 +46,6 @@ class CacheSettings(Settings):
     max_bytes: int = 2 << 30
     recent_texts: int = 4096
     chunk: int = 2048
-
-
-def cache_folder() -> Path:
-    """Where vectors are kept: ``PALATE_CACHE``, else the platform's place for caches."""
-    named = os.environ.get("PALATE_CACHE")
-    if named:
-        return Path(named).expanduser()
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "palate" / "Cache"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "palate"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "palate"
 
 
 def text_key(text: str) -> bytes:

@@ -16,11 +16,11 @@ from palate.core.space import Space, Span
 from palate.data import Catalogue, Dataset
 from palate.language import TextEncoder, unit_rows
 from palate.language.detect import detect_language
+from palate.language.text_space import TextSpace
 from palate.language.verbalise import item_texts
 from palate.models.factors import mean_vectors, shares
 from palate.models.fitted import need, new_items
 from palate.models.linear import recommend_in_batches
-from palate.models.text_space import TextSpace
 
 
 class SemanticSettings(Settings):

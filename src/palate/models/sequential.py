@@ -27,7 +27,8 @@ from palate.models.fitted import need, new_items
 from palate.models.linear import known_events, recommend_in_batches
 from palate.models.neural.described import Described
 from palate.models.neural.lessons import LARGE, against_chance, cells_of, held_out, pairs_of, window_of
-from palate.models.neural.settings import ReaderSettings, Report
+from palate.models.neural.settings import ReaderSettings
+from palate.training import Report
 
 if TYPE_CHECKING:
     from palate.models.neural.network import SequenceNetwork, Shape
@@ -156,9 +157,9 @@ class SequenceModel:
         return Shape.of(self.settings, self.body, window)
 
     def _learn(self, dataset: Dataset, before: SequenceModel | None, progress: Report | None) -> Self:
-        from palate.models.neural.checkpoints import place_of
         from palate.models.neural.network import build, vectors_of
         from palate.models.neural.next_item import Objective, learn
+        from palate.training.checkpoints import place_of
 
         settings, sequences = self.settings, dataset.sequences
         pairs = pairs_of(sequences, self.name)

@@ -19,9 +19,9 @@ from palate.models.neural.losses import code_softmax, full_softmax
 from palate.models.neural.network import SequenceNetwork, autocast, read
 from palate.models.neural.next_item import Step, drawn_from, ndcg, steps_of
 from palate.models.neural.packing import Padded
-from palate.models.neural.settings import Report, TrainingSettings
-from palate.models.neural.training import Trained, train
 from palate.models.neural.trie import Beams, Trie, beam_search
+from palate.training import Report, TrainingSettings
+from palate.training.loop import Trained, train
 
 _QUESTIONS_AT_ONCE = 128
 """Questions whose beginnings are continued at once."""

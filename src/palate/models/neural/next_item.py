@@ -17,8 +17,8 @@ from palate.language.transformer import has_native_bf16
 from palate.models.neural.losses import calibrated_cross_entropy, full_softmax, sampled_softmax
 from palate.models.neural.network import SequenceNetwork, autocast, read
 from palate.models.neural.packing import Padded, batches, cut, pad
-from palate.models.neural.settings import Report, TrainingSettings
-from palate.models.neural.training import Batches, Trained, train
+from palate.training import Report, TrainingSettings
+from palate.training.loop import Batches, Trained, train
 
 _TIME_UNKNOWN = 0.2
 """Share of pieces trained without times, so that a question without one is nothing new."""

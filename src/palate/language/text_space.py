@@ -14,7 +14,7 @@ import numpy as np
 
 from palate.core import FloatArray
 from palate.core.recommender import Arrays
-from palate.language import unit_rows
+from palate.language.encoder import unit_rows
 
 _TEXTS_PER_DIRECTION = 30
 

@@ -10,7 +10,7 @@ import numpy as np
 import xxhash
 
 from palate.core import Histories, Settings
-from palate.language.cache import cache_folder
+from palate.core.folders import cache_folder
 
 KEPT = 8
 """Trainings that were killed and are kept beside the one that goes on; the others are forgotten, the oldest first."""
