@@ -17,17 +17,22 @@ KEPT = 8
 
 
 def place_of(name: str, settings: Settings, histories: Histories, *more: Any) -> Path:
-    """Folder of the checkpoint of one training.
+    """Folder of the checkpoint of one training on histories.
 
     Parameters
     ----------
     more
         Further arrays that the training depends on; None is left out.
     """
+    arrays = (histories.indptr, histories.items, histories.times, histories.weights, *more)
+    return place(name, settings, *(np.ascontiguousarray(array).tobytes() for array in arrays if array is not None))
+
+
+def place(name: str, settings: Settings, *parts: bytes) -> Path:
+    """Folder of the checkpoint of one training, by its settings and all that it learns from."""
     digest = xxhash.xxh3_128(settings.model_dump_json().encode())
-    for array in (histories.indptr, histories.items, histories.times, histories.weights, *more):
-        if array is not None:
-            digest.update(np.ascontiguousarray(array).tobytes())
+    for part in parts:
+        digest.update(part)
     return cache_folder() / "training" / f"{name}-{digest.hexdigest()}"
 
 
