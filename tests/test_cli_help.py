@@ -13,7 +13,20 @@ import palate
 from palate.cli.app import app
 
 VERBS = (
-    *("demo", "init", "validate", "train", "evaluate", "tune", "recommend", "similar", "explain", "serve", "doctor"),
+    *(
+        "demo",
+        "init",
+        "validate",
+        "train",
+        "adapt",
+        "evaluate",
+        "tune",
+        "recommend",
+        "similar",
+        "explain",
+        "serve",
+        "doctor",
+    ),
     "log verify",
 )
 

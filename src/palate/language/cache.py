@@ -16,7 +16,7 @@ import xxhash
 
 from palate.core import FloatArray, Settings
 from palate.core.folders import cache_folder
-from palate.language.encoder import TextEncoder
+from palate.language.encoder import TextEncoder, is_shaped
 
 Progress = Callable[[int, int], None]
 """Called with (texts done, texts to do) while encoding."""
@@ -218,6 +218,11 @@ class CachedEncoder:
     @property
     def languages(self) -> tuple[str, ...]:
         return self.encoder.languages
+
+    @property
+    def shaped(self) -> bool:
+        """See ``is_shaped``."""
+        return is_shaped(self.encoder)
 
     def encode(self, texts: Sequence[str]) -> FloatArray:
         """Vectors of n texts, float32 (n, dimension); each distinct text is looked up or encoded once."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from palate.core import FloatArray, Settings
 from palate.core.artefact import MANIFEST
 from palate.language.detect import cjk_share
-from palate.language.encoder import TextEncoder
+from palate.language.encoder import TextEncoder, is_shaped
 from palate.language.lexical import LexicalEncoder, LexicalSettings
 from palate.language.transformer import TransformerSettings, load_transformer
 
@@ -126,6 +126,11 @@ class LaterEncoder:
     @property
     def languages(self) -> tuple[str, ...]:
         return self._encoder().languages
+
+    @property
+    def shaped(self) -> bool:
+        """See ``is_shaped``."""
+        return is_shaped(self._encoder())
 
     def encode(self, texts: Sequence[str]) -> FloatArray:
         """See ``TextEncoder.encode``."""

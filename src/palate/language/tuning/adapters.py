@@ -5,7 +5,6 @@ Houlsby et al. (2019), one a layer as in Pfeiffer et al. (2021). peft has none.
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -40,7 +39,8 @@ class Bottleneck(nn.Module):
 
     def forward(self, states: Tensor) -> Tensor:
         out: Tensor = self.matrix(states)
-        return out + self.up(functional.gelu(self.down(out)))
+        detour: Tensor = self.up(functional.gelu(self.down(out)))
+        return out + detour
 
 
 def insert(layers: nn.ModuleList, size: int, width: int) -> int:
@@ -65,9 +65,7 @@ def insert(layers: nn.ModuleList, size: int, width: int) -> int:
 
 def feed_out(layer: nn.Module) -> str | None:
     """The name of the last matrix of a layer's feed-forward part; None where the family is not known."""
-    names = [
-        name for name, module in layer.named_modules() if isinstance(getattr(module, "weight", None), torch.Tensor)
-    ]
+    names = [name for name, module in layer.named_modules() if isinstance(getattr(module, "weight", None), Tensor)]
     for ending in FEED_OUT:
         for name in names:
             if (name == ending or name.endswith(f".{ending}")) and not name.startswith(_ATTENTION):

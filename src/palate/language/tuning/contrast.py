@@ -14,35 +14,17 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import xxhash
-from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from palate.core import DataError, Histories, Int64Array, IntArray, Settings
+from palate.core import DataError, Histories, Int64Array, IntArray
 from palate.language.tuning.corpus import Corpus
 from palate.language.tuning.objective import Objective
+from palate.language.tuning.settings import ContrastSettings
 from palate.language.tuning.vectors import Vectors
 
 _ASKED = 3_000
 """Lessons that validation asks, at most."""
-
-
-class ContrastSettings(Settings):
-    """What the softmax compares.
-
-    Parameters
-    ----------
-    temperature
-        At the start; learnt from there.
-    others
-        Texts drawn from all beside those of the batch. Dear where the trunk learns, cheap where it is frozen.
-    correction
-        Share of the logQ correction.
-    """
-
-    temperature: float = Field(default=0.07, gt=0)
-    others: int = Field(default=0, ge=0)
-    correction: float = Field(default=1.0, ge=0, le=1)
 
 
 @dataclass(frozen=True)
@@ -84,12 +66,14 @@ class Lessons:
     def of_pairs(cls, left: IntArray, right: IntArray, negatives: IntArray | None = None) -> Lessons:
         """One text leads to another: a user's to an item's, or two that are bought together."""
         each = np.asarray(left, np.int32)
-        return cls(Histories.of(each[:, None]), np.asarray(right, np.int32), each, negatives)
+        n = len(each)
+        context = Histories(np.arange(n + 1), each, np.full(n, np.nan), np.zeros(n, np.int8), np.ones(n, np.float32))
+        return cls(context, np.asarray(right, np.int32), each, negatives)
 
     def take(self, rows: Int64Array) -> Lessons:
         """These lessons."""
         negatives = None if self.negatives is None else self.negatives[rows]
-        return Lessons(self.context.take(rows), self.targets[rows], self.groups[rows], negatives)
+        return Lessons(self.context.take(rows.astype(np.int32)), self.targets[rows], self.groups[rows], negatives)
 
     def readable(self, says: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Lessons:
         """Without texts that say nothing, and without lessons that they leave empty."""

@@ -145,7 +145,7 @@ def said(corpus: Corpus, match: Match, pairs: Pairs) -> Tensor:
         joined = [
             _joined(corpus.tokens[a], corpus.tokens[b], sep) for a, b in zip(pairs.left, pairs.right, strict=True)
         ]
-        answer: Tensor = match(corpus.trunk.states(joined), None, numbers)
+        answer: Tensor = match.judge(corpus.trunk.states(joined), None, numbers)
         return answer
     texts, places = np.unique(np.concatenate([pairs.left, pairs.right]), return_inverse=True)
     states = corpus.states(texts.astype(np.int64))

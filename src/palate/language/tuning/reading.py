@@ -6,7 +6,7 @@ they are read by, so only a small transformation is new.
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -93,7 +93,7 @@ class Reading(Objective):
                 hidden = trunk(shown, mask)[chosen]
             wanted = ids[chosen]
             if len(wanted):
-                table = cast(nn.Module, trunk.plain()).get_input_embeddings().weight  # type: ignore[operator]
+                table = cast(Any, trunk.plain()).get_input_embeddings().weight
                 logits = functional.linear(self.transform(hidden.float()) * self.scale, table, self.bias)
                 total = total + functional.cross_entropy(logits, wanted, reduction="sum")
                 count += len(wanted)

@@ -63,10 +63,10 @@ def save_encoder(
         }
         arrays["model"] = _numpy(merged(trunk))
     if not whole or settings.method == "adapters":
-        arrays["learnt"] = _numpy(trunk.learnt())
+        arrays["learnt"] = learnt_arrays(trunk)
     manifest = {
         "source": None if whole else trunk.source,
-        "base": _fingerprint(trunk.folder),
+        "base": model_fingerprint(trunk.folder),
         "trunk": settings.model_dump(mode="json"),
         "pooling": trunk.pooling,
         "languages": list(languages),
@@ -118,26 +118,52 @@ def merged(trunk: Trunk) -> dict[str, Tensor]:
     return {name.replace(".matrix.", "."): value for name, value in state.items() if not name.startswith(tuple(beside))}
 
 
-def _opened(found: Artefact, folder: Path) -> Trunk:
-    """The trunk with what it learnt, as the artefact says."""
-    manifest = found.manifest
-    source = manifest["source"]
-    settings = TrunkSettings.model_validate(manifest["trunk"])
-    if "learnt" not in found.arrays:
-        settings = settings.model_copy(update={"method": "frozen"})
-    trunk = open_trunk(folder if source is None else source, settings)
-    if source is not None and _fingerprint(trunk.folder) != manifest["base"]:
+def open_learnt(source: str | Path, settings: TrunkSettings, learnt: Arrays, base: str | None, folder: Path) -> Trunk:
+    """A trunk with what it learnt put back.
+
+    Parameters
+    ----------
+    learnt
+        What ``learnt_arrays`` gave.
+    base
+        Fingerprint that the model's own weights must have; not checked where None.
+    folder
+        Where it was saved, for the messages.
+
+    Raises
+    ------
+    DataError
+        The model's weights are others now.
+    ArtefactError
+        What was learnt has no place in it.
+    """
+    trunk = open_trunk(source, settings)
+    if base is not None and model_fingerprint(trunk.folder) != base:
         raise DataError(
             f"{folder} was learnt beside {source}, whose weights are others now. Put back those it was learnt beside, "
             "or teach it again."
         )
-    if "learnt" in found.arrays:
-        known = {name for name, value in trunk.model.named_parameters() if value.requires_grad}
-        given = {name: torch.from_numpy(np.array(value)) for name, value in found.arrays["learnt"].items()}
-        if set(given) != known:
-            raise ArtefactError(f"{folder} holds weights that {source or folder} has no place for. Teach it again.")
-        trunk.model.load_state_dict(given, strict=False)
+    known = {name for name, value in trunk.model.named_parameters() if value.requires_grad}
+    given = {name: torch.from_numpy(np.array(value)) for name, value in learnt.items()}
+    if set(given) != known:
+        raise ArtefactError(f"{folder} holds weights that {source} has no place for. Teach it again.")
+    trunk.model.load_state_dict(given, strict=False)
     return trunk.eval()
+
+
+def learnt_arrays(trunk: Trunk) -> Arrays:
+    """The weights that may have changed, by name."""
+    return _numpy(trunk.learnt())
+
+
+def _opened(found: Artefact, folder: Path) -> Trunk:
+    """The trunk with what it learnt, as the artefact says."""
+    source, learnt = found.manifest["source"], found.arrays.get("learnt", {})
+    settings = TrunkSettings.model_validate(found.manifest["trunk"])
+    if not learnt:
+        settings = settings.model_copy(update={"method": "frozen"})
+    whole = source is None
+    return open_learnt(folder if whole else source, settings, learnt, None if whole else found.manifest["base"], folder)
 
 
 def _forward(trunk: Trunk, dtype: torch.dtype) -> Forward:
@@ -158,6 +184,6 @@ def _numpy(state: dict[str, Tensor]) -> dict[str, Any]:
     return {name: value.detach().cpu().numpy() for name, value in state.items()}
 
 
-def _fingerprint(folder: Path) -> str:
+def model_fingerprint(folder: Path) -> str:
     """Of a model's weights."""
     return " ".join(file_sha256(path) for path in sorted(folder.glob("*.safetensors")))

@@ -82,3 +82,72 @@ class TuningSettings(TrainingSettings):
     def pace_of(self, method: Method) -> float:
         """How fast a trunk tuned by this method learns beside its heads."""
         return PACE[method] if self.pace is None else self.pace
+
+
+class VectorSettings(Settings):
+    """What a vector is made of.
+
+    Parameters
+    ----------
+    dimensions
+        Its length; the trunk's width at most.
+    whitening
+        Of the directions it starts from, see ``TextSpace``: 0 as they are, 1 all of the same spread.
+    words
+        Whether every token has a vector of its own that is added, weighted by how rare it is: what a brand or a series
+        stands for is learnt there in hundreds of steps, while the trunk moves slowly.
+    dropout
+        Share of the state and of the tokens dropped in training.
+    """
+
+    dimensions: int = Field(default=384, ge=2)
+    whitening: float = Field(default=1.0, ge=0, le=1)
+    words: bool = True
+    dropout: float = Field(default=0.4, ge=0, lt=1)
+
+
+class ContrastSettings(Settings):
+    """What the softmax compares.
+
+    Parameters
+    ----------
+    temperature
+        At the start; learnt from there.
+    others
+        Texts drawn from all beside those of the batch. Dear where the trunk learns, cheap where it is frozen.
+    correction
+        Share of the logQ correction.
+    """
+
+    temperature: float = Field(default=0.07, gt=0)
+    others: int = Field(default=0, ge=0)
+    correction: float = Field(default=1.0, ge=0, le=1)
+
+
+class AdaptSettings(Settings):
+    """How the language model is taught a shop.
+
+    Parameters
+    ----------
+    model
+        ``minilm``, or the folder or hub name of a model.
+    reading
+        Passes over the catalogue's own text, to foresee hidden words, before histories are looked at; needs a trunk
+        that learns.
+    window, decay
+        Newest events before an event that foretell it, and what each counts relative to the next one. As the semantic
+        model answers.
+    held_out
+        Share of the users whose newest event is not learnt from and decides when to end. All of them by default: an
+        engine's ranker learns from these events, and would trust an encoder too much that had learnt them by heart.
+    """
+
+    model: str = "minilm"
+    trunk: TrunkSettings = Field(default_factory=lambda: TrunkSettings(method="frozen", max_tokens=32))
+    course: TuningSettings = Field(default_factory=lambda: TuningSettings(epochs=12, learning_rate=1e-2, batch=1024))
+    vectors: VectorSettings = Field(default_factory=VectorSettings)
+    contrast: ContrastSettings = Field(default_factory=lambda: ContrastSettings(others=4096))
+    reading: int = Field(default=0, ge=0)
+    window: int = Field(default=8, ge=1)
+    decay: float = Field(default=0.6, gt=0, le=1)
+    held_out: float = Field(default=1.0, ge=0, le=1)

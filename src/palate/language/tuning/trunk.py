@@ -172,7 +172,7 @@ class Trunk(nn.Module):
             if id(module) in inside and isinstance(module, nn.Linear | Conv1D)
         }
         settings = self.settings
-        common = {
+        common: dict[str, Any] = {
             "target_modules": list(matrices),
             "lora_alpha": settings.alpha,
             "lora_dropout": settings.dropout,

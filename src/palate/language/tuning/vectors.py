@@ -6,36 +6,14 @@ from typing import Self
 
 import numpy as np
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from palate.core import Int64Array, Settings
+from palate.core import Int64Array
 from palate.core.recommender import Arrays
 from palate.language.text_space import TextSpace
 from palate.language.tuning.corpus import Corpus
-
-
-class VectorSettings(Settings):
-    """What a vector is made of.
-
-    Parameters
-    ----------
-    dimensions
-        Its length; the trunk's width at most.
-    whitening
-        Of the directions it starts from, see ``TextSpace``: 0 as they are, 1 all of the same spread.
-    words
-        Whether every token has a vector of its own that is added, weighted by how rare it is: what a brand or a series
-        stands for is learnt there in hundreds of steps, while the trunk moves slowly.
-    dropout
-        Share of the state and of the tokens dropped in training.
-    """
-
-    dimensions: int = Field(default=384, ge=2)
-    whitening: float = Field(default=1.0, ge=0, le=1)
-    words: bool = True
-    dropout: float = Field(default=0.2, ge=0, lt=1)
+from palate.language.tuning.settings import VectorSettings
 
 
 class Vectors(nn.Module):
