@@ -69,5 +69,5 @@ def feed_out(layer: nn.Module) -> str | None:
     for ending in FEED_OUT:
         for name in names:
             if (name == ending or name.endswith(f".{ending}")) and not name.startswith(_ATTENTION):
-                return name
+                return str(name)
     return None

@@ -142,7 +142,7 @@ class Trunk(nn.Module):
             if isinstance(module, nn.Dropout):
                 module.p = settings.dropout
         if hasattr(model, "pooler"):
-            model.pooler = None
+            cast(Any, model).pooler = None
         whole = settings.method == "full" and not settings.layers
         model.requires_grad_(whole)
         if settings.method == "frozen" or whole:
