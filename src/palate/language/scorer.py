@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 from pydantic import Field
 
-from palate.core import DataError, FloatArray, NotFittedError, Settings, UsageError
+from palate.core import DataError, Float64Array, FloatArray, NotFittedError, Settings, UsageError
 from palate.core.artefact import Artefact, read, write
 from palate.language.tuning.settings import TrunkSettings, TuningSettings
 from palate.training import Report
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from palate.language.tuning.trunk import Trunk
 
 KIND = "scorer"
+_BEGIN = 1_000
+"""Pairs by which the head learns where the trunk's states lie."""
+
 _FEW = 40
 """Pairs under which none are held out: then nothing is calibrated and the last epoch is kept."""
 
@@ -132,6 +135,7 @@ class TextScorer:
         with _seeded(settings.course.seed):
             self._match = Match(self._trunk.size, facts.shape[1], settings.form, settings.width, settings.dropout)
         corpus, pairs = self._pairs(left, right, wanted, facts, counts)
+        self._match.begin(corpus, pairs.take(known[:_BEGIN]))
         objective = Judging(corpus, self._match, settings.kind, pairs.take(known), pairs.take(asked) if held else None)
         teach(self._trunk, objective, settings.course, progress=progress)
         self.calibration, self.spread = (1.0, 0.0), float("nan")
@@ -215,7 +219,7 @@ class TextScorer:
         wanted = np.asarray(targets, dtype=np.float32).ravel()
         if not len(left) == len(right) == len(wanted):
             raise DataError(
-                f"{len(left)} left texts, {len(right)} right ones and {len(wanted)} targets; all of one length"
+                f"{len(left)} left texts, {len(right)} right ones and {len(wanted)} targets; one each a pair"
             )
         if len(wanted) < 2:
             raise DataError("a scorer needs two pairs to learn from, and many more to be of use")
@@ -295,19 +299,25 @@ def distil(
 def platt(said: FloatArray, wanted: FloatArray, weights: FloatArray) -> tuple[float, float]:
     """Slope and intercept of the logistic line through targets of 0 to 1; a small prior keeps it near (1, 0).
 
-    Newton's method on Platt's likelihood; the slope never turns what was said around.
+    The slope never turns what was said around.
     """
-    x = np.stack([np.asarray(said, np.float64), np.ones(len(said))], axis=1)
-    line, prior = np.array([1.0, 0.0]), np.diag([1.0, 0.1])
-    for _ in range(50):
-        chance = 1 / (1 + np.exp(-np.clip(x @ line, -30, 30)))
-        slope = x.T @ (weights * (chance - wanted)) + prior @ (line - [1.0, 0.0])
-        bend = (x * (weights * chance * (1 - chance))[:, None]).T @ x + prior
-        step = np.linalg.solve(bend, slope)
-        line = line - step
-        if np.abs(step).max() < 1e-8:
-            break
-    return max(float(line[0]), 0.0), float(line[1])
+    from scipy.optimize import minimize
+
+    x, y, w = (np.asarray(values, np.float64) for values in (said, wanted, weights))
+    # Around their mean and in their own unit, so that the two numbers hardly depend on each other.
+    mean, unit = float(x.mean()), max(float(x.std()), 1e-6)
+    z = (x - mean) / unit
+    prior = np.array([unit, mean])
+
+    def loss(line: Float64Array) -> tuple[float, Float64Array]:
+        meant = line[0] * z + line[1]
+        off = line - prior
+        value = float((w * (np.logaddexp(0.0, meant) - y * meant)).sum() + 0.5 * (off * off).sum())
+        slope = w * (1 / (1 + np.exp(-np.clip(meant, -30, 30))) - y)
+        return value, np.array([(slope * z).sum(), slope.sum()]) + off
+
+    line = minimize(loss, np.array([1.0, 0.0]), jac=True, method="L-BFGS-B", bounds=[(0.0, None), (None, None)]).x
+    return float(line[0] / unit), float(line[1] - line[0] * mean / unit)
 
 
 def _line(said: FloatArray, wanted: FloatArray, weights: FloatArray) -> tuple[float, float]:

@@ -66,9 +66,14 @@ class Match(nn.Module):
         Of F, G and the hidden layer.
     """
 
+    middle: Tensor
+    unit: Tensor
+
     def __init__(self, size: int, numbers: int, form: Form, width: int, dropout: float) -> None:
         super().__init__()
         self.form, self.share = form, dropout
+        self.register_buffer("middle", torch.zeros(size))
+        self.register_buffer("unit", torch.ones(size))
         self.left = nn.Linear(size, width)
         self.right = nn.Linear(size, width) if form == "towers" else None
         self.inner = nn.Linear((4 if form == "towers" else 1) * width + numbers, width)
@@ -77,16 +82,29 @@ class Match(nn.Module):
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
 
+    def begin(self, corpus: Corpus, pairs: Pairs) -> None:
+        """Learn where the states of these pairs lie; they lean all the same way, and differ little beside that."""
+        training = corpus.trunk.training
+        corpus.trunk.eval()
+        with torch.no_grad():
+            states = torch.cat([part for part in states_of(corpus, self.form, pairs) if part is not None])
+            self.middle.copy_(states.mean(dim=0))
+            self.unit.copy_(states.std(dim=0, correction=0).clamp_min(1e-3))
+        corpus.trunk.train(training)
+
     def judge(self, left: Tensor, right: Tensor | None, numbers: Tensor) -> Tensor:
         """One logit or value a pair, float32 (n,), of states (n, h) and numbers (n, f)."""
-        f = self.left(functional.dropout(functional.normalize(left, dim=1), self.share, self.training))
+        f = self.left(self._dropped((left - self.middle) / self.unit))
         parts = [f]
         if self.right is not None and right is not None:
-            g = self.right(functional.dropout(functional.normalize(right, dim=1), self.share, self.training))
+            g = self.right(self._dropped((right - self.middle) / self.unit))
             parts = [f, g, f * g, (f - g).abs()]
         inner = functional.gelu(self.inner(torch.cat([*parts, numbers], dim=1)))
-        said: Tensor = self.out(functional.dropout(inner, self.share, self.training))
+        said: Tensor = self.out(self._dropped(inner))
         return said[:, 0]
+
+    def _dropped(self, states: Tensor) -> Tensor:
+        return functional.dropout(states, self.share, self.training)
 
 
 class Judging(Objective):
@@ -138,19 +156,20 @@ class Judging(Objective):
 
 
 def said(corpus: Corpus, match: Match, pairs: Pairs) -> Tensor:
-    """Logits or values of pairs, float32 (n,); every distinct text of them goes through the trunk once."""
-    numbers = torch.from_numpy(pairs.numbers)
-    if match.form == "cross":
+    """Logits or values of pairs, float32 (n,)."""
+    left, right = states_of(corpus, match.form, pairs)
+    return match.judge(left, right, torch.from_numpy(pairs.numbers))
+
+
+def states_of(corpus: Corpus, form: Form, pairs: Pairs) -> tuple[Tensor, Tensor | None]:
+    """States of left and right texts, float32 (n, h) both, each distinct text read once; or of both as one text."""
+    if form == "cross":
         sep = corpus.trunk.special("[SEP]", "</s>")
-        joined = [
-            _joined(corpus.tokens[a], corpus.tokens[b], sep) for a, b in zip(pairs.left, pairs.right, strict=True)
-        ]
-        answer: Tensor = match.judge(corpus.trunk.states(joined), None, numbers)
-        return answer
+        both = zip(pairs.left, pairs.right, strict=True)
+        return corpus.trunk.states([_joined(corpus.tokens[a], corpus.tokens[b], sep) for a, b in both]), None
     texts, places = np.unique(np.concatenate([pairs.left, pairs.right]), return_inverse=True)
     states = corpus.states(texts.astype(np.int64))
-    left, right = torch.from_numpy(places[: len(pairs)]), torch.from_numpy(places[len(pairs) :])
-    return match.judge(states[left], states[right], numbers)
+    return states[torch.from_numpy(places[: len(pairs)])], states[torch.from_numpy(places[len(pairs) :])]
 
 
 def told(corpus: Corpus, match: Match, pairs: Pairs) -> Tensor:
