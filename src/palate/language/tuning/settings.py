@@ -90,7 +90,7 @@ class VectorSettings(Settings):
     Parameters
     ----------
     dimensions
-        Its length; the trunk's width at most.
+        Its length; what goes beyond the trunk's width is learnt from nothing.
     whitening
         Of the directions it starts from, see ``TextSpace``: 0 as they are, 1 all of the same spread.
     words

@@ -52,7 +52,7 @@ class Vectors(nn.Module):
         trunk, rows = corpus.trunk, np.nonzero(corpus.says)[0]
         held = np.bincount(np.concatenate([np.unique(corpus.tokens[row]) for row in rows]), minlength=trunk.vocabulary)
         tokens = np.nonzero(held)[0] if settings.words else np.empty(0, np.int64)
-        dimensions = min(settings.dimensions, trunk.size)
+        dimensions = settings.dimensions
         head = cls(trunk.size, trunk.vocabulary, dimensions, tokens, settings.dropout)
         training = trunk.training
         trunk.eval()
