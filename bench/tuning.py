@@ -65,7 +65,7 @@ def measured(trial: Trial, settings: AdaptSettings, out: Path, ready: bool, pres
     result: dict[str, Any] = {"settings": settings.model_dump(mode="json")}
     if not ready:
         started, spent = time.perf_counter(), time.process_time()
-        adapted = adapt(trial.train, settings, lambda what, share: sys.stderr.write(f"{share:.0%} {what}\n"))
+        adapted = adapt(trial.train, settings, heard)
         result["seconds"] = {"wall": time.perf_counter() - started, "processor": time.process_time() - spent}
         result["inner"] = {"before": adapted.before, "after": adapted.after, "epochs": adapted.course.history}
         adapted.save(out)
@@ -80,6 +80,11 @@ def measured(trial: Trial, settings: AdaptSettings, out: Path, ready: bool, pres
     if preset is not None:
         result["engine"] = engines(trial, settings.model, out, preset)
     return result
+
+
+def heard(what: str, share: float) -> None:
+    """Tell how far it is."""
+    sys.stderr.write(f"{share:.0%} {what}\n")
 
 
 def gains(model: Any, fold: Fold) -> Float64Array:

@@ -57,7 +57,7 @@ class ScorerSettings(Settings):
     model: str = "minilm"
     trunk: TrunkSettings = Field(default_factory=lambda: TrunkSettings(method="frozen", max_tokens=64))
     course: TuningSettings = Field(
-        default_factory=lambda: TuningSettings(epochs=20, batch=256, patience=4, weight_decay=0.05)
+        default_factory=lambda: TuningSettings(epochs=20, learning_rate=2e-3, batch=256, patience=4, weight_decay=0.05)
     )
     width: int = Field(default=128, ge=1)
     dropout: float = Field(default=0.2, ge=0, lt=1)
@@ -251,8 +251,7 @@ class TextScorer:
         from palate.language.tuning.judging import told
 
         _, match = self._fitted()
-        answers: FloatArray = told(corpus, match, pairs).numpy()
-        return answers
+        return np.asarray(told(corpus, match, pairs).numpy(), np.float32)
 
     def _calibrate(self, said: FloatArray, wanted: FloatArray, weights: FloatArray) -> None:
         """The line from what was said to what is meant, and how far off it still is."""

@@ -23,6 +23,9 @@ from palate.language.tuning.objective import Objective
 from palate.language.tuning.settings import ContrastSettings
 from palate.language.tuning.vectors import Vectors
 
+_OTHERS = 4_096
+"""Texts drawn beside those of a batch where their states are kept."""
+
 _ASKED = 3_000
 """Lessons that validation asks, at most."""
 
@@ -117,6 +120,8 @@ class Contrast(Objective):
         super().__init__()
         self.settings = settings or ContrastSettings()
         self.corpus, self.vectors, self.hide = corpus, vectors, hide
+        given = self.settings.others
+        self.others = given if given is not None else _OTHERS if corpus.trunk.frozen else 0
         self.known = lessons.readable(corpus.says)
         self.held_out = None if held_out is None else held_out.readable(corpus.says)
         self.lessons = len(self.known)
@@ -136,7 +141,7 @@ class Contrast(Objective):
         lessons, settings = self.known.take(rows), self.settings
         context, targets = lessons.context, lessons.targets
         wrong = np.empty(0, np.int32) if lessons.negatives is None else lessons.negatives[lessons.negatives >= 0]
-        drawn = torch.randint(len(self.corpus), (settings.others,), generator=generator).numpy().astype(np.int32)
+        drawn = torch.randint(len(self.corpus), (self.others,), generator=generator).numpy().astype(np.int32)
         drawn = drawn[self.corpus.says[drawn]]
         texts, places = np.unique(np.concatenate([context.items, targets, wrong, drawn]), return_inverse=True)
         vectors = self.vectors.of(self.corpus, texts.astype(np.int64))
@@ -147,7 +152,7 @@ class Contrast(Objective):
         asked = _means(vectors, read, context)
         scores = self.sharpness.exp().clamp_max(200.0) * (asked @ vectors.T)
         # The chance that a batch of this size, or the draw, holds the text.
-        chance = -np.expm1(-self._met[texts] * len(rows) - settings.others / len(self.corpus))
+        chance = -np.expm1(-self._met[texts] * len(rows) - self.others / len(self.corpus))
         scores = scores - settings.correction * torch.from_numpy(np.log(np.maximum(chance, 1e-9)).astype(np.float32))
         if self.hide:
             own = torch.zeros(scores.shape, dtype=torch.bool)

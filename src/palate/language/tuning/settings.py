@@ -11,7 +11,7 @@ from palate.training import TrainingSettings
 
 Method = Literal["frozen", "lora", "adalora", "adapters", "full"]
 
-PACE: dict[Method, float] = {"frozen": 0.0, "lora": 0.25, "adalora": 0.5, "adapters": 0.25, "full": 0.02}
+PACE: dict[Method, float] = {"frozen": 0.0, "lora": 0.05, "adalora": 0.1, "adapters": 0.05, "full": 0.003}
 """How fast the trunk learns beside its heads, whose weights start from nothing."""
 
 
@@ -45,13 +45,13 @@ class TrunkSettings(Settings):
         Of the new weights.
     """
 
-    method: Method = "lora"
+    method: Method = "frozen"
     layers: int = Field(default=0, ge=0)
     rank: int = Field(default=16, ge=1)
     alpha: float = Field(default=32.0, gt=0)
     width: int = Field(default=48, ge=1)
     dropout: float = Field(default=0.1, ge=0, lt=1)
-    max_tokens: int = Field(default=48, ge=4)
+    max_tokens: int = Field(default=32, ge=4)
     tokens_per_batch: int = Field(default=2048, ge=64)
     lean: bool = True
     precision: Literal["auto", "bf16", "fp32"] = "auto"
@@ -71,12 +71,12 @@ class TuningSettings(TrainingSettings):
         Steps after which validation looks again and a checkpoint may be written; 0: after every lesson was had once.
     """
 
-    epochs: int = Field(default=8, ge=1)
-    learning_rate: float = Field(default=2e-3, gt=0)
+    epochs: int = Field(default=12, ge=1)
+    learning_rate: float = Field(default=1e-2, gt=0)
     warmup: float = Field(default=0.06, ge=0, lt=1)
     patience: int = Field(default=3, ge=1)
     pace: float | None = Field(default=None, ge=0)
-    batch: int = Field(default=512, ge=2)
+    batch: int = Field(default=1024, ge=2)
     steps: int = Field(default=0, ge=0)
 
     def pace_of(self, method: Method) -> float:
@@ -114,13 +114,14 @@ class ContrastSettings(Settings):
     temperature
         At the start; learnt from there.
     others
-        Texts drawn from all beside those of the batch. Dear where the trunk learns, cheap where it is frozen.
+        Texts drawn from all beside those of the batch. None: 4,096 where the trunk is frozen and its states are kept,
+        none where it learns and would have to read them.
     correction
         Share of the logQ correction.
     """
 
     temperature: float = Field(default=0.07, gt=0)
-    others: int = Field(default=0, ge=0)
+    others: int | None = Field(default=None, ge=0)
     correction: float = Field(default=1.0, ge=0, le=1)
 
 
@@ -143,10 +144,10 @@ class AdaptSettings(Settings):
     """
 
     model: str = "minilm"
-    trunk: TrunkSettings = Field(default_factory=lambda: TrunkSettings(method="frozen", max_tokens=32))
-    course: TuningSettings = Field(default_factory=lambda: TuningSettings(epochs=12, learning_rate=1e-2, batch=1024))
+    trunk: TrunkSettings = Field(default_factory=TrunkSettings)
+    course: TuningSettings = Field(default_factory=TuningSettings)
     vectors: VectorSettings = Field(default_factory=VectorSettings)
-    contrast: ContrastSettings = Field(default_factory=lambda: ContrastSettings(others=4096))
+    contrast: ContrastSettings = Field(default_factory=ContrastSettings)
     reading: int = Field(default=0, ge=0)
     window: int = Field(default=8, ge=1)
     decay: float = Field(default=0.6, gt=0, le=1)
