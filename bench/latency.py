@@ -36,8 +36,8 @@ def times(work: Callable[[Any], object], asked: list[Any]) -> dict[str, float]:
 def bench(folder: Path, questions: int, seed: int) -> dict[str, Any]:
     """All of it."""
     import numpy as np
-    from threadpoolctl import threadpool_limits
 
+    from palate.core.threads import one_blas_thread
     from palate.engine import Engine
 
     started = perf_counter()
@@ -49,7 +49,7 @@ def bench(folder: Path, questions: int, seed: int) -> dict[str, Any]:
     users = [names[place] for place in np.random.default_rng(seed).integers(0, len(names), questions)]
     wishes = [f"{wish} {number}" for number in range(max(1, questions // 20)) for wish in WISHES]
     crowds = [users[start : start + TOGETHER] for start in range(0, len(users), TOGETHER)]
-    with threadpool_limits(limits=1, user_api="blas"):
+    with one_blas_thread():
         times(engine.recommend, users[:20])
         together = times(engine.recommend_many, crowds)
         return {

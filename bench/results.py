@@ -1,7 +1,8 @@
 """Regenerate the tables of docs/results.md: run the cells that are missing, then write.
 
 A cell is one run of ``palate evaluate`` in a process of its own: data x protocol x preset x seed, all models of the
-preset beside the engine; an ablation adds cells in which the engine has its first source, its first two, and so on.
+preset beside the engine; an ablation adds cells in which the engine has its first source, its first two, and so on; a
+cold cell holds a share of the items out of every fit.
 Its JSON is kept, so that a second run goes on where the first one stopped. A cell that fails says so in its file and in
 the tables, and the others go on::
 
@@ -43,6 +44,9 @@ SEVERAL = {"beauty": (0, 1, 2)}
 """Seeds of data whose spread is reported; one elsewhere."""
 ABLATED = {"beauty": "loo-strict", "scientific": "loo-strict"}
 """Where sources are added one at a time, and under which protocol."""
+COLD = {"beauty": "loo-strict"}
+"""Where items are held out of every fit, and under which protocol."""
+COLD_SHARE = 0.1
 ENTRY = "palate"
 NOT_ALLOWED, INTERRUPTED = 2, 130
 
@@ -55,6 +59,8 @@ class Cell:
     ----------
     sources
         The engine's, in an ablation, where only the engine is measured; empty: those of the preset, and all measured.
+    cold
+        Share of the items held out of every fit; only the engine is measured then.
     """
 
     data: str
@@ -62,15 +68,19 @@ class Cell:
     preset: str
     seed: int
     sources: tuple[str, ...] = ()
+    cold: float = 0.0
 
     @property
     def name(self) -> str:
         """Of its file, without the ending."""
         step = f".{len(self.sources)}-{self.sources[-1]}" if self.sources else ""
-        return f"{self.data}.{self.protocol}.{self.preset}.{self.seed}{step}"
+        held_out = f".cold-{self.cold:g}" if self.cold else ""
+        return f"{self.data}.{self.protocol}.{self.preset}.{self.seed}{step}{held_out}"
 
     def told(self) -> dict[str, Any]:
-        return asdict(self) | {"sources": list(self.sources)}
+        """Without a share where none is held out, so that cells kept from before there were shares stay valid."""
+        told = asdict(self) | {"sources": list(self.sources)}
+        return told if self.cold else {name: value for name, value in told.items() if name != "cold"}
 
 
 @dataclass(frozen=True)
@@ -92,6 +102,10 @@ class Cells:
         """Its figures, None where there are none."""
         result: dict[str, Any] | None = (self.read(cell) or {}).get("result")
         return result
+
+    def code_of(self, cell: Cell) -> str:
+        """The mark of the code it was measured on."""
+        return str((self.read(cell) or {}).get("code", ""))
 
     def stale(self, cell: Cell) -> bool:
         """Whether it was measured on other code than this."""
@@ -120,6 +134,7 @@ class Plan:
     presets: tuple[str, ...]
     seeds: tuple[int, ...]
     ablated: tuple[str, ...]
+    cold: tuple[str, ...] = ()
 
     def seeds_of(self, name: str) -> tuple[int, ...]:
         return self.seeds or SEVERAL.get(name, (0,))
@@ -142,6 +157,14 @@ class Plan:
             return []
         used = [source for source in EngineSettings.preset(whole.preset).sources if source in measured["models"]]
         return [Cell(name, protocol, whole.preset, whole.seed, tuple(used[: step + 1])) for step in range(len(used))]
+
+    def held_out(self) -> list[Cell]:
+        """Where some of the items are held out of every fit: the last preset, the first seed."""
+        return [
+            Cell(name, COLD.get(name, PROTOCOLS[0]), self.presets[-1], self.seeds_of(name)[0], cold=COLD_SHARE)
+            for name in self.data
+            if name in self.cold and COLD.get(name, PROTOCOLS[0]) in self.protocols
+        ]
 
     def others(self) -> list[Cell]:
         """The other seeds."""
@@ -171,6 +194,8 @@ def run(data: Path, cell: Cell, cells: Cells) -> str:
     if cell.sources:
         command += ["--models", ENTRY]
         environment["PALATE_ENGINE__SOURCES"] = json.dumps(cell.sources)
+    elif cell.cold:
+        command += ["--models", ENTRY, "--cold-items", f"{cell.cold:g}"]
     elif cell.protocol in TUNED:
         command.append("--tune")
     started = perf_counter()
@@ -196,11 +221,12 @@ def _outcome(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
 
 
 def run_all(folder: Path, plan: Plan, cells: Cells, fresh: bool) -> None:
-    """What is missing: first every table, then ablations, then the other seeds."""
+    """What is missing: first every table, then ablations, then items held out, then the other seeds."""
 
     def stages() -> Iterator[list[Cell]]:
         yield plan.first()
         yield [cell for name in plan.data for cell in plan.steps(name, cells)]
+        yield plan.held_out()
         yield plan.others()
 
     taken: list[float] = []
@@ -226,6 +252,9 @@ def main() -> int:
     parser.add_argument("--presets", default="fast,balanced", help="presets, comma-separated, the smallest first")
     parser.add_argument("--seeds", default="", help="comma-separated; 0,1,2 for beauty and 0 elsewhere if left out")
     parser.add_argument("--ablation", default=",".join(ABLATED), help="data sets whose sources are added one at a time")
+    parser.add_argument(
+        "--cold", default=",".join(COLD), help="data sets some of whose items are held out of every fit"
+    )
     parser.add_argument("--fresh", action="store_true", help="run again what failed or was measured on other code")
     parser.add_argument("--tables", action="store_true", help="run nothing, only write what is there")
     parser.add_argument("--write", type=Path, help="a Markdown file whose tables are replaced between its two marks")
@@ -236,6 +265,7 @@ def main() -> int:
         tuple(preset for preset in _listed(given.presets) if _known(preset)),
         tuple(int(seed) for seed in _listed(given.seeds)),
         _listed(given.ablation),
+        _listed(given.cold),
     )
     cells = Cells(given.cells, fingerprint())
     if not (plan.data and plan.protocols and plan.presets):

@@ -13,6 +13,12 @@ START, END = "<!-- tables: begin -->", "<!-- tables: end -->"
 COLUMNS = ("recall@10", "ndcg@10", "mrr", "coverage@10", "diversity@10")
 ENTRY = "palate"
 OLDER = " (measured on older code)"
+ENGINES = {
+    "places": "**palate**",
+    "no places": "palate, no places for new items",
+    "warm only": "palate, the items held out ruled out",
+    "whole": "palate, taught with them too",
+}
 
 
 def written(document: str, text: str) -> str:
@@ -36,6 +42,7 @@ def tables(plan: Plan, cells: Cells, titles: Mapping[str, str]) -> str:
     for name in plan.data:
         parts = [_protocol(plan, cells, name, protocol) for protocol in plan.protocols]
         parts += [_ablation(plan.steps(name, cells), cells)]
+        parts += [_held_out(cell, cells) for cell in plan.held_out() if cell.data == name]
         parts += [_spread(plan, cells, name, protocol) for protocol in plan.protocols]
         found = "\n".join(part for part in parts if part)
         if found:
@@ -56,7 +63,7 @@ def _protocol(plan: Plan, cells: Cells, name: str, protocol: str) -> str:
     lines = [
         f"`{protocol}`: {some['queries']:,} questions; {size['users']:,} users, {size['items']:,} items, "
         f"{size['events']:,} events.",
-        *(f"Preset `{cell.preset}`: {_cost(result)}{_older(cells, cell)}." for cell, result in measured.items()),
+        *(f"Preset `{cell.preset}`: {_cost(result)}; {_code(cells, cell)}." for cell, result in measured.items()),
         *(f"{reason}." for reason in why),
         "",
         "| model | Recall@10 | NDCG@10 (95 %) | MRR | coverage@10 | diversity@10 | s to rank |",
@@ -89,14 +96,14 @@ def _ablation(steps: Sequence[Cell], cells: Cells) -> str:
     lines = [
         f"What each source adds, `{whole.protocol}`, preset `{whole.preset}`, seed {whole.seed}: the engine with the "
         "sources down to this line.\n",
-        "| source | Recall@10 | NDCG@10 (95 %) | more NDCG@10 | s to fit | MB |",
-        "|---|---|---|---|---|---|",
+        "| source | Recall@10 | NDCG@10 (95 %) | more NDCG@10 | s to fit | s in all | MB | code |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     before: float | None = None
     for cell in steps:
         source, result = cell.sources[-1], cells.result(cell)
         if result is None:
-            lines.append(f"| {source} | {'; '.join(_reasons([cell], cells)) or 'not run yet'} | | | | |")
+            lines.append(f"| {source} | {'; '.join(_reasons([cell], cells)) or 'not run yet'} | | | | | | |")
             before = None
             continue
         figures = result["models"][ENTRY]
@@ -105,19 +112,68 @@ def _ablation(steps: Sequence[Cell], cells: Cells) -> str:
         seconds, peak = result["seconds"], result["peak_rss_mb"]
         spent = seconds["encode"] + seconds["fit"]
         shown = _figures(figures)
-        lines.append(f"| {source}{_older(cells, cell)} | {shown[0]} | {shown[1]} | {gain} | {spent:.0f} | {peak:.0f} |")
+        lines.append(
+            f"| {source} | {shown[0]} | {shown[1]} | {gain} | {spent:.0f} | {seconds['total']:.0f} | {peak:.0f} | "
+            f"{_code(cells, cell)} |"
+        )
     return "\n".join([*lines, ""])
+
+
+def _held_out(cell: Cell, cells: Cells) -> str:
+    """What the engine finds of items held out of every fit, and what the other questions keep."""
+    result = cells.result(cell)
+    what = (
+        f"{cell.cold:.0%} of the items held out of every fit, `{cell.protocol}`, preset `{cell.preset}`, "
+        f"seed {cell.seed}"
+    )
+    if result is None:
+        why = _reasons([cell], cells)
+        return f"{what}: {'; '.join(why)}.\n" if why else ""
+    cold = result["cold"]
+    asked = cold["questions"]
+    lines = [
+        f"{what}: {cold['items']:,} of {cold['catalogue']:,}. {asked['cold']:,} questions that one of them answers, "
+        f"{asked['warm']:,} that others answer; {_cost(result)}; {_code(cells, cell)}.",
+        "Kept: NDCG@10 on the latter, relative to the same engine with the items ruled out, and to one taught with "
+        "them.",
+        "",
+        "| engine | Recall@10, held out | NDCG@10, held out | Recall@10, others | NDCG@10, others (95 %) | kept of: "
+        "ruled out (95 %) | kept of: taught with them (95 %) |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for record in cold["engines"]:
+        found, others = record["cold"] or {}, record["warm"]
+        low, high = others["ci95"]["ndcg@10"]
+        lines.append(
+            f"| {ENGINES[record['engine']]} | {_figure(found.get('recall@10'))} | {_figure(found.get('ndcg@10'))} | "
+            f"{_figure(others['recall@10'])} | {_figure(others['ndcg@10'])} ({_figure(low)}-{_figure(high)}) | "
+            f"{_kept(record['kept'].get('warm only'))} | {_kept(record['kept'].get('whole'))} |"
+        )
+    return "\n".join([*lines, ""])
+
+
+def _kept(kept: Mapping[str, Any] | None) -> str:
+    if kept is None or None in (kept["share"], *kept["ci95"]):
+        return ""
+    low, high = kept["ci95"]
+    return f"{kept['share']:.3f} ({low:.3f}-{high:.3f})"
 
 
 def _spread(plan: Plan, cells: Cells, name: str, protocol: str) -> str:
     """How far seeds are apart."""
-    lines = []
+    lines: list[str] = []
+    costs: list[str] = []
     for preset in plan.presets:
         chosen = [cell for cell in (*plan.first(), *plan.others()) if _is(cell, name, protocol, preset)]
-        measured = {cell.seed: result for cell in chosen if (result := cells.result(cell)) is not None}
+        found = {cell: result for cell in chosen if (result := cells.result(cell)) is not None}
+        measured = {cell.seed: result for cell, result in found.items()}
         if len(measured) < 2:
             continue
         runs = [result["models"] for result in measured.values()]
+        total = mean(result["seconds"]["total"] for result in measured.values())
+        peak = max(result["peak_rss_mb"] for result in measured.values())
+        codes = "; ".join(dict.fromkeys(_code(cells, cell) for cell in found))
+        costs.append(f"Preset `{preset}`: {total:.0f} s a run, peak {peak:.0f} MB; {codes}.")
         common = [model for model in runs[0] if all(model in run for run in runs)]
         for model in sorted(common, key=lambda one: -mean(run[one]["ndcg@10"] for run in runs)):
             quality = [run[model]["ndcg@10"] for run in runs]
@@ -131,7 +187,9 @@ def _spread(plan: Plan, cells: Cells, name: str, protocol: str) -> str:
     if not lines:
         return ""
     head = [
-        f"How far seeds are apart, `{protocol}`:\n",
+        f"How far seeds are apart, `{protocol}`:",
+        *costs,
+        "",
         "| model | preset | seeds | NDCG@10, mean | deviation | least-most | Recall@10, mean |",
         "|---|---|---|---|---|---|---|",
     ]
@@ -147,8 +205,8 @@ def _costs(plan: Plan, cells: Cells, titles: Mapping[str, str]) -> str:
     lines = [
         "## Presets: what they give and take\n",
         "Seconds to the figure, single models and their tuning included where a protocol tunes them; peak memory.\n",
-        "| data | protocol | preset | Recall@10 | NDCG@10 | encode | fit | rank palate | total | MB |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "| data | protocol | preset | Recall@10 | NDCG@10 | encode | fit | rank palate | total | MB | code |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for cell in plan.first():
         result = cells.result(cell)
@@ -157,9 +215,10 @@ def _costs(plan: Plan, cells: Cells, titles: Mapping[str, str]) -> str:
         own, seconds = result["models"][ENTRY], result["seconds"]
         rank = result["rank_seconds"].get(ENTRY, 0.0)
         lines.append(
-            f"| {titles.get(cell.data, cell.data)} | `{cell.protocol}` | `{cell.preset}`{_older(cells, cell)} | "
+            f"| {titles.get(cell.data, cell.data)} | `{cell.protocol}` | `{cell.preset}` | "
             f"{_figure(own['recall@10'])} | {_figure(own['ndcg@10'])} | {seconds['encode']:.0f} | {seconds['fit']:.0f} "
-            f"| {rank:.0f} | {seconds['total']:.0f} | {result['peak_rss_mb']:.0f} |"
+            f"| {rank:.0f} | {seconds['total']:.0f} | {result['peak_rss_mb']:.0f} | "
+            f"{_code(cells, cell)} |"
         )
     return "\n".join([*lines, ""])
 
@@ -182,8 +241,9 @@ def _cost(result: Mapping[str, Any]) -> str:
     return f"seconds: {stages}{tuned}; peak {result['peak_rss_mb']:.0f} MB"
 
 
-def _older(cells: Cells, cell: Cell) -> str:
-    return OLDER if cells.stale(cell) else ""
+def _code(cells: Cells, cell: Cell) -> str:
+    """The mark of the code a cell was measured on."""
+    return f"code `{cells.code_of(cell)}`{OLDER if cells.stale(cell) else ''}"
 
 
 def _figures(figures: Mapping[str, Any]) -> list[str]:

@@ -63,6 +63,7 @@ def measured(results: Any, folder: Path) -> tuple[Path, str]:
     document.write_text(DOCUMENT, encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(results, "ABLATED", {"ring": "loo-strict"})
+        patch.setattr(results, "COLD", {"ring": "loo-strict"})
         patch.setattr(results.subprocess, "run", here)
         patch.setattr(results, "TUNED", ())
         code = command(
@@ -71,6 +72,7 @@ def measured(results: Any, folder: Path) -> tuple[Path, str]:
             folder,
             *("--cells", folder / "cells", "--only", "torn,ring,absent", "--protocols", "loo-strict,temporal"),
             *("--presets", "fast,nothing", "--seeds", "0,1", "--ablation", "ring", "--write", document),
+            *("--cold", "ring"),
         )
     assert code == 0
     return folder / "cells", document.read_text(encoding="utf-8")
@@ -86,6 +88,11 @@ def test_every_cell_is_kept_with_its_figures_or_the_reason_why_not(measured: tup
     assert steps[0] == "ring.loo-strict.fast.0.1-popularity"
     assert [set(cells[name]["result"]["models"]) for name in steps] == [{"palate"}] * len(steps)
     assert len({entry["code"] for entry in cells.values()}) == 1
+    cold = cells["ring.loo-strict.fast.0.cold-0.1"]
+    assert cold["cell"]["cold"] == 0.1
+    assert cold["result"]["protocol"] == "loo-strict, cold items"
+    assert cold["result"]["cold"]["questions"]["cold"] > 0
+    assert "cold" not in cells["ring.loo-strict.fast.0"]["cell"], "cells from before there were shares stay valid"
 
 
 def test_a_cell_is_a_process_of_its_own(results: Any, folder: Path, tmp_path: Path) -> None:
@@ -106,8 +113,16 @@ def test_the_tables_stand_between_the_marks(measured: tuple[Path, str]) -> None:
     assert "`temporal`: not possible. the temporal protocol needs a time" in text
     assert "`loo-strict`: preset `fast`, seed 0, failed:" in text
     assert re.search(r"\| \*\*palate\*\* \| fast \| 0, 1 \| \.\d{4} \| \.\d{4} \| \.\d{4}-\.\d{4} \|", text)
-    assert re.search(r"\| transitions \| [.\d]+ \| [.\d]+ \([^)]*\) \| [+-][\d.]+% \| \d+ \| \d+ \|", text), "ablation"
+    ablation = r"\| transitions \| [.\d]+ \| [.\d]+ \([^)]*\) \| [+-][\d.]+% \| \d+ \| \d+ \| \d+ \| code `\w{8}` \|"
+    assert re.search(ablation, text)
+    assert "10% of the items held out of every fit, `loo-strict`, preset `fast`, seed 0: 6 of 60." in text
+    assert re.search(r"\| \*\*palate\*\* \|.*\| [.\d]+ \([.\d]+-[.\d]+\) \| [.\d]+ \([.\d]+-[.\d]+\) \|\n", text)
+    assert re.search(r"\| palate, taught with them too \| [.\d]+ \| [.\d]+ \| [.\d]+ \| .* \|  \|  \|\n", text)
     assert "| ring | `loo-strict` | `fast` |" in text
+    for block in re.findall(r"(?:^[^\n]+\n)+\n?(?:^\|.*\n)+", text, re.MULTILINE):
+        for needed in ("loo-strict", "code `", "MB"):
+            assert needed in block, f"a table without {needed}: {block}"
+        assert re.search(r"seconds|s to fit| s a run|total", block), block
     for table in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
         assert len({line.count("|") for line in table.splitlines()}) == 1, "a row has more cells than its head"
 

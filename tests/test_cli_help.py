@@ -24,6 +24,7 @@ VERBS = (
         "recommend",
         "similar",
         "explain",
+        "describe",
         "serve",
         "doctor",
     ),

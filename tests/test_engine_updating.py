@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
-from palate.core import DataError, PalateError
+from palate.core import DataError, Histories, PalateError, Queries, widened
 from palate.engine import Engine
+from palate.engine.counting import Counting
+from palate.engine.live import LiveEvent
 from tests.engine_world import busiest, dataset, fitted, fresh, ids, same
 
 NEW = {
@@ -29,6 +33,64 @@ def test_an_event_changes_the_very_next_answer() -> None:
     assert (updated.events, updated.rejected) == (1, ())
     assert not same(engine.recommend(user), before)
     assert same(fitted().recommend(user), before)
+
+
+def pair_bought(engine: Engine, first: str, then: str, times: int = 6) -> None:
+    """Several people unknown so far choose one thing and then another, one call an event."""
+    for person in range(times):
+        for step, name in enumerate((first, then)):
+            moment = 1.766e9 + 3_600 * step + person
+            event = {"user_id": f"live-{person}", "item_id": name, "kind": "purchase", "timestamp": moment}
+            assert engine.update(events=[event]).events == 1
+
+
+@pytest.mark.parametrize("then_new", [False, True])
+def test_what_one_person_did_next_others_are_told_of(then_new: bool) -> None:
+    engine = fresh(counting=1.0)
+    if then_new:
+        engine.update(items=[NEW])
+    first, then = engine.catalogue.ids[3], "new-1" if then_new else engine.catalogue.ids[40]
+    asked = Queries.of([[3]], k=10)
+    place = engine.catalogue.ids.position(then)
+    before = widened(engine.sources["transitions"].score(asked), len(engine.catalogue))[0, place]
+    answer = engine.recommend(history=[first], k=10)
+    pair_bought(engine, first, then)
+    assert engine.sources["transitions"].score(asked)[0, place] > before
+    assert not same(engine.recommend(history=[first], k=10), answer)
+    assert same(fresh().recommend(history=[first], k=10), fitted().recommend(history=[first], k=10))
+
+
+def test_a_saved_engine_counts_what_is_told_again_once(tmp_path: Path) -> None:
+    engine = fresh(counting=1.0)
+    first, then = (engine.catalogue.ids[place] for place in (3, 40))
+    pair_bought(engine, first, then)
+    engine.save(tmp_path / "engine")
+    loaded = Engine.load(tmp_path / "engine")
+    asked = Queries.of([[3], [40]])
+    before, counted = (own.sources["transitions"].score(asked) for own in (fitted(), engine))
+    np.testing.assert_array_equal(loaded.sources["transitions"].score(asked), before)
+    pair_bought(loaded, first, then)
+    np.testing.assert_allclose(loaded.sources["transitions"].score(asked), counted, rtol=1e-6)
+
+
+def test_counting_takes_no_more_than_its_share_of_the_time() -> None:
+    ticks = iter([0.0, 1.0, 5.0, 9.9, 10.0, 11.0, 12.0])
+    shelf = fresh()._shelf
+    counting = Counting(shelf.pipeline.sources, 0.1, lambda: next(ticks))
+    event = LiveEvent(5, 1.766e9, 0, 1.0)
+
+    def shown() -> bool:
+        counting.note(Histories.of([[3]]), [event])
+        return counting.counted(shelf) is not shelf
+
+    assert shown(), "at 0, for one second"
+    assert not shown(), "at 5"
+    assert not shown(), "at 9.9"
+    assert shown(), "at 10, with all that waited"
+    assert counting.counted(shelf) is shelf, "nothing waits"
+    unwilling = Counting(shelf.pipeline.sources, 0.0)
+    unwilling.note(Histories.of([[3]]), [event])
+    assert unwilling.counted(shelf) is shelf
 
 
 def test_events_of_somebody_new_begin_a_history() -> None:

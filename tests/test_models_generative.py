@@ -20,6 +20,7 @@ from palate.language.semantic_ids import SemanticIdSettings
 from palate.models.generative import Generative, GenerativeSettings
 from palate.models.neural.losses import code_softmax
 from palate.models.neural.trie import Trie, beam_search
+from palate.models.neural.writing import Writing
 from palate.testing import FakeEncoder, RecommenderConformance, small_shop
 from tests.training_world import check_killed_and_resumed
 
@@ -70,6 +71,7 @@ class Chances:
         rng = np.random.default_rng(seed)
         self.own = rng.standard_normal((questions, places, size)).astype(np.float32)
         self.after = rng.standard_normal((places, size, size)).astype(np.float32)
+        self.last: Int64Array = np.zeros((questions, 0), np.int64)
 
     def following(self, rows: Int64Array, prefix: Int64Array) -> FloatArray:
         place = prefix.shape[1]
@@ -77,6 +79,26 @@ class Chances:
         for before in range(place):
             given += (before + 1) * self.after[place, prefix[:, before]]
         return np.asarray(given - np.log(np.exp(given).sum(axis=1, keepdims=True)), dtype=np.float32)
+
+    def continued(self, rows: Int64Array, before: Int64Array, prefix: Int64Array) -> FloatArray:
+        """As a search asks: beginnings go on from those of the call before."""
+        if prefix.shape[1]:
+            np.testing.assert_array_equal(prefix[:, :-1], self.last[before])
+        self.last = prefix
+        return self.following(rows, prefix)
+
+    def by_hand(self, codes: IntArray, row: int, width: int) -> list[tuple[int, ...]]:
+        """The likeliest beginnings of one question, kept code after code; ties by the order of codes."""
+        ids = {tuple(code) for code in codes.tolist()}
+        kept: list[tuple[tuple[int, ...], float]] = [((), 0.0)]
+        for place in range(codes.shape[1]):
+            longer = []
+            for prefix, chance in kept:
+                offers = self.following(np.array([row]), np.array([prefix], dtype=np.int64).reshape(1, place))[0]
+                following = {code[place] for code in ids if code[:place] == prefix}
+                longer += [((*prefix, code), float(np.float32(chance) + offers[code])) for code in following]
+            kept = sorted(longer, key=lambda entry: (-entry[1], entry[0]))[:width]
+        return [prefix for prefix, _ in kept]
 
     def of(self, codes: IntArray) -> FloatArray:
         """Of whole ids, one by one; float32 (questions, n)."""
@@ -94,7 +116,7 @@ class Chances:
 def test_a_wide_search_is_brute_force(given_codes: tuple[IntArray, int], questions: int, seed: int) -> None:
     codes, size = given_codes
     chances = Chances(questions, codes.shape[1], size, seed)
-    beams = beam_search(Trie.of(codes), chances.following, questions, len(codes))
+    beams = beam_search(Trie.of(codes), chances.continued, questions, len(codes))
     wanted = chances.of(codes)
     for row in range(questions):
         assert sorted(beams.items[row].tolist()) == list(range(len(codes)))
@@ -108,7 +130,7 @@ def test_every_written_item_exists(given_codes: tuple[IntArray, int], width: int
     codes, size = given_codes
     items = np.random.default_rng(seed).choice(10_000, len(codes), replace=False).astype(np.int32)
     chances = Chances(2, codes.shape[1], size, seed)
-    beams = beam_search(Trie.of(codes, items), chances.following, 2, width)
+    beams = beam_search(Trie.of(codes, items), chances.continued, 2, width)
     for row in range(2):
         written = beams.items[row][beams.items[row] >= 0]
         assert len(set(written.tolist())) == len(written) == min(width, len(codes))
@@ -116,11 +138,34 @@ def test_every_written_item_exists(given_codes: tuple[IntArray, int], width: int
         place = {int(item): number for number, item in enumerate(items)}
         own = chances.of(codes)[row][[place[item] for item in written.tolist()]]
         np.testing.assert_allclose(beams.chances[row, : len(written)], own, rtol=1e-4, atol=1e-5)
+        by_hand = [place[int(item)] for item in written.tolist()]
+        assert [tuple(codes[number].tolist()) for number in by_hand] == chances.by_hand(codes, row, width)
+
+
+@pytest.mark.parametrize("blocks", [1, 2])
+def test_what_is_remembered_is_what_would_be_read_again(blocks: int) -> None:
+    own = GenerativeSettings(**{**SMALL, "epochs": 1}, decoder="autoregressive", writer_blocks=blocks)
+    model = Generative(own, FakeEncoder()).fit(small_shop())
+    network, rng = model._fitted, np.random.default_rng(0)
+    states = torch.from_numpy(rng.standard_normal((3, 32)).astype(np.float32))
+    assert network.writer is not None
+    with torch.inference_mode():
+        writing, row, prefix = Writing(network, states), np.arange(3), np.zeros((3, 0), np.int64)
+        before = row
+        for place in range(network.places):
+            chances = writing(row, before, prefix)
+            flat = torch.from_numpy(prefix + np.arange(place) * network.size)
+            whole = network.writer(states[row], network.code(flat))[:, -1]
+            codes = network.code.weight[place * network.size : (place + 1) * network.size]
+            np.testing.assert_allclose(chances, torch.log_softmax(whole @ codes.T, dim=1), rtol=1e-4, atol=1e-5)
+            before = rng.integers(len(row), size=7)
+            row, code = row[before], rng.integers(network.size, size=(7, 1))
+            prefix = np.concatenate([prefix[before], code], axis=1)
 
 
 def test_an_empty_tree_writes_nothing() -> None:
     trie = Trie.of(np.zeros((0, 3), np.int32))
-    beams = beam_search(trie, Chances(2, 3, 4, 0).following, 2, 5)
+    beams = beam_search(trie, Chances(2, 3, 4, 0).continued, 2, 5)
     assert (beams.items == -1).all()
     assert np.isneginf(beams.chances).all()
 

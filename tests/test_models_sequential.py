@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from palate.core import DataError, Histories, Queries, Scorer, UsageError
 from palate.data import Dataset
+from palate.models.neural.lessons import held_out, suited
 from palate.models.neural.losses import calibrated_cross_entropy, full_softmax, sampled_softmax
 from palate.models.neural.network import Shape, build
 from palate.models.neural.packing import batches, cut, gap_buckets, newest, pad
@@ -245,3 +246,28 @@ def test_text_speaks_for_items_without_events() -> None:
     whole = network.table().detach().numpy()
     said = network.table.project.weight.detach().numpy().T if network.table.project is not None else np.zeros((8, 8))
     np.testing.assert_allclose(whole[never], np.eye(data.n_items, 8)[never] @ said, atol=1e-6)
+
+
+def test_what_is_left_to_the_data_follows_it() -> None:
+    few = np.full(900, 9)  # users with nine events each
+    sparse = suited(SequentialSettings(), 7_200, few, np.full(800, 10))
+    dense = suited(SequentialSettings(), 7_200, np.full(81, 100), np.full(100, 81))
+    assert (sparse.dropout, dense.dropout) == (0.4, 0.2)
+    assert (sparse.window, dense.window) == (20, 50)
+    assert sparse.epochs == 30  # little data: more passes, and smaller batches
+    assert sparse.cells == 300
+    assert suited(SequentialSettings(), 2_000_000, few, np.full(800, 10)).epochs == 12
+    own = SequentialSettings(dropout=0.0, window=7, epochs=3, cells=64)
+    assert suited(own, 7_200, few, np.full(800, 10)) == own
+
+
+def test_more_people_decide_the_end_where_people_are_few() -> None:
+    rng = np.random.default_rng(0)
+    many = Histories.of([rng.integers(0, 50, 100).tolist() for _ in range(100)])
+    short = Histories.of([rng.integers(0, 50, 5).tolist() for _ in range(1_000)])
+    own = SequentialSettings()
+    kept, asked = held_out(many, own)
+    assert asked is not None and len(asked[0]) == 50 and len(kept.items) == 100 * 100 - 50
+    kept, asked = held_out(short, own)
+    assert asked is not None and len(asked[0]) == 100 and len(kept.items) == 5_000 - 100
+    assert held_out(many, own.model_copy(update={"validation": 0.0}))[1] is None

@@ -135,13 +135,33 @@ def test_an_update_leaves_copies_and_saved_states_as_they_were() -> None:
     assert np.abs(model.score(asked) - scores).max() > 0
 
 
+def test_an_item_that_came_since_is_followed_and_follows() -> None:
+    shop = small_shop()
+    new = shop.n_items + 1
+    model = Transitions().fit(shop).update(Histories.of([[3, new], [new, 4]]), np.array([1, 2]))
+    assert model.n_items == shop.n_items + 2
+    scores = model.score(Queries.of([[3], [new]]))
+    assert scores[0, new] > 0
+    assert scores[1, 4] > scores[1, new - 1] == 0
+
+
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=9), st.floats(0, 1))
+@settings(max_examples=10, deadline=None)
+def test_rows_that_no_event_changed_are_damped_anew(new: list[int], power: float) -> None:
+    shop = small_shop()
+    before, missing = split_after(shop, new)
+    own = BORROWING.model_copy(update={"target_power": power, "borrowing": BorrowingSettings(keep=20)})
+    updated, whole = reading(own).fit(before).update(shop.sequences, missing), reading(own).fit(shop)
+    np.testing.assert_allclose(updated.score(shop.queries()), whole.score(shop.queries()), rtol=1e-4, atol=1e-5)
+
+
 def test_updates_that_make_no_sense_are_refused() -> None:
     shop = small_shop()
     model = Transitions().fit(shop)
     with pytest.raises(UsageError, match="how many of its last events are new"):
         model.update(Histories.of([[1, 2]]), np.array([3]))
     with pytest.raises(UsageError, match="knows only"):
-        model.update(Histories.of([[1, shop.n_items]]), np.array([1]))
+        reading().fit(shop).update(Histories.of([[1, shop.n_items]]), np.array([1]))
     old = Transitions().restore({name: array for name, array in model.arrays().items() if name != "popularity"})
     np.testing.assert_array_equal(old.score(shop.queries()), model.score(shop.queries()))
     with pytest.raises(UsageError, match="fit them again"):

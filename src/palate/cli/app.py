@@ -58,7 +58,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
     help="From a folder of events and a catalogue to measured, explained, served recommendations.",
-    epilog="Start with [bold]palate demo[/bold], or with your own data: [bold]palate init shop[/bold].",
+    epilog="Start with [bold]palate demo[/bold], or with your own data: [bold]palate init shop[/bold]. "
+    "[bold]PALATE_THREADS=1[/bold] holds it to one thread, which is faster where other programs are busy too.",
 )
 
 
@@ -76,6 +77,9 @@ def palate(
     ] = False,
 ) -> None:
     """From a folder of events and a catalogue to measured, explained, served recommendations."""
+    from palate.core.threads import limit_threads
+
+    limit_threads()
 
 
 for verbs in (demo, folder, learn, adapt, tune, ask, operate, logs):

@@ -112,11 +112,14 @@ def _bf16() -> Finding:
 
 
 def _threads() -> Finding:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    limit = os.environ.get("OMP_NUM_THREADS")
-    if limit and limit.isdigit() and int(limit) < cores:
-        return Finding("threads", NOTE, f"{cores} usable, OMP_NUM_THREADS={limit} limits them")
-    return Finding("threads", GOOD, f"{cores} usable")
+    from palate.core.threads import VARIABLE, available, threads
+
+    cores, used = available(), threads()
+    if used < cores:
+        return Finding("threads", NOTE, f"{used} of {cores} usable, as the environment says ({VARIABLE} changes it)")
+    if used > cores:
+        return Finding("threads", NOTE, f"{used} on {cores} usable: they wait for each other. Set {VARIABLE}={cores}")
+    return Finding("threads", GOOD, f"{cores} usable, all used ({VARIABLE} limits them)")
 
 
 def _memory() -> Finding:

@@ -30,6 +30,8 @@ palate evaluate shop --protocol loo-refit --models popularity,ease --tune
 
 palate evaluate shop --pareto --html report.html
 
+palate evaluate shop --protocol loo-strict --cold-items 0.1 --json cold.json
+
 Protocols: [bold]temporal[/bold] cuts at one moment for everybody, the only one without leakage from the future;
 [bold]loo-strict[/bold] asks each user's last event and learns from what lies before the one before;
 [bold]loo-strict+val[/bold] lets the ranker learn from validation answers too; [bold]loo-refit[/bold] fits everything
@@ -98,6 +100,15 @@ def evaluate(
     pareto: Annotated[
         bool, typer.Option("--pareto", help="Weigh accuracy against diversity, novelty and margin too.")
     ] = False,
+    cold_items: Annotated[
+        float,
+        typer.Option(
+            "--cold-items",
+            metavar="SHARE",
+            help="Hold this share of the items out of every fit, e.g. 0.1, ask for them among all items, and measure "
+            "what the other questions keep; fits the engine twice.",
+        ),
+    ] = 0.0,
     json_file: Annotated[
         str | None, typer.Option("--json", metavar="FILE", help='Write the result as JSON; "-" is standard output.')
     ] = None,
@@ -138,6 +149,7 @@ def evaluate(
             cases=cases,
             tune=tune,
             pareto=pareto,
+            cold_items=cold_items,
             progress=progress,
             fit=partial(Engine.fit, settings=settings.engine_of(preset or settings.training.preset)),
         )

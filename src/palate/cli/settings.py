@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from palate.core import Kind, Settings
 from palate.core.configuration import read_settings
 from palate.engine.settings import EngineSettings
+from palate.language.generation_choice import GenerationSettings
 from palate.language.tuning.settings import AdaptSettings
 from palate.serving.settings import ServingSettings
 
@@ -87,6 +88,7 @@ class PalateSettings(Settings):
     engine: EngineSettings = Field(default_factory=EngineSettings)
     evaluation: EvaluationSettings = Field(default_factory=EvaluationSettings)
     serving: ServeSettings = Field(default_factory=ServeSettings)
+    generation: GenerationSettings = Field(default_factory=GenerationSettings)
 
     def engine_of(self, preset: str) -> EngineSettings:
         """A preset with what ``[engine]`` says laid over it.

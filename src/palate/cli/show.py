@@ -9,10 +9,14 @@ from palate.cli import console
 
 if TYPE_CHECKING:
     from palate.data import Catalogue
-    from palate.engine import Answer, Explanation
+    from palate.engine import Answer, Explanation, Portrait
+    from palate.engine.answers import Pursued
 
 METRICS = ("recall@10", "ndcg@10", "mrr", "coverage@10")
 """What the terminal shows; the JSON and the report hold all."""
+
+SHOWN = 10
+"""Features in the terminal's table of an evaluation; `palate describe` and the report show all."""
 
 _WORDS = {
     "en": {
@@ -30,7 +34,17 @@ _WORDS = {
         "users": "users",
         "items": "items",
         "events": "events",
+        "trees": "trees in the ranker",
+        "weight": "weight in the average",
         "memory": "peak memory",
+        "muted": "muted",
+        "added": "added",
+        "interest": "interest",
+        "wishes": "wishes",
+        "found": "items that answer them",
+        "kept": "of these attract",
+        "objectives": "objectives",
+        "tokens": "tokens",
         "headline": "palate against {baseline}, the best single collaborative model: "
         "NDCG@10 {relative:+.1%}, 95 % interval [{low:+.1%}, {high:+.1%}], p = {p:.2g}",
     },
@@ -49,7 +63,17 @@ _WORDS = {
         "users": "位用户",
         "items": "件商品",
         "events": "条事件",
+        "trees": "棵树（排序器）",
+        "weight": "加权平均中的权重",
         "memory": "内存峰值",
+        "muted": "已屏蔽",
+        "added": "已添加",
+        "interest": "兴趣",
+        "wishes": "心愿",
+        "found": "对应的商品",
+        "kept": "其中有吸引力",
+        "objectives": "目标",
+        "tokens": "个词元",
         "headline": "palate 相对最好的单个协同过滤模型 {baseline}：NDCG@10 {relative:+.1%}，"
         "95% 置信区间 [{low:+.1%}, {high:+.1%}]，p = {p:.2g}",
     },
@@ -68,12 +92,31 @@ def show_answer(answer: Answer, catalogue: Catalogue, language: str = "en") -> N
     words = _WORDS[language]
     if answer.degraded:
         console.say(f"{words['degraded']} {answer.source}")
+    if answer.strategy is not None:
+        show_pursuit(answer.strategy, language)
     width = len(str(len(answer.items)))
     for rank, found in enumerate(answer.items, 1):
         title = title_of(catalogue, found.item, language)
         console.say(f"{rank:>{width}}. {title}  [{found.item}]  {found.score:.3f}  {'+'.join(found.source)}")
         for reason in found.reasons:
             console.say(f"{'':>{width}}  - {reason.text}")
+
+
+def show_pursuit(pursued: Pursued, language: str = "en") -> None:
+    """How a list was come by, step by step."""
+    words = _WORDS[language]
+    interest = ", ".join(f"{word} {weight:.2f}" for word, weight in pursued.interest[:8])
+    console.say(f"{words['interest']}: {interest or '—'}")
+    console.say(f"{words['wishes']} ({pursued.written_by}): {'; '.join(pursued.wishes) or '—'}")
+    bar = "" if pursued.threshold is None else f" (p >= {pursued.threshold:.3f})"
+    console.say(f"{words['found']}: {pursued.found}; {words['kept']}: {pursued.kept}{bar}")
+    objectives = ", ".join(f"{name} {weight:g}" for name, weight in pursued.objectives.items())
+    console.say(f"{words['objectives']}: {objectives}")
+    if pursued.prompt_tokens:
+        tokens = pursued.prompt_tokens + pursued.completion_tokens
+        console.say(f"{tokens:,} {words['tokens']}, {pursued.seconds:.1f} s")
+    for note in pursued.notes:
+        console.say(f"- {note}")
 
 
 def show_explanation(explanation: Explanation, language: str = "en") -> None:
@@ -92,6 +135,20 @@ def show_explanation(explanation: Explanation, language: str = "en") -> None:
         console.say(
             words["words"] + ": " + ", ".join(f"{row['word']} {row['weight']:.2f}" for row in explanation.words)
         )
+
+
+def show_portrait(portrait: Portrait, language: str = "en") -> None:
+    """What is known of somebody: the sentences, the table, the corrections and the branch."""
+    words = _WORDS[language]
+    console.say(portrait.sentence)
+    console.say(portrait.summary)
+    for name, value in portrait.table.items():
+        told = ", ".join(f"{key} {part}" for key, part in value.items()) if isinstance(value, Mapping) else value
+        console.say(f"  {name}: {told}")
+    for name in ("muted", "added"):
+        if topics := getattr(portrait, name):
+            console.say(f"{words[name]}: {', '.join(topics)}")
+    console.say(portrait.branch)
 
 
 def show_evaluation(result: Mapping[str, Any], language: str = "en") -> None:
@@ -114,10 +171,90 @@ def show_evaluation(result: Mapping[str, Any], language: str = "en") -> None:
                 baseline=headline["baseline"], relative=headline["relative"], low=low, high=high, p=headline["p_holm"]
             )
         )
+    _show_cold(result["cold"], language)
+    _show_pareto(result["pareto"], language)
+    show_importance(result["importance"], language, most=SHOWN)
     for line in result["notes"]:
         console.say(line)
     seconds = ", ".join(f"{name} {value:.1f} s" for name, value in result["seconds"].items())
     console.say(f"{seconds}; {words['memory']} {result['peak_rss_mb']:,.0f} MB")
+
+
+def show_description(described: Mapping[str, Any], language: str = "en") -> None:
+    """What an engine is."""
+    words = _WORDS[language]
+    console.say(f"{described['name']}: {described['version']}, {described['branch']}")
+    counts = ", ".join(f"{described[name]:,} {words[name]}" for name in ("users", "items", "events"))
+    console.say(f"{counts}; {described['trees']} {words['trees']}")
+    weights = [[name, f"{weight:.4f}"] for name, weight in described["weights"].items()]
+    console.table("", [words["model"], words["weight"]], weights)
+    show_importance(described["importance"], language)
+    for note in described["notes"]:
+        console.say(note)
+
+
+def show_importance(
+    importance: Mapping[str, Mapping[str, float]], language: str = "en", most: int | None = None
+) -> None:
+    """What the ranker looks at, the most important first, and what it does not look at."""
+    if not importance:
+        return
+    from palate.evaluation.report import importance_notes
+    from palate.evaluation.words import WORDS
+
+    words = WORDS[language]
+    used = [[name, f"{own['share']:.2%}", f"{own['gain']:,.0f}"] for name, own in importance.items() if own["gain"]]
+    console.table(words["importance"], [words["feature"], words["share"], words["gain"]], used[:most])
+    for note in importance_notes(importance, words):
+        console.say(note)
+
+
+def _show_cold(cold: Mapping[str, Any], language: str) -> None:
+    """What is found of items held out of every fit, and what the others' questions keep."""
+    if not cold:
+        return
+    from palate.evaluation.report import cold_note
+    from palate.evaluation.words import WORDS
+
+    words = WORDS[language]
+    columns = [(which, measure) for which in ("cold", "warm") for measure in ("recall@10", "ndcg@10")]
+    head = [words["engine"], *(f"{measure} {words[f'{which}_questions']}" for which, measure in columns)]
+    rows = [
+        [
+            words[record["engine"]],
+            *(_figure(record[which] or {}, measure) for which, measure in columns),
+            *(_kept(record["kept"].get(other)) for other in ("warm only", "whole")),
+        ]
+        for record in cold["engines"]
+    ]
+    console.table(words["cold"], [*head, words["kept warm only"], words["kept whole"]], rows)
+    console.say(cold_note(cold, words))
+
+
+def _kept(kept: Mapping[str, Any] | None) -> str:
+    if kept is None or kept["share"] is None:
+        return "—"
+    low, high = ("—" if bound is None else f"{bound:.3f}" for bound in kept["ci95"])
+    return f"{kept['share']:.3f} [{low}, {high}]"
+
+
+def _show_pareto(pareto: Mapping[str, Any], language: str) -> None:
+    """Accuracy alone, and the weightings that no other beats; the JSON and the report hold the rest, and intervals."""
+    if not pareto:
+        return
+    from palate.evaluation.words import WORDS
+
+    words, measures = WORDS[language], pareto["measures"]
+    rows = []
+    for place, point in enumerate(pareto["points"]):
+        if place and not point["non_dominated"]:
+            continue
+        weights = ", ".join(f"{words[f'objective_{name}']} {value:g}" for name, value in point["weights"].items())
+        star = "★" if point["non_dominated"] else ""
+        rows.append([weights, star, *(_figure({**point, "ci95": {}}, measure) for measure in measures)])
+    console.table(words["pareto"], [words["weights"], "", *measures], rows)
+    count, queries = len(pareto["points"]), f"{pareto['queries']:,}"
+    console.say(words["pareto_short"].format(count=count, queries=queries))
 
 
 def _headline(comparisons: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:

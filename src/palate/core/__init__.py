@@ -16,7 +16,7 @@ from palate.core.kinds import DEFAULT_KINDS, Kind, Kinds
 from palate.core.queries import Queries
 from palate.core.ragged import Ragged
 from palate.core.rankings import Rankings, top_k
-from palate.core.recommender import ExplainsByHistory, Grows, Recommender, Refits, Scorer, widened
+from palate.core.recommender import Continues, ExplainsByHistory, Grows, Recommender, Refits, Scorer, widened
 from palate.core.settings import Settings
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "Abilities",
     "ArtefactError",
     "BoolArray",
+    "Continues",
     "DataError",
     "ExplainsByHistory",
     "Float64Array",

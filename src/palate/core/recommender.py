@@ -8,7 +8,8 @@ from typing import Any, ClassVar, Protocol, Self, TypeVar, runtime_checkable
 import numpy as np
 
 from palate.core.abilities import Abilities
-from palate.core.arrays import FloatArray, IntArray
+from palate.core.arrays import FloatArray, Int64Array, IntArray
+from palate.core.histories import Histories
 from palate.core.queries import Queries
 from palate.core.rankings import Rankings
 from palate.core.settings import Settings
@@ -80,6 +81,18 @@ class Grows(Protocol[CatalogueT_contra]):
 
     def extend(self, catalogue: CatalogueT_contra) -> Self:
         """Serve a catalogue that grew: known items keep their positions, new ones follow them. Returns self."""
+        ...
+
+
+@runtime_checkable
+class Continues(Protocol):
+    """A model that takes in new events without a fit, fast enough to do so while it is in use."""
+
+    def update(self, sequences: Histories, new: Int64Array) -> Self:
+        """Count events that came since: whole histories, and how many of the last events of each are new.
+
+        Old arrays are left as they are, so a shallow copy made before goes on as before. Returns self.
+        """
         ...
 
 

@@ -23,8 +23,8 @@ Value = bool | int | float | str | None
 AROUND = 4
 """A number without two bounds is looked for between a fourth and four times its default."""
 
-NOT_QUALITY = frozenset({"seed", "threads"})
-"""Settings that no search touches: they say how something is computed, not what."""
+NOT_QUALITY = frozenset({"seed"})
+"""Settings that no search touches: they choose among equals."""
 
 
 @dataclass(frozen=True)

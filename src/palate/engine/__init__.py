@@ -2,6 +2,17 @@
 
 from palate.engine.answers import Answer, Explanation, Reason, Recommendation, Updated
 from palate.engine.engine import Engine
+from palate.engine.portraits import Portrait
 from palate.engine.settings import PRESETS, EngineSettings
 
-__all__ = ["PRESETS", "Answer", "Engine", "EngineSettings", "Explanation", "Reason", "Recommendation", "Updated"]
+__all__ = [
+    "PRESETS",
+    "Answer",
+    "Engine",
+    "EngineSettings",
+    "Explanation",
+    "Portrait",
+    "Reason",
+    "Recommendation",
+    "Updated",
+]

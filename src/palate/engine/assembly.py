@@ -13,11 +13,14 @@ import numpy as np
 
 from palate.core import DataError, FloatArray, Scorer, UsageError
 from palate.core.recommender import fitted
+from palate.core.threads import limit_threads
 from palate.data import Dataset, Fold, cut_at, hold_out_last, time_quantile
+from palate.engine.attracting import teach_attractiveness
 from palate.engine.settings import EngineSettings
 from palate.engine.teaching import fresh_places, teach_ranker
 from palate.language import CachedEncoder, LaterEncoder, TextEncoder, VectorCache, choose_encoder, load_encoder
 from palate.language.verbalise import item_texts
+from palate.ranking.attractiveness import Attractiveness
 from palate.ranking.features import ItemFacts, feature_names
 from palate.ranking.fusion import learn_weights
 from palate.ranking.pipeline import Pipeline
@@ -81,6 +84,8 @@ class Assembled:
         What was decided on the way, in words.
     seconds
         Spent by stage.
+    attractiveness
+        Judges what was generated; None where reactions teach nothing.
     """
 
     pipeline: Pipeline
@@ -90,6 +95,7 @@ class Assembled:
     inner: Literal["last", "time"]
     notes: tuple[str, ...]
     seconds: Mapping[str, float]
+    attractiveness: Attractiveness | None = None
 
 
 def assemble(
@@ -132,6 +138,7 @@ def assemble(
             f"none of the {dataset.n_events:,} events shows interest in an item (a view, a purchase, a rating ...); "
             "there is nothing to learn from."
         )
+    limit_threads(only_if_told=True)
     clock, notes = Clock(), list[str]()
     text = dataset.catalogue.has_text
     masks = settings.masks_seen(dataset) if validation is None else validation.queries.mask_seen
@@ -178,9 +185,20 @@ def assemble(
             learn_validation=learn_validation,
             notes=notes,
         )
+    with clock.stage("attractiveness"):
+        progress("reactions", 0.0)
+        judge = teach_attractiveness(
+            dataset,
+            finished,
+            lambda data, own: teach(data, names=own, before={}, progress=silent),
+            settings=settings.attractiveness,
+            seed=seed,
+            notes=notes,
+            progress=lambda share: progress("reactions", share),
+        )
     fresh = fresh_places(settings.fresh, finished, taught, notes)
     pipeline_taught = replace(finished, weights=weights, ranker=ranker, fresh=fresh)
-    return Assembled(pipeline_taught, encoder, masks, seed, inner, tuple(notes), clock.seconds)
+    return Assembled(pipeline_taught, encoder, masks, seed, inner, tuple(notes), clock.seconds, judge)
 
 
 def sources_for(

@@ -25,6 +25,7 @@ from palate.models.semantic_transitions import SemanticTransitionsSettings
 from palate.models.sequential import GRU4REC, SASREC, SequentialSettings
 from palate.models.transitions import TransitionsSettings
 from palate.models.user_knn import UserKNNSettings
+from palate.ranking.attractiveness import AttractivenessSettings
 from palate.ranking.bandit import BanditSettings
 from palate.ranking.candidates import CandidateSettings
 from palate.ranking.diversity import DiversitySettings
@@ -45,7 +46,7 @@ PRESETS: dict[str, tuple[str, ...]] = {"fast": FAST, "balanced": BALANCED, "thor
 """Sources of each preset."""
 
 THOROUGH: dict[str, Any] = {
-    "models": {"sequential": {"width": 192, "blocks": 3, "heads": 3, "window": 100, "epochs": 25, "patience": 5}},
+    "models": {"sequential": {"width": 192, "blocks": 3, "heads": 3, "patience": 6}},
     "ranker": {"examples": 12_000, "stopping": 5_000, "trees": 600, "learning_rate": 0.04, "patience": 50},
     "candidates": {"total": 200, "per_source": 100},
 }
@@ -96,6 +97,9 @@ class EngineSettings(Settings):
         EASE inverts an items x items matrix; with more items than this it is left out of the sources.
     history
         Newest events of an asker since training that are remembered.
+    counting
+        Share of the time that counting live events, for others to be told of, may take; 0: they continue histories
+        and nothing more.
     """
 
     sources: tuple[str, ...] = FAST
@@ -103,6 +107,7 @@ class EngineSettings(Settings):
     repeat_share: float = Field(default=REPEATS, ge=0, le=1)
     ease_items: int = Field(default=6000, ge=0)
     history: int = Field(default=200, ge=1)
+    counting: float = Field(default=0.1, ge=0, le=1)
     encoder: EncoderSettings = Field(default_factory=EncoderSettings)
     models: ModelSettings = Field(default_factory=ModelSettings)
     candidates: CandidateSettings = Field(default_factory=CandidateSettings)
@@ -114,6 +119,7 @@ class EngineSettings(Settings):
     rules: RuleSettings = Field(default_factory=RuleSettings)
     objectives: ObjectiveSettings = Field(default_factory=ObjectiveSettings)
     bandit: BanditSettings = Field(default_factory=BanditSettings)
+    attractiveness: AttractivenessSettings = Field(default_factory=AttractivenessSettings)
 
     def masks_seen(self, dataset: Dataset) -> bool:
         """Whether items an asker had are left out of answers."""

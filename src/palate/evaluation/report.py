@@ -87,7 +87,9 @@ def page(evaluation: Evaluation, language: str = "en") -> str:
             _card(words["intervals"], intervals_chart(models, PLOTTED)),
             _comparison(evaluation, words),
             _slices(evaluation, models, words),
+            _cold(evaluation, words),
             _pareto(evaluation, words),
+            _importance(evaluation, words),
             _tuning(evaluation, words),
             _card(words["notes"], "<ul>" + "".join(f"<li>{escape(note)}</li>" for note in evaluation.notes) + "</ul>"),
         )
@@ -181,11 +183,8 @@ def _comparison(evaluation: Evaluation, words: Mapping[str, str]) -> str:
             f"<td>{record['difference']:+.4f}</td><td>{_share(record['relative'])}</td>"
             f"<td>{_share(low)} … {_share(high)}</td><td>{record['p_holm']:.4f}</td></tr>"
         )
-    head = "".join(
-        f"<th>{escape(words[key])}</th>"
-        for key in ("baseline", "measure", "difference", "relative", "interval", "p_holm")
-    )
-    table = f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
+    head = [words[key] for key in ("baseline", "measure", "difference", "relative", "interval", "p_holm")]
+    table = _grid(head, rows)
     return _card(words["comparison"], table + f"<p class='faint'>{escape(words['comparison_note'])}</p>")
 
 
@@ -227,10 +226,69 @@ def _pareto(evaluation: Evaluation, words: Mapping[str, str]) -> str:
         )
         entry, star = (' class="entry"', " ★") if point["non_dominated"] else ("", "")
         rows.append(f"<tr{entry}><td>{place}{star}</td><td>{escape(weights)}</td>{cells}</tr>")
-    head = "".join(f"<th>{escape(name)}</th>" for name in ("#", words["weights"], *measures))
-    table = f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
+    table = _grid(["#", words["weights"], *measures], rows)
     note = words["pareto_note"].format(queries=f"{evaluation.pareto['queries']:,}")
     return _card(words["pareto"], "".join(charts) + table + f"<p class='faint'>{escape(note)}</p>")
+
+
+def _cold(evaluation: Evaluation, words: Mapping[str, str]) -> str:
+    if not evaluation.cold:
+        return ""
+    columns = [(which, measure) for which in ("cold", "warm") for measure in ("recall@10", "ndcg@10")]
+    rows = []
+    for record in evaluation.cold["engines"]:
+        cells = [_with_interval(record[which], measure) for which, measure in columns]
+        cells += [_kept(record["kept"].get(other)) for other in ("warm only", "whole")]
+        entry = ' class="entry"' if record["engine"] == "places" else ""
+        rows.append(f"<tr{entry}><td>{escape(words[record['engine']])}</td>{''.join(cells)}</tr>")
+    head = [words["engine"], *(f"{measure}, {words[f'{which}_questions']}" for which, measure in columns)]
+    head += [words["kept warm only"], words["kept whole"]]
+    note = cold_note(evaluation.cold, words)
+    return _card(words["cold"], _grid(head, rows) + f"<p class='faint'>{escape(note)}</p>")
+
+
+def cold_note(cold: Mapping[str, Any], words: Mapping[str, str]) -> str:
+    """What was held out and asked, as a sentence."""
+    counts = {"items": cold["items"], "catalogue": cold["catalogue"], **cold["questions"]}
+    return words["cold_note"].format(**{name: f"{count:,}" for name, count in counts.items()})
+
+
+def importance_notes(importance: Mapping[str, Mapping[str, float]], words: Mapping[str, str]) -> list[str]:
+    """How many features are used, and which are not, as sentences."""
+    unused = [name for name, own in importance.items() if not own["gain"]]
+    notes = [words["importance_note"].format(used=len(importance) - len(unused), all=len(importance))]
+    return [*notes, words["unused"].format(names=", ".join(unused))] if unused else notes
+
+
+def _importance(evaluation: Evaluation, words: Mapping[str, str]) -> str:
+    if not evaluation.importance:
+        return ""
+    rows = [
+        f"<tr><td>{escape(name)}</td><td>{own['share']:.2%}</td><td>{own['gain']:,.0f}</td></tr>"
+        for name, own in evaluation.importance.items()
+        if own["gain"]
+    ]
+    notes = "".join(f"<p class='faint'>{escape(note)}</p>" for note in importance_notes(evaluation.importance, words))
+    return _card(words["importance"], _grid([words["feature"], words["share"], words["gain"]], rows) + notes)
+
+
+def _grid(head: Sequence[str], rows: Sequence[str]) -> str:
+    cells = "".join(f"<th>{escape(name)}</th>" for name in head)
+    return f'<div class="scroll"><table><thead><tr>{cells}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
+
+
+def _with_interval(figures: Mapping[str, Any] | None, measure: str) -> str:
+    if figures is None:
+        return "<td>—</td>"
+    low, high = figures["ci95"][measure]
+    return f"<td>{figures[measure]:.4f}<br><small>{low:.4f}–{high:.4f}</small></td>"
+
+
+def _kept(kept: Mapping[str, Any] | None) -> str:
+    if kept is None:
+        return "<td>—</td>"
+    low, high = kept["ci95"]
+    return f"<td>{kept['share']:.3f}<br><small>{low:.3f}–{high:.3f}</small></td>"
 
 
 def _tuning(evaluation: Evaluation, words: Mapping[str, str]) -> str:
@@ -244,6 +302,5 @@ def _tuning(evaluation: Evaluation, words: Mapping[str, str]) -> str:
             f"<tr><td>{escape(name)}</td><td>{len(tried)}</td><td>{best['ndcg@10']:.4f}</td>"
             f"<td>{escape(settings)}</td></tr>"
         )
-    head = "".join(f"<th>{escape(words[key])}</th>" for key in ("model", "tried", "validation", "chosen"))
-    table = f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
-    return _card(words["tuning"], table)
+    head = [words[key] for key in ("model", "tried", "validation", "chosen")]
+    return _card(words["tuning"], _grid(head, rows))

@@ -39,6 +39,10 @@ class Evaluation:
         What was tried for each tuned model and what was chosen.
     pareto
         Accuracy weighed against other objectives, see ``palate.evaluation.pareto``; empty where that was not asked.
+    cold
+        Items held out of every fit, see ``palate.evaluation.cold``; empty where that was not asked.
+    importance
+        What the ranker of ``palate`` looks at, see ``Ranker.importance``; empty where it has none.
     """
 
     protocol: str
@@ -59,6 +63,8 @@ class Evaluation:
     rank_seconds: Mapping[str, float] = field(default_factory=dict)
     diversity: str = "category"
     pareto: Mapping[str, Any] = field(default_factory=dict)
+    cold: Mapping[str, Any] = field(default_factory=dict)
+    importance: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     notes: Sequence[str] = ()
 
     def as_json(self) -> dict[str, Any]:
@@ -83,6 +89,8 @@ class Evaluation:
                 "rank_seconds": self.rank_seconds,
                 "diversity": self.diversity,
                 "pareto": self.pareto,
+                "cold": self.cold,
+                "importance": self.importance,
                 "notes": self.notes,
             }
         )

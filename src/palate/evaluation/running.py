@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 from palate.core import FloatArray, UsageError
 from palate.data import Dataset, Fold
 from palate.evaluation.answers import Answers, Score, by_lists, by_scores, check_parity
-from palate.evaluation.cold import hold_out_items
+from palate.evaluation.cold import hold_out_items, keeping
 from palate.evaluation.comparison import comparisons
 from palate.evaluation.contenders import (
     COLLABORATIVE,
@@ -67,7 +68,8 @@ def evaluate(
     tune
         Search settings for every single model on validation first, the same budget for each.
     cold_items
-        Share of the items to hold out of every fit; only these are then asked for. 0: none.
+        Share of the items to hold out of every fit; only these are then asked for, and what the engine keeps for the
+        other questions is measured beside it, against one taught with these items too. 0: none.
     pareto
         Weigh accuracy against diversity, novelty and margin too, on the test questions.
     progress
@@ -90,19 +92,13 @@ def evaluate(
     report("load", 0.0)
     dataset = data if isinstance(data, Dataset) else Dataset.load(data)
     loaded = time.perf_counter()
-    trial = plan(dataset, protocol, seen=seen, cases=None if cases is None else Path(cases))
-    if cold_items:
-        trial = hold_out_items(trial, cold_items, seed)
-    contenders = gather(
-        trial,
-        models,
-        preset=preset,
-        seed=seed,
-        tuned=tune,
-        fit_engine=fit or _fit_engine,
-        classes=COLLABORATIVE,
-        progress=progress,
+    whole_trial = plan(dataset, protocol, seen=seen, cases=None if cases is None else Path(cases))
+    held = hold_out_items(whole_trial, cold_items, seed) if cold_items else None
+    trial = whole_trial if held is None else held.trial
+    fitting = partial(
+        gather, preset=preset, seed=seed, fit_engine=fit or _fit_engine, classes=COLLABORATIVE, progress=progress
     )
+    contenders = fitting(trial, models, tuned=tune)
     wanted_engine = models is None or ENTRY in models
     answers, rank_seconds = _ask(trial, contenders, wanted_engine, report)
     report("measure", 0.0)
@@ -117,6 +113,16 @@ def evaluate(
     weighed: dict[str, Any] = {}
     if pareto:
         weighed = sweep(contenders.engine, trial.test, yardstick, seed=seed, progress=_stage(report, "weigh"))
+    measured_at = time.perf_counter()
+    cold: dict[str, Any] = {}
+    if held is not None and contenders.engine is not None and wanted_engine:
+
+        def taught_with_them() -> FittedEngine:
+            engine = fitting(whole_trial, [ENTRY], tuned=False).engine
+            assert engine is not None  # noqa: S101
+            return engine
+
+        cold = keeping(held, contenders.engine, taught_with_them, _ask_engine, seed=seed, progress=report)
     ended = time.perf_counter()
     return Evaluation(
         protocol=trial.name,
@@ -129,7 +135,8 @@ def evaluate(
             "load": loaded - started,
             **contenders.seconds,
             "rank": sum(rank_seconds.values()),
-            "measure": ended - measuring,
+            "measure": measured_at - measuring,
+            **({"warm": ended - measured_at} if cold else {}),
             "total": ended - started,
         },
         peak_rss_mb=peak_rss_mb(),
@@ -143,6 +150,8 @@ def evaluate(
         rank_seconds=rank_seconds,
         diversity=yardstick.diversity,
         pareto=weighed,
+        cold=cold,
+        importance=_importance(contenders.engine) if wanted_engine else {},
         notes=(*trial.notes, *why),
     )
 
@@ -188,6 +197,12 @@ def _best_single(contenders: Contenders, tables: Mapping[str, Columns]) -> tuple
         return best, (f"best single collaborative model: {best}, chosen on validation questions",)
     best = max(collaborative, key=lambda name: float(np.mean(tables[name]["ndcg@10"])))
     return best, (f"best single collaborative model: {best}, chosen on the test questions, which favours it",)
+
+
+def _importance(engine: FittedEngine | None) -> dict[str, Any]:
+    """What the engine's ranker looks at; empty where it does not say."""
+    said: Callable[[], Mapping[str, Any]] | None = getattr(engine, "describe", None)
+    return {} if said is None else dict(said().get("importance", {}))
 
 
 def _vectors(engine: FittedEngine | None) -> FloatArray | None:

@@ -13,8 +13,9 @@ from pydantic import Field
 from palate.core import Abilities, FloatArray, Histories, IntArray, Queries, Rankings, Settings
 from palate.core.recommender import Arrays
 from palate.core.space import Space, Span
+from palate.core.threads import threads
 from palate.data import Dataset
-from palate.models.factors import one_blas_thread
+from palate.models.factors import own_threads
 from palate.models.fitted import need
 from palate.models.linear import event_weights, known_events, recommend_in_batches
 
@@ -93,7 +94,7 @@ class ALS:
     def fit(self, dataset: Dataset) -> Self:
         """Alternate between users and items; the same data, settings and seed give the same vectors."""
         settings = self.settings
-        with one_blas_thread():
+        with own_threads():
             from implicit.cpu.als import AlternatingLeastSquares
 
             model = AlternatingLeastSquares(
@@ -101,6 +102,7 @@ class ALS:
                 regularization=settings.regularization,
                 alpha=settings.alpha,
                 iterations=settings.iterations,
+                num_threads=threads(),
                 random_state=settings.seed,
                 dtype=np.float32,
             )

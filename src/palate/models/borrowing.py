@@ -20,7 +20,7 @@ import numpy as np
 from pydantic import Field
 from scipy import sparse
 
-from palate.core import FloatArray, IntArray, Settings
+from palate.core import BoolArray, FloatArray, IntArray, Settings
 from palate.core.artefact import pack_sparse, unpack_sparse
 from palate.core.recommender import Arrays
 from palate.data import Catalogue
@@ -174,6 +174,21 @@ class Borrowing:
                 total += (own.backoff * (self.backoff.member[part] @ self.backoff.follow)).toarray()
             parts.append(largest(total, own.keep))
         return sparse.csr_matrix(sparse.vstack(parts, format="csr"), dtype=np.float32)
+
+    def changed_by(self, added: sparse.csr_matrix, chosen: BoolArray) -> IntArray:
+        """Rows of ``matrix`` that are not what they were before these counts came; int32 positions.
+
+        Parameters
+        ----------
+        added
+            float32 (n_items, n_items), part of the counts.
+        chosen
+            bool (n_items,), items that have more events than before.
+        """
+        sources = (np.diff(added.indptr) > 0) | chosen
+        borrowers = self.likeness @ sources.astype(np.float32) > 0
+        followed = self.counts @ chosen.astype(np.float32) > 0
+        return np.flatnonzero(sources | borrowers | followed).astype(np.int32)
 
     def around(self, items: IntArray) -> sparse.csr_matrix:
         """Rows and columns of some items, all else zero; float32 (n_items, n_items). Columns are whole."""

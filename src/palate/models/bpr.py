@@ -15,7 +15,7 @@ from palate.core import Abilities, FloatArray, Histories, Queries, Rankings, Set
 from palate.core.recommender import Arrays
 from palate.core.space import Space, Span
 from palate.data import Dataset
-from palate.models.factors import mean_vectors, one_blas_thread
+from palate.models.factors import mean_vectors, own_threads
 from palate.models.fitted import need
 from palate.models.linear import binary, recommend_in_batches
 
@@ -91,7 +91,7 @@ class BPR:
     def fit(self, dataset: Dataset) -> Self:
         """Descend on sampled pairs, in one thread: with more, threads race and no two fits are alike."""
         settings = self.settings
-        with one_blas_thread():
+        with own_threads():
             from implicit.cpu.bpr import BayesianPersonalizedRanking
 
             model = BayesianPersonalizedRanking(

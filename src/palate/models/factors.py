@@ -1,4 +1,4 @@
-"""What the factorisation models share: a single-threaded BLAS around ``implicit``, and their vectors."""
+"""What the factorisation models share: the threads of ``implicit``, and their vectors."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import numpy as np
 from scipy import sparse
 
 from palate.core import FloatArray, Histories, IntArray
+from palate.core.threads import one_blas_thread
 from palate.models.linear import event_weights, known_events
 
 
 @contextmanager
-def one_blas_thread() -> Iterator[None]:
+def own_threads() -> Iterator[None]:
     """Run ``implicit`` as it wants to be run: with threads of its own and none of BLAS (it warns otherwise)."""
     # Only libraries that are loaded by now are limited, and these bring their own BLAS.
     import implicit.cpu.als
     import implicit.cpu.bpr  # noqa: F401
-    from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(limits=1, user_api="blas"):
+    with one_blas_thread():
         yield
 
 

@@ -20,9 +20,9 @@ from palate.core import (
     Abilities,
     BoolArray,
     FloatArray,
+    Histories,
     IntArray,
     Queries,
-    Rankings,
 )
 from palate.core.recommender import Arrays
 from palate.core.space import Choice, Space, Span
@@ -31,16 +31,17 @@ from palate.language import TextEncoder
 from palate.language.semantic_ids import SemanticIds, SemanticIdSettings
 from palate.models.code_space import CodeSpace
 from palate.models.fitted import need, new_items
-from palate.models.linear import known_events, recommend_in_batches
+from palate.models.neural.course import Course
 from palate.models.neural.described import Described
-from palate.models.neural.lessons import LARGE, against_chance, cells_of, held_out, pairs_of, window_of
+from palate.models.neural.lessons import LARGE, against_chance
 from palate.models.neural.settings import ReaderSettings
-from palate.training import Report
+from palate.models.reading import HistoryReader
 
 if TYPE_CHECKING:
     from palate.models.neural.coded import CodedNetwork
-    from palate.models.neural.network import Shape
+    from palate.models.neural.network import SequenceNetwork
     from palate.models.neural.trie import Trie
+    from palate.training.loop import Trained
 
 
 class GenerativeSettings(ReaderSettings):
@@ -71,7 +72,6 @@ class GenerativeSettings(ReaderSettings):
         Weight of the hybrid's loss of vectors.
     """
 
-    epochs: int = Field(default=10, ge=1)
     decoder: Literal["parallel", "autoregressive"] = "parallel"
     hybrid: bool = False
     ids: SemanticIdSettings = SemanticIdSettings()
@@ -96,7 +96,7 @@ class GenerativeSettings(ReaderSettings):
         return Space({**own.ranges, **more}, ({"behaviour": 1.0}, {"ids.codes": 64}, *own.first))
 
 
-class Generative:
+class Generative(HistoryReader):
     """What comes next, written as a semantic id.
 
     Parameters
@@ -104,26 +104,21 @@ class Generative:
     settings
         The defaults where None.
     encoder
-        What turns texts into vectors; None: ids are made from behaviour alone. It is no part of the saved state: give
-        the same one to the restored model.
+        See ``HistoryReader``; where None, ids are made from behaviour alone.
     """
 
     name: ClassVar[str] = "generative"
     abilities: ClassVar[Abilities] = Abilities(unseen_items=True, uses_time=True)
+    settings: GenerativeSettings
 
     def __init__(self, settings: GenerativeSettings | None = None, encoder: TextEncoder | None = None) -> None:
-        self.settings = settings or GenerativeSettings()
-        self.encoder = encoder
+        super().__init__(settings or GenerativeSettings(), encoder)
         self._network: CodedNetwork | None = None
         self._ids: SemanticIds | None = None
         self._space: CodeSpace | None = None
-        self._described = Described()
         self._own: FloatArray = np.zeros((0, 0), np.float32)
-        self._said: FloatArray = np.zeros((0, 0), np.float32)
         self._warm: BoolArray = np.zeros(0, dtype=np.bool_)
         self._table: tuple[FloatArray, FloatArray, Trie | None] | None = None
-        self.history: tuple[tuple[float, float, float], ...] = ()
-        self.epochs = 0
 
     @property
     def ids(self) -> SemanticIds:
@@ -138,20 +133,6 @@ class Generative:
     def item_vectors(self) -> FloatArray:
         """What is read of each item; float32 (n_items, width)."""
         return self._tables[0]
-
-    def fit(self, dataset: Dataset, progress: Report | None = None) -> Self:
-        """Make ids, and learn to write that of the next item; the newest event of some users decides when to end.
-
-        Raises
-        ------
-        DataError
-            Nobody did two things, so nothing follows anything.
-        """
-        return self._learn(dataset, None, progress)
-
-    def refit(self, dataset: Dataset, progress: Report | None = None) -> Self:
-        """Another model for other events of the same catalogue: the same ids, as many epochs, nothing held out."""
-        return type(self)(self.settings, self.encoder)._learn(dataset, self, progress)
 
     def score(self, queries: Queries) -> FloatArray:
         """Logarithms of how much likelier than chance ids are written; float32 (n, n_items), 0 without a history.
@@ -169,16 +150,6 @@ class Generative:
             )
         scores[~hidden.any(axis=1)] = 0.0
         return scores
-
-    def user_vectors(self, queries: Queries) -> FloatArray:
-        """The state after each history; float32 (n, width), zeros where nothing known happened."""
-        from palate.models.neural.network import read
-
-        history = known_events(queries.history, self.n_items)
-        return read(self._fitted.reader, self.item_vectors, history, queries.when)
-
-    def recommend(self, queries: Queries) -> Rankings:
-        return recommend_in_batches(self, queries)
 
     def extend(self, catalogue: Catalogue) -> Self:
         """Serve a catalogue that grew: new items get ids from the same codebooks.
@@ -205,7 +176,7 @@ class Generative:
         if not len(items):
             return self
         texts, codes = self._described.of(catalogue, items, self.encoder)
-        now = described(self._fitted.reader, texts, codes, len(items))
+        now = described(self._read_by, texts, codes, len(items))
         vectors = self._code_space.of(np.zeros((len(items), 0), np.float32) if texts is None else texts)
         known = self.n_items
         new = items >= known
@@ -246,8 +217,8 @@ class Generative:
         self._space = CodeSpace.from_arrays(arrays)
         self._described = Described.from_arrays(arrays)
         shape = self._shape(len(arrays["coded.reader.positions.weight"]))
-        reader = network.restored(reader_arrays(arrays), shape)
-        self._network = restored(self._around(reader, self._ids), arrays)
+        self._reader = network.restored(reader_arrays(arrays), shape)
+        self._network = restored(self._around(self._reader, self._ids), arrays)
         self._table = None
         return self
 
@@ -274,21 +245,16 @@ class Generative:
             self._table = (self._own + self._said + sums, sums, trie)
         return self._table
 
-    def _shape(self, window: int) -> Shape:
-        from palate.models.neural.network import Shape
-
-        return Shape.of(self.settings, "transformer", window)
-
     def _around(self, reader: Any, ids: SemanticIds) -> CodedNetwork:
         from palate.models.neural.coded import coded
 
-        own = self.settings
+        own = self._suited
         writes = own.writer_blocks if own.decoder == "autoregressive" else 0
-        return coded(reader, ids, writes, heads=own.heads, dropout=own.dropout, seed=own.seed)
+        return coded(reader, ids, writes, heads=own.heads, dropout=own.dropout or 0.0, seed=own.seed)
 
     def _written(self, hidden: FloatArray) -> FloatArray:
         """Scores by codes; float32 (n, n_items)."""
-        from palate.models.neural.coded import generated
+        from palate.models.neural.writing import generated
 
         _, sums, trie = self._tables
         if trie is None:
@@ -301,55 +267,35 @@ class Generative:
         scores[np.nonzero(found)[0], beams.items[found]] = chances[found]
         return scores
 
-    def _learn(self, dataset: Dataset, before: Generative | None, progress: Report | None) -> Self:
-        from palate.models.neural.coded import learn
-        from palate.models.neural.network import build, vectors_of
-        from palate.training.checkpoints import place_of
-
-        settings, sequences = self.settings, dataset.sequences
-        pairs = pairs_of(sequences, self.name)
-        every = np.arange(dataset.n_items, dtype=np.int32)
-        self._described = (
-            Described.fit(dataset.catalogue, settings, self.encoder) if before is None else before._described
-        )
-        texts, codes = self._described.of(dataset.catalogue, every, self.encoder)
-        learnt, held = (sequences, None) if before is not None else held_out(sequences, settings)
+    def _prepare(
+        self, dataset: Dataset, texts: FloatArray | None, learnt: Histories, before: Generative | None
+    ) -> tuple[np.ndarray, ...]:
+        own = self.settings
         if before is None:
-            of_ids = settings.written_ids if settings.decoder == "autoregressive" else settings.ids
             self._space, vectors = CodeSpace.fit(
                 dataset,
                 texts,
                 sequences=learnt,
-                dimensions=settings.behaviour_dimensions,
-                share=settings.behaviour,
-                seed=settings.seed,
+                dimensions=own.behaviour_dimensions,
+                share=own.behaviour,
+                seed=own.seed,
             )
-            self._ids = SemanticIds.fit(vectors, of_ids)
+            self._ids = SemanticIds.fit(vectors, own.written_ids if own.decoder == "autoregressive" else own.ids)
         else:
             self._space, self._ids = before._code_space, before.ids
-        window = window_of(sequences, settings) if before is None else before._fitted.reader.window
         self._warm = np.asarray(dataset.popularity > 0)
-        reader = build(self._shape(window), self._warm, texts, codes, self._described.n_codes)
-        network = self._around(reader, self.ids)
-        trained = learn(
-            network,
-            learnt,
-            held,
-            existing=settings.existing if dataset.n_items <= LARGE else 0.0,
-            dense=settings.dense if settings.hybrid else 0.0,
-            cells=cells_of(pairs, settings),
-            settings=settings,
-            beam=settings.beam,
-            mask_seen=not dataset.repeats,
-            ends=None if before is None else before.epochs,
-            checkpoint=place_of(self.name, settings, learnt, texts, codes, self.ids.codes),
-            progress=progress,
-        )
-        self.history, self.epochs = trained.history, trained.epoch
-        self._network, self._table = network, None
+        return (self.ids.codes,)
+
+    def _teach(self, reader: SequenceNetwork, course: Course, n_items: int) -> Trained:
+        from palate.models.neural.coded import learn
+        from palate.models.neural.network import vectors_of
+
+        own, network = self.settings, self._around(reader, self.ids)
+        existing, dense = own.existing if n_items <= LARGE else 0.0, own.dense if own.hybrid else 0.0
+        trained = learn(network, course, existing=existing, dense=dense, beam=own.beam)
         whole, self._said = vectors_of(reader)
-        self._own = whole - self._said
-        return self
+        self._own, self._network, self._table = whole - self._said, network, None
+        return trained
 
 
 def _dense_first(written: FloatArray, dense: FloatArray, cold: BoolArray, candidates: int) -> FloatArray:

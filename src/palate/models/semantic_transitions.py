@@ -6,6 +6,7 @@ likely to follow it, and so are the near texts themselves. See ``palate.models.b
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar, Self
 
 import numpy as np
@@ -23,7 +24,7 @@ from palate.language.verbalise import item_texts
 from palate.models.borrowing import Backoff, Borrowing, BorrowingSettings, innermost, near_texts
 from palate.models.fitted import need, new_items
 from palate.models.linear import LinearModel, renewed, wide, with_rows
-from palate.models.transitions import TransitionsSettings, both_ways, damped, new_counts, pair_counts
+from palate.models.transitions import TransitionsSettings, both_ways, damped, new_counts, pair_counts, redamped
 
 
 class SemanticTransitionsSettings(TransitionsSettings):
@@ -107,11 +108,23 @@ class SemanticTransitions(LinearModel):
         return self._lend(Borrowing(counts, popularity, likeness, backoff, settings.borrowing))
 
     def update(self, sequences: Histories, new: Int64Array) -> Self:
-        """Count events that came since; see ``Transitions.update``. What categories are followed by stays as fitted."""
-        lent = self._need_borrowing()
-        added, popularity = new_counts(sequences, new, lent.popularity, self.settings)
-        counts = sparse.csr_matrix(lent.counts + added, dtype=np.float32)
-        return self._lend(Borrowing(counts, popularity, lent.likeness, lent.backoff, lent.settings))
+        """Count events that came since; see ``Transitions.update``. What categories are followed by stays as fitted.
+
+        Only rows that the events change are worked out again; what is in the others is damped anew.
+
+        Raises
+        ------
+        UsageError
+            An item is none of those the model knows; ``extend`` it first.
+        """
+        before, weights, own = self._need_borrowing(), self._need().matrix, self.settings
+        added, popularity = new_counts(sequences, new, before.popularity, own)
+        counts = sparse.csr_matrix(before.counts + added, dtype=np.float32)
+        self._borrowing = lent = replace(before, counts=counts, popularity=popularity)
+        items = lent.changed_by(added, popularity != before.popularity)
+        nothing = sparse.csr_matrix(weights.shape, dtype=np.float32)
+        fresh = damped(with_rows(nothing, items, lent.rows(items)), popularity, own)[items]
+        return self._take(with_rows(redamped(weights, before.popularity, popularity, own), items, fresh))
 
     def extend(self, catalogue: Catalogue) -> Self:
         """Serve a catalogue that grew: items after the known ones are read, and borrow all they have.

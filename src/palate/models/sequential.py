@@ -18,20 +18,20 @@ from palate.core import (
     FloatArray,
     IntArray,
     Queries,
-    Rankings,
 )
 from palate.core.recommender import Arrays
-from palate.data import Catalogue, Dataset
+from palate.data import Catalogue
 from palate.language import TextEncoder
 from palate.models.fitted import need, new_items
-from palate.models.linear import known_events, recommend_in_batches
+from palate.models.neural.course import Course
 from palate.models.neural.described import Described
-from palate.models.neural.lessons import LARGE, against_chance, cells_of, held_out, pairs_of, window_of
+from palate.models.neural.lessons import LARGE, against_chance
 from palate.models.neural.settings import ReaderSettings
-from palate.training import Report
+from palate.models.reading import HistoryReader
 
 if TYPE_CHECKING:
-    from palate.models.neural.network import SequenceNetwork, Shape
+    from palate.models.neural.network import SequenceNetwork
+    from palate.training.loop import Trained
 
 
 class SequentialSettings(ReaderSettings):
@@ -59,7 +59,7 @@ SASREC = SequentialSettings(text=False, attributes=False)
 GRU4REC = SASREC.model_copy(update={"blocks": 1})
 
 
-class SequenceModel:
+class SequenceModel(HistoryReader):
     """What comes next after all that came before, in its order; what the models below share.
 
     Parameters
@@ -67,48 +67,20 @@ class SequenceModel:
     settings
         The defaults where None.
     encoder
-        What turns texts into vectors; None: items are known by their ids and attributes. It is no part of the saved
-        state: give the same one to the restored model.
+        See ``HistoryReader``; where None, items are known by their ids and attributes.
     """
 
-    name: ClassVar[str]
-    abilities: ClassVar[Abilities]
-    body: ClassVar[str] = "transformer"
-
     defaults: ClassVar[SequentialSettings]
+    settings: SequentialSettings
 
     def __init__(self, settings: SequentialSettings | None = None, encoder: TextEncoder | None = None) -> None:
-        self.settings = settings or self.defaults
-        self.encoder = encoder
-        self._network: SequenceNetwork | None = None
+        super().__init__(settings or self.defaults, encoder)
         self._vectors: FloatArray | None = None
-        self._said: FloatArray = np.zeros((0, 0), np.float32)
-        self._described = Described()
-        self.history: tuple[tuple[float, float, float], ...] = ()
-        self.epochs = 0
 
     @property
     def item_vectors(self) -> FloatArray:
-        """float32 (n_items, width): what a state is multiplied with."""
+        """float32 (n_items, width): what is read of an item, and what a state is multiplied with."""
         return need(self._vectors, self.name)
-
-    @property
-    def n_items(self) -> int:
-        return len(self.item_vectors)
-
-    def fit(self, dataset: Dataset, progress: Report | None = None) -> Self:
-        """Learn from histories of two events and more; the newest event of some users decides when to end.
-
-        Raises
-        ------
-        DataError
-            Nobody did two things, so nothing follows anything.
-        """
-        return self._learn(dataset, None, progress)
-
-    def refit(self, dataset: Dataset, progress: Report | None = None) -> Self:
-        """Another model for other events of the same catalogue: as many epochs, and nothing held out to count them."""
-        return type(self)(self.settings, self.encoder)._learn(dataset, self, progress)
 
     def score(self, queries: Queries) -> FloatArray:
         """Log of how much likelier than chance each item comes next; float32 (n, n_items), 0 without a history."""
@@ -117,17 +89,6 @@ class SequenceModel:
         scores[~hidden.any(axis=1)] = 0.0
         return np.asarray(scores, dtype=np.float32)
 
-    def user_vectors(self, queries: Queries) -> FloatArray:
-        """The state after each history; float32 (n, width), zeros where nothing known happened."""
-        from palate.models.neural.network import read
-
-        history = known_events(queries.history, self.n_items)
-        network = self._fitted
-        return read(network, self.item_vectors, history, queries.when)
-
-    def recommend(self, queries: Queries) -> Rankings:
-        return recommend_in_batches(self, queries)
-
     def arrays(self) -> Arrays:
         from palate.models.neural.network import saved
 
@@ -135,7 +96,7 @@ class SequenceModel:
             "item_vectors": self.item_vectors,
             "said": self._said,
             **self._described.arrays(),
-            **saved(self._fitted),
+            **saved(self._read_by),
         }
 
     def restore(self, arrays: Arrays) -> Self:
@@ -144,53 +105,19 @@ class SequenceModel:
         self._vectors = np.asarray(arrays["item_vectors"], dtype=np.float32)
         self._said = np.asarray(arrays["said"], dtype=np.float32)
         self._described = Described.from_arrays(arrays)
-        self._network = restored(arrays, self._shape(len(arrays["network.positions.weight"])))
+        self._reader = restored(arrays, self._shape(len(arrays["network.positions.weight"])))
         return self
 
-    @property
-    def _fitted(self) -> SequenceNetwork:
-        return need(self._network, self.name)
-
-    def _shape(self, window: int) -> Shape:
-        from palate.models.neural.network import Shape
-
-        return Shape.of(self.settings, self.body, window)
-
-    def _learn(self, dataset: Dataset, before: SequenceModel | None, progress: Report | None) -> Self:
-        from palate.models.neural.network import build, vectors_of
+    def _teach(self, reader: SequenceNetwork, course: Course, n_items: int) -> Trained:
+        from palate.models.neural.network import vectors_of
         from palate.models.neural.next_item import Objective, learn
-        from palate.training.checkpoints import place_of
 
-        settings, sequences = self.settings, dataset.sequences
-        pairs = pairs_of(sequences, self.name)
-        every = np.arange(dataset.n_items, dtype=np.int32)
-        if before is None:
-            self._described = Described.fit(dataset.catalogue, settings, self.encoder)
-        else:
-            self._described = before._described
-        texts, codes = self._described.of(dataset.catalogue, every, self.encoder)
-        window = window_of(sequences, settings) if before is None else before._fitted.window
-        network = build(self._shape(window), dataset.popularity > 0, texts, codes, self._described.n_codes)
-        learnt, held = (sequences, None) if before is not None else held_out(sequences, settings)
-        loss = settings.loss
+        own, loss = self.settings, self.settings.loss
         if loss == "auto":
-            loss = "sampled" if dataset.n_items > LARGE else "softmax"
-        trained = learn(
-            network,
-            learnt,
-            held,
-            objective=Objective(loss, settings.negatives, settings.calibration),
-            cells=cells_of(pairs, settings),
-            settings=settings,
-            mask_seen=not dataset.repeats,
-            ends=None if before is None else before.epochs,
-            checkpoint=place_of(self.name, settings, learnt, texts, codes),
-            progress=progress,
-        )
-        self.history, self.epochs = trained.history, trained.epoch
-        self._network = network
-        self._vectors, self._said = vectors_of(network)
-        return self
+            loss = "sampled" if n_items > LARGE else "softmax"
+        trained = learn(reader, course, Objective(loss, own.negatives, own.calibration))
+        self._vectors, self._said = vectors_of(reader)
+        return trained
 
 
 class Sequential(SequenceModel):
@@ -228,7 +155,7 @@ class Sequential(SequenceModel):
         new = np.zeros((max(0, int(items.max()) + 1 - len(old)), old.shape[1]), np.float32)
         vectors, said = np.concatenate([old, new]), np.concatenate([self._said, new])
         texts, codes = self._described.of(catalogue, items, self.encoder)
-        now = described(self._fitted, texts, codes, len(items))
+        now = described(self._read_by, texts, codes, len(items))
         vectors[items] += now - said[items]
         said[items] = now
         self._vectors, self._said = vectors, said

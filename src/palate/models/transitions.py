@@ -22,7 +22,7 @@ from palate.core import BoolArray, FloatArray, Histories, Int64Array, IntArray, 
 from palate.core.recommender import Arrays
 from palate.core.space import Space, Span
 from palate.data import Dataset
-from palate.models.linear import LinearModel
+from palate.models.linear import LinearModel, wide
 
 _PAIRS_AT_ONCE = 4_000_000
 """Pairs collected before they are summed into the matrix: about 50 MB."""
@@ -101,7 +101,8 @@ class Transitions(LinearModel):
     def update(self, sequences: Histories, new: Int64Array) -> Self:
         """Count events that came since, as a fit that had known them all along would have.
 
-        Old arrays are left as they are, so a shallow copy made before goes on as before.
+        Old arrays are left as they are, so a shallow copy made before goes on as before. Items beyond the known ones
+        join them.
 
         Parameters
         ----------
@@ -115,12 +116,15 @@ class Transitions(LinearModel):
         NotFittedError
             There is nothing yet to add to.
         UsageError
-            An item is none of those the model was fitted on, or the model was saved by a palate that did not keep what
-            an update needs.
+            The model was saved by a palate that did not keep what an update needs.
         """
-        before = self._need()
-        counts = undamped(before.matrix, self._known_popularity(), self.settings)
-        added, self._popularity = new_counts(sequences, new, self._known_popularity(), self.settings)
+        weights, known = self._need().matrix, self._known_popularity()
+        more = max(int(sequences.items.max(initial=-1)) + 1 - len(known), 0)
+        if more:
+            weights = wide(weights, len(known) + more)
+            known = np.concatenate([known, np.zeros(more, np.float32)])
+        counts = undamped(weights, known, self.settings)
+        added, self._popularity = new_counts(sequences, new, known, self.settings)
         return self._take(damped(sparse.csr_matrix(counts + added), self._popularity, self.settings))
 
     def arrays(self) -> Arrays:
@@ -157,6 +161,18 @@ def undamped(weights: sparse.csr_matrix, popularity: FloatArray, settings: Trans
     counts = weights.copy()
     counts.data = np.expm1(counts.data)
     return sparse.csr_matrix(source.power(-1) @ counts @ target.power(-1), dtype=np.float32)
+
+
+def redamped(
+    weights: sparse.csr_matrix, before: FloatArray, now: FloatArray, settings: TransitionsSettings
+) -> sparse.csr_matrix:
+    """Weights whose targets have another popularity now, and whose sources do not; a copy."""
+    changed = np.maximum(now.astype(np.float64), 1.0) / np.maximum(before.astype(np.float64), 1.0)
+    factor = changed**-settings.target_power
+    again = weights.copy()
+    at = np.flatnonzero(factor[again.indices] != 1)
+    again.data[at] = np.log1p(np.expm1(again.data[at]) * factor[again.indices[at]])
+    return again
 
 
 def _damping(popularity: FloatArray, settings: TransitionsSettings) -> tuple[sparse.dia_matrix, sparse.dia_matrix]:

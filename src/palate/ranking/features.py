@@ -7,11 +7,13 @@ from functools import cached_property
 
 import numpy as np
 
-from palate.core import BoolArray, Float64Array, FloatArray, IntArray, Queries, Ragged
+from palate.core import BoolArray, Float64Array, FloatArray, Histories, IntArray, Queries, Ragged
 from palate.core.recommender import Arrays
 from palate.data import Catalogue, Dataset
 from palate.ranking.candidates import Candidates
+from palate.ranking.session import Session
 from palate.ranking.sources import SourceScores
+from palate.ranking.trend import Trends
 
 _RECENT = 5
 """Newest events a candidate's text is compared with."""
@@ -47,6 +49,8 @@ class ItemFacts:
         float32 (n_items,), log(1 + price), NaN where unknown.
     vectors
         float32 (n_items, d), unit language vectors; d = 0 where the data has no text.
+    trends
+        When items were chosen; nothing where the data has no times.
     """
 
     popularity: FloatArray
@@ -56,6 +60,7 @@ class ItemFacts:
     brands: IntArray
     prices: FloatArray
     vectors: FloatArray
+    trends: Trends
 
     @cached_property
     def n_brands(self) -> int:
@@ -88,6 +93,7 @@ class ItemFacts:
             brands=_codes(catalogue, "brand"),
             prices=np.log1p(np.maximum(catalogue.prices, 0)).astype(np.float32),
             vectors=np.zeros((dataset.n_items, 0), np.float32) if vectors is None else vectors,
+            trends=Trends.of(sequences, dataset.n_items),
         )
 
     def extended(self, catalogue: Catalogue, vectors: FloatArray | None) -> ItemFacts:
@@ -107,6 +113,7 @@ class ItemFacts:
             brands=np.concatenate([self.brands, _as_before(catalogue.strings("brand"), self.brands)]),
             prices=np.concatenate([self.prices, prices]),
             vectors=np.concatenate([grown, np.zeros((n - len(grown), grown.shape[1]), np.float32)]),
+            trends=self.trends.extended(n),
         )
 
     def _like_known(self, catalogue: Catalogue, known: int) -> IntArray:
@@ -128,11 +135,21 @@ class ItemFacts:
             "brands": self.brands,
             "prices": self.prices,
             "vectors": self.vectors,
+            **self.trends.arrays(),
         }
 
     @classmethod
     def from_arrays(cls, arrays: Arrays) -> ItemFacts:
-        return cls(**{**arrays, "n_categories": int(arrays["n_categories"][0])})  # type: ignore[arg-type]
+        return cls(
+            popularity=arrays["popularity"],
+            first_seen=arrays["first_seen"],
+            categories=arrays["categories"],
+            n_categories=int(arrays["n_categories"][0]),
+            brands=arrays["brands"],
+            prices=arrays["prices"],
+            vectors=arrays["vectors"],
+            trends=Trends.from_arrays(arrays, len(arrays["popularity"])),
+        )
 
 
 def feature_names(sources: tuple[str, ...], facts: ItemFacts) -> tuple[str, ...]:
@@ -149,6 +166,10 @@ def feature_names(sources: tuple[str, ...], facts: ItemFacts) -> tuple[str, ...]
         names += ["brand_affinity"]
     if facts.has_prices:
         names += ["price", "price_gap"]
+    if facts.trends:
+        names += ["popularity_now", "popularity_trend", "session_length", "session_minutes"]
+        names += ["session_text", "session_shift"] if facts.vectors.shape[1] else []
+        names += ["session_category"] if facts.n_categories else []
     return tuple(names)
 
 
@@ -188,15 +209,18 @@ def build(
     if facts.vectors.shape[1]:
         columns += _text_likeness(facts.vectors, items, recent)
     if facts.n_categories:
-        affinity = _affinity(facts.categories, facts.n_categories, queries, items)
+        affinity = _affinity(facts.categories, facts.n_categories, queries.history, items)
         newest = facts.categories[np.maximum(recent[:, 0], 0)]
         same = (facts.categories[items][:, :, 0] == newest[:, None, 0]) & (recent[:, :1] >= 0)
         columns += [affinity, same.astype(np.float32)]
     if facts.n_brands:
-        columns.append(_affinity(facts.brands[:, None], facts.n_brands, queries, items))
+        columns.append(_affinity(facts.brands[:, None], facts.n_brands, queries.history, items))
     if facts.has_prices:
         prices = facts.prices[items]
         columns += [prices, prices - _usual(facts.prices, queries)[:, None]]
+    if facts.trends:
+        columns += facts.trends.at(items, when)
+        columns += _session(facts, Session.of(queries), items)
     return np.stack(columns, axis=-1, dtype=np.float32)
 
 
@@ -270,9 +294,27 @@ def _text_likeness(vectors: FloatArray, items: IntArray, recent: IntArray) -> li
     return [np.where(values <= -2, np.float32(np.nan), values) for values in (newest, nearest)]
 
 
-def _affinity(codes: IntArray, n_codes: int, queries: Queries, items: IntArray) -> FloatArray:
-    """Share of the history, the newest counting most, that has the candidate's categories; float32 (n, c)."""
-    history = queries.history
+def _session(facts: ItemFacts, session: Session, items: IntArray) -> list[FloatArray]:
+    """What the visit that is going on says of each candidate; float32 (n, c) each."""
+    c, none = items.shape[1], session.lengths <= 0
+    columns = [
+        _wide(np.where(session.lengths < 0, np.nan, np.log1p(np.maximum(session.lengths, 0))).astype(np.float32), c),
+        _wide(np.log1p(session.minutes).astype(np.float32), c),
+    ]
+    if facts.vectors.shape[1]:
+        direction = session.vectors(facts.vectors)
+        inside = np.where(items < len(facts.vectors), items, 0)
+        cosines = np.matmul(facts.vectors[inside], direction[:, :, None])[:, :, 0]
+        columns.append(np.where(direction.any(axis=1, keepdims=True), cosines, np.float32(np.nan)))
+        columns.append(_wide(session.shift(facts.vectors), c))
+    if facts.n_categories:
+        affinity = _affinity(facts.categories, facts.n_categories, session.events, items)
+        columns.append(np.where(none[:, None], np.float32(np.nan), affinity))
+    return columns
+
+
+def _affinity(codes: IntArray, n_codes: int, history: Histories, items: IntArray) -> FloatArray:
+    """Share of events, the newest counting most, that have the candidate's categories; float32 (n, c)."""
     weights = np.power(_DECAY, history.ages)
     own = codes[history.items]
     flat = (history.rows.astype(np.int64)[:, None] * n_codes + own)[own >= 0]

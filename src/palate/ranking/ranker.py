@@ -11,6 +11,7 @@ from pydantic import Field
 
 from palate.core import BoolArray, FloatArray, Settings
 from palate.core.space import Space, Span
+from palate.core.threads import threads
 
 _ENOUGH_FOR_THREADS = 64
 """Questions whose scoring takes longer than waking other threads for it."""
@@ -35,8 +36,6 @@ class RankerSettings(Settings):
         Asking ends when this many answers were proposed: of the questions learnt from, of those that decide the end.
     questions_each
         At most this many of them from one user.
-    threads
-        0 = as many as there are cores.
     """
 
     trees: int = Field(default=300, ge=1)
@@ -51,7 +50,6 @@ class RankerSettings(Settings):
     examples: int = Field(default=6_000, ge=100)
     stopping: int = Field(default=3_000, ge=100)
     questions_each: int = Field(default=8, ge=1)
-    threads: int = Field(default=0, ge=0)
 
     @classmethod
     def search(cls) -> Space:
@@ -118,8 +116,8 @@ class Ranker:
     def score(self, features: FloatArray) -> FloatArray:
         """Scores of candidates; float32 (n, c) from float32 (n, c, f)."""
         n, c, f = features.shape
-        threads = 1 if n < _ENOUGH_FOR_THREADS else 0
-        flat = self._booster.predict(features.reshape(n * c, f), num_threads=threads)
+        used = 1 if n < _ENOUGH_FOR_THREADS else threads()
+        flat = self._booster.predict(features.reshape(n * c, f), num_threads=used)
         return np.asarray(flat, dtype=np.float32).reshape(n, c)
 
     def contributions(self, features: FloatArray) -> FloatArray:
@@ -129,11 +127,17 @@ class Ranker:
         """
         return np.asarray(self._booster.predict(features, pred_contrib=True), dtype=np.float64)
 
-    def importance(self) -> dict[str, float]:
-        """Share of the total gain each feature brought."""
-        gain = np.asarray(self._booster.feature_importance("gain"), dtype=np.float64)
-        shares = gain / max(gain.sum(), 1e-12)
-        return {self.names[i]: float(shares[i]) for i in np.argsort(-shares, kind="stable")}
+    def importance(self) -> dict[str, dict[str, float]]:
+        """What each feature brought, all of them, the most important first: 0 says that no tree looks at it.
+
+        Returns
+        -------
+        Feature -> ``gain`` (the sum over all splits of what they took from the loss) and ``share`` of all gain.
+        """
+        gains = np.asarray(self._booster.feature_importance("gain"), dtype=np.float64)
+        total = max(float(gains.sum()), 1e-12)
+        order = np.argsort(-gains, kind="stable")
+        return {self.names[i]: {"gain": float(gains[i]), "share": float(gains[i]) / total} for i in order}
 
 
 def learn(
@@ -154,7 +158,7 @@ def learn(
         "bagging_freq": 1,
         "bagging_by_query": True,
         "lambdarank_truncation_level": settings.truncation,
-        "num_threads": settings.threads,
+        "num_threads": threads(),
         "max_bin": 127,
         "seed": seed,
         "deterministic": True,

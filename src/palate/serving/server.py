@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from palate.core import UsageError
+from palate.core.threads import one_blas_thread
 from palate.data.event_log import EventLog
 from palate.privacy import Vault, data_home
 from palate.serving.contract import ServedEngine
@@ -98,8 +99,6 @@ def prepared(
     settings: ServingSettings | None = None,
 ) -> Iterator[FastAPI]:
     """The application with its log and vault open, closed at the end."""
-    from threadpoolctl import threadpool_limits
-
     from palate.serving.app import create_app
 
     settings = settings or ServingSettings()
@@ -111,7 +110,7 @@ def prepared(
         served.warm()
         # One question is too small for several threads, which would only wait for each other.
         with (
-            threadpool_limits(limits=1, user_api="blas"),
+            one_blas_thread(),
             EventLog(log if log is not None else data_home() / "events.sqlite", keys) as events,
         ):
             yield create_app(served, events, settings)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -115,6 +116,14 @@ class ItemTable(nn.Module):
         return vectors.float()
 
 
+class Remembered(NamedTuple):
+    """Keys and values of one position, (r, heads, d / heads) each, and which of them each sequence has, int64 (b,)."""
+
+    keys: Tensor
+    values: Tensor
+    which: Tensor
+
+
 class Block(nn.Module):
     """Causal self-attention and a feed-forward layer, normalised before each (Xiong et al., 2020)."""
 
@@ -128,10 +137,37 @@ class Block(nn.Module):
 
     def forward(self, states: Tensor) -> Tensor:
         b, n, width = states.shape
-        parts = self.reads(self.first(states)).view(b, n, 3, self.heads, width // self.heads)
+        parts = self.read(states).view(b, n, 3, self.heads, width // self.heads)
         query, key, value = parts.permute(2, 0, 3, 1, 4)
         seen = functional.scaled_dot_product_attention(query, key, value, is_causal=True)
-        states = states + self.drop(self.writes(seen.transpose(1, 2).reshape(b, n, width)))
+        return self._after(states, seen.transpose(1, 2).reshape(b, n, width))
+
+    def read(self, states: Tensor) -> Tensor:
+        """Queries, keys and values of states (..., d), beside each other; (..., 3 d)."""
+        return self.reads(self.first(states))  # type: ignore[no-any-return]
+
+    def continued(self, states: Tensor, query: Tensor, past: Sequence[Remembered]) -> Tensor:
+        """What ``forward`` gives for the last position alone; float32 (b, d).
+
+        Parameters
+        ----------
+        states
+            (b, d), of the last position.
+        query
+            (b, heads, d / heads), what it asks.
+        past
+            All positions up to and including it.
+        """
+        # A few positions each: sums of products are faster than many small matrices.
+        scores = torch.stack([(query * part.keys[part.which]).sum(dim=2) for part in past])
+        share = scores.mul_(query.shape[2] ** -0.5).softmax(dim=0)[..., None]
+        seen = share[0] * past[0].values[past[0].which]
+        for weight, part in zip(share[1:], past[1:], strict=True):
+            seen.addcmul_(weight, part.values[part.which])
+        return self._after(states, seen.view(states.shape))
+
+    def _after(self, states: Tensor, seen: Tensor) -> Tensor:
+        states = states + self.drop(self.writes(seen))
         return states + self.drop(self.narrows(functional.gelu(self.widens(self.second(states)))))  # type: ignore[no-any-return]
 
 

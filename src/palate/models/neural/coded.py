@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,16 +14,14 @@ from palate.core.recommender import Arrays
 from palate.language.semantic_ids import SemanticIds
 from palate.language.transformer import has_native_bf16
 from palate.models.neural.blocks import Transformer
+from palate.models.neural.course import Course
 from palate.models.neural.losses import code_softmax, full_softmax
 from palate.models.neural.network import SequenceNetwork, autocast, read
-from palate.models.neural.next_item import Step, drawn_from, ndcg, steps_of
+from palate.models.neural.next_item import Step, ndcg, taught
 from palate.models.neural.packing import Padded
-from palate.models.neural.trie import Beams, Trie, beam_search
-from palate.training import Report, TrainingSettings
-from palate.training.loop import Trained, train
-
-_QUESTIONS_AT_ONCE = 128
-"""Questions whose beginnings are continued at once."""
+from palate.models.neural.trie import Beams, Trie
+from palate.models.neural.writing import generated
+from palate.training.loop import Trained
 
 _WRITTEN_AT_MOST = 1_000
 """Validation questions of a network that writes code after code."""
@@ -117,13 +114,6 @@ class CodedNetwork(nn.Module):
             total = total + dense * full_softmax(hidden, inputs, targets, weights, half)
         return total
 
-    def following(self, states: Tensor, flat: Tensor) -> Tensor:
-        """Logarithms of the chances of the next code after some codes, int64 (b, l); float32 (b, size)."""
-        assert self.writer is not None  # noqa: S101
-        last = self.writer(states, self.code(flat))[:, -1]
-        place = flat.shape[1] * self.size
-        return torch.log_softmax((last @ self.code.weight[place : place + self.size].T).float(), dim=1)
-
     def _written(self, writer: Writer, hidden: Tensor, flat: Tensor, weights: Tensor) -> Tensor:
         states = writer(hidden, self.code(flat[:, :-1]))
         outputs = self.code.weight.view(self.places, self.size, -1)
@@ -146,31 +136,15 @@ def coded(
         return CodedNetwork(reader, ids.codes, ids.size, writer)
 
 
-def learn(
-    network: CodedNetwork,
-    train_on: Histories,
-    validation: tuple[Histories, Int64Array] | None,
-    *,
-    existing: float,
-    dense: float,
-    cells: int,
-    settings: TrainingSettings,
-    beam: int,
-    mask_seen: bool,
-    ends: int | None,
-    checkpoint: Path | None,
-    progress: Report | None,
-) -> Trained:
+def learn(network: CodedNetwork, course: Course, *, existing: float, dense: float, beam: int) -> Trained:
     """Teach a network to write the id of the next item.
 
     Parameters
     ----------
-    validation
-        Histories and what came next; it decides when to end.
     existing, dense
         As ``CodedNetwork.loss`` takes them.
-    ends
-        Ends after this epoch whatever comes; None: as validation decides.
+    beam
+        Beginnings kept while writing validation answers.
     """
     reader = network.reader
 
@@ -181,34 +155,22 @@ def learn(
             hidden = step.states(reader, functional.embedding(step.items[:, :-1], inputs))
             return network.loss(hidden, inputs, step.targets, step.weights, existing=existing, dense=dense)
 
-    def quality() -> float:
-        assert validation is not None  # noqa: S101
-        histories, answers = validation
+    def quality(histories: Histories, answers: Int64Array) -> float:
         if network.writer is not None:
             histories, answers = histories.take(slice(0, _WRITTEN_AT_MOST)), answers[:_WRITTEN_AT_MOST]
         hidden = read(reader, network.inputs().numpy(), histories, None)
         if network.writer is None:
             states, sums = torch.from_numpy(hidden), network.sums()
-            return ndcg(lambda rows: states[rows] @ sums.T, histories, answers, mask_seen)
+            return ndcg(lambda rows: states[rows] @ sums.T, histories, answers, course.mask_seen)
         trie = Trie.of(network.codes)
         return ndcg(
             lambda rows: _reached(generated(network, trie, hidden[rows], beam), len(network.flat)),
             histories,
             answers,
-            mask_seen,
+            course.mask_seen,
         )
 
-    return train(
-        network,
-        batches=drawn_from(train_on, reader.window, cells),
-        steps=steps_of(train_on, cells),
-        loss=loss,
-        validate=None if validation is None else quality,
-        settings=settings,
-        ends=ends,
-        checkpoint=checkpoint,
-        progress=progress,
-    )
+    return taught(network, reader.window, course, loss, quality)
 
 
 def _reached(beams: Beams, n_items: int) -> Tensor:
@@ -230,24 +192,6 @@ def code_sums(network: CodedNetwork, codes: IntArray) -> FloatArray:
 def flattened(codes: IntArray, size: int) -> Int64Array:
     """Codes as rows of one table of all places' codes; int64 (n, m)."""
     return codes.astype(np.int64) + np.arange(codes.shape[1]) * size
-
-
-def generated(network: CodedNetwork, trie: Trie, hidden: FloatArray, width: int) -> Beams:
-    """The likeliest ids after each state, float32 (n, d), written one code after the other."""
-    parts = []
-    with torch.inference_mode():
-        for start in range(0, len(hidden), _QUESTIONS_AT_ONCE):
-            states = torch.from_numpy(hidden[start : start + _QUESTIONS_AT_ONCE])
-
-            def following(rows: Int64Array, prefix: Int64Array, states: Tensor = states) -> FloatArray:
-                flat = torch.from_numpy(prefix + np.arange(prefix.shape[1]) * network.size)
-                given: FloatArray = network.following(states[torch.from_numpy(rows)], flat).numpy()
-                return given
-
-            parts.append(beam_search(trie, following, len(states), width))
-    if not parts:
-        return Beams(np.zeros((0, width), np.int32), np.zeros((0, width), np.float32))
-    return Beams(np.concatenate([part.items for part in parts]), np.concatenate([part.chances for part in parts]))
 
 
 def saved(network: CodedNetwork) -> Arrays:

@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 
 from palate.core import DataError, FloatArray, Histories, Int64Array
 from palate.models.neural.settings import ReaderSettings
 
+S = TypeVar("S", bound=ReaderSettings)
+
 _VALIDATION_USERS = 3_000
 """Users whose newest event decides the end, at most."""
 
+_COST = 0.02
+"""Share of all events that may be spent on deciding the end where users are few."""
+
 _BATCHES = 24
 """Batches an epoch has at least; of little data they are smaller."""
+
+_STEPS = 1_500
+"""Batches of a whole training at least, while that takes no more than ``_EPOCHS`` epochs."""
+
+_EPOCHS = (12, 30)
+"""Epochs at least and at most, where data decide."""
+
+_WINDOW = (20, 50)
+"""Newest events that are read at least and at most, where data decide."""
+
+_SPARSE, _DENSE = (20.0, 0.4), (50.0, 0.2)
+"""Events an item has on average, and the dropout that goes with it."""
 
 LARGE = 40_000
 """With more items than this, no loss compares all of them by default."""
@@ -42,24 +61,45 @@ def against_chance(scores: FloatArray) -> FloatArray:
     return scores
 
 
-def window_of(sequences: Histories, settings: ReaderSettings) -> int:
-    """Newest events that are read."""
-    if settings.window:
-        return settings.window
-    lengths = sequences.lengths[sequences.lengths > 0]
-    return int(np.clip(np.quantile(lengths, 0.95), 20, 200)) if len(lengths) else 20
+def suited(settings: S, pairs: int, lengths: Int64Array, popularity: Int64Array) -> S:
+    """Settings in which everything that was left to the data is decided.
+
+    Parameters
+    ----------
+    pairs
+        How often something follows something.
+    lengths, popularity
+        int64 (n_users,) and (n_items,), events of each.
+    """
+    cells = int(np.clip(pairs // _BATCHES, 64, settings.cells))
+    lengths = lengths[lengths > 0]
+    decided = {
+        "cells": cells,
+        "window": settings.window or int(np.clip(np.quantile(lengths, 0.95) if len(lengths) else 0, *_WINDOW)),
+        "epochs": settings.epochs or int(np.clip(np.ceil(_STEPS * cells / max(pairs, 1)), *_EPOCHS)),
+        "dropout": _dropout(popularity) if settings.dropout is None else settings.dropout,
+    }
+    return settings.model_copy(update=decided)
 
 
-def cells_of(pairs: int, settings: ReaderSettings) -> int:
-    """Events a batch, of data in which something follows something ``pairs`` times."""
-    return int(np.clip(pairs // _BATCHES, 64, settings.cells))
+def read_only(settings: S, window: int) -> S:
+    """Settings of a network that is trained and reads this many events."""
+    return settings.model_copy(update={"window": window, "dropout": 0.0})
+
+
+def _dropout(popularity: Int64Array) -> float:
+    """More where there is less to learn an item from."""
+    warm = popularity[popularity > 0]
+    events = np.log([max(float(warm.mean()), 1.0) if len(warm) else 1.0, _SPARSE[0], _DENSE[0]])
+    return round(float(np.interp(events[0], events[1:], [_SPARSE[1], _DENSE[1]])), 3)
 
 
 def held_out(sequences: Histories, settings: ReaderSettings) -> tuple[Histories, tuple[Histories, Int64Array] | None]:
     """Histories without the newest event of some users, and those as questions with their answers."""
     able = np.nonzero(sequences.lengths >= 3)[0]
-    size = min(int(len(able) * settings.validation), _VALIDATION_USERS)
-    if size < 20:
+    cheap = min(_COST * len(sequences.items), len(able) / 2)
+    size = int(min(max(len(able) * settings.validation, cheap), _VALIDATION_USERS))
+    if size < 20 or not settings.validation:
         return sequences, None
     chosen = np.sort(np.random.default_rng([settings.seed, 7]).permutation(able)[:size])
     last = sequences.indptr[1:][chosen] - 1

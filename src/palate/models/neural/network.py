@@ -51,10 +51,10 @@ class Shape:
     seed: int
 
     @classmethod
-    def of(cls, settings: ReaderSettings, body: str, window: int) -> Shape:
-        """What settings ask for, with a body by name and a window that was found."""
+    def of(cls, settings: ReaderSettings, body: str) -> Shape:
+        """What settings ask for in which nothing is left to the data, with a body by name."""
         given = {field.name: getattr(settings, field.name) for field in fields(cls) if field.name != "body"}
-        return cls(**{**given, "body": body, "window": window})
+        return cls(**given, body=body)
 
 
 class SequenceNetwork(nn.Module):

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal, Self
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from palate.core import Histories, Int64Array
 from palate.language.transformer import has_native_bf16
+from palate.models.neural.course import Course
 from palate.models.neural.losses import calibrated_cross_entropy, full_softmax, sampled_softmax
 from palate.models.neural.network import SequenceNetwork, autocast, read
 from palate.models.neural.packing import Padded, batches, cut, pad
-from palate.training import Report, TrainingSettings
-from palate.training.loop import Batches, Trained, train
+from palate.training.loop import Batches, Loss, Trained, train
 
 _TIME_UNKNOWN = 0.2
 """Share of pieces trained without times, so that a question without one is nothing new."""
@@ -43,49 +42,49 @@ class Objective:
     calibration: float
 
 
-def learn(
-    network: SequenceNetwork,
-    train_on: Histories,
-    validation: tuple[Histories, Int64Array] | None,
-    *,
-    objective: Objective,
-    cells: int,
-    settings: TrainingSettings,
-    mask_seen: bool,
-    ends: int | None,
-    checkpoint: Path | None,
-    progress: Report | None,
-) -> Trained:
-    """Teach a network to foresee the next item.
-
-    Parameters
-    ----------
-    validation
-        Histories and what came next; it decides when to end.
-    ends
-        Ends after this epoch whatever comes, on the course of the learning rate that leads further; None: as
-        validation decides.
-    """
+def learn(network: SequenceNetwork, course: Course, objective: Objective) -> Trained:
+    """Teach a network to foresee the next item."""
 
     def loss(given: tuple[Padded, Int64Array], generator: torch.Generator) -> Tensor:
         return _loss(network, Step.of(*given), objective, generator)
 
-    def quality() -> float:
-        assert validation is not None  # noqa: S101
+    def quality(histories: Histories, answers: Int64Array) -> float:
         table = network.table()
-        hidden = torch.from_numpy(read(network, table.numpy(), validation[0], None))
-        return ndcg(lambda rows: hidden[rows] @ table.T, validation[0], validation[1], mask_seen)
+        hidden = torch.from_numpy(read(network, table.numpy(), histories, None))
+        return ndcg(lambda rows: hidden[rows] @ table.T, histories, answers, course.mask_seen)
 
+    return taught(network, network.window, course, loss, quality)
+
+
+def taught(
+    network: nn.Module,
+    window: int,
+    course: Course,
+    loss: Loss,
+    quality: Callable[[Histories, Int64Array], float],
+) -> Trained:
+    """Teach a network that reads histories.
+
+    Parameters
+    ----------
+    window
+        Newest events that are read.
+    loss
+        Of batches as ``drawn_from`` gives them.
+    quality
+        The validation figure of histories and what came next.
+    """
+    held = course.held
     return train(
         network,
-        batches=drawn_from(train_on, network.window, cells),
-        steps=steps_of(train_on, cells),
+        batches=drawn_from(course.learnt, window, course.cells),
+        steps=steps_of(course.learnt, course.cells),
         loss=loss,
-        validate=None if validation is None else quality,
-        settings=settings,
-        ends=ends,
-        checkpoint=checkpoint,
-        progress=progress,
+        validate=None if held is None else lambda: quality(*held),
+        settings=course.settings,
+        ends=course.ends,
+        checkpoint=course.checkpoint,
+        progress=course.progress,
     )
 
 

@@ -11,10 +11,11 @@ import numpy as np
 
 from palate.core import FloatArray, Int64Array, IntArray
 from palate.core.ragged import take_rows
+from palate.core.rankings import select
 
-Continue = Callable[[Int64Array, Int64Array], FloatArray]
-"""What comes next: question of each beginning, int64 (b,), and its codes so far, int64 (b, l), to the logarithms of
-what each code's chance is; float32 (b, size)."""
+Continue = Callable[[Int64Array, Int64Array, Int64Array], FloatArray]
+"""What comes next: question of each beginning, int64 (b,), which beginning of the call before it goes on from, int64
+(b,), and its codes so far, int64 (b, l), to the logarithms of what each code's chance is; float32 (b, size)."""
 
 
 @dataclass(frozen=True)
@@ -90,27 +91,34 @@ def beam_search(trie: Trie, following: Continue, questions: int, width: int) -> 
     questions
         How many are asked.
     """
-    row = np.arange(questions if len(trie.items) else 0, dtype=np.int64)
-    node = np.zeros(len(row), dtype=np.int64)
-    chance = np.zeros(len(row), dtype=np.float32)
-    prefix = np.zeros((len(row), 0), dtype=np.int64)
-    for codes, children in zip(trie.codes, trie.children, strict=True):
-        offers = following(row, prefix)
-        offsets, flat = take_rows(children, node.astype(np.int32))
-        child = np.arange(children[-1])[flat]
-        came_from = np.repeat(np.arange(len(row)), np.diff(offsets))
-        code = codes[child]
-        reached = chance[came_from] + offers[came_from, code]
-        order = np.lexsort((child, -reached, row[came_from]))
-        asker = row[came_from[order]]
-        counts = np.bincount(asker, minlength=questions)
-        place = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
-        best = order[place < width]
-        row, node, chance = row[came_from[best]], child[best], reached[best]
-        prefix = np.concatenate([prefix[came_from[best]], code[best, None]], axis=1)
-    counts = np.bincount(row, minlength=questions)
-    place = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
     items = np.full((questions, width), -1, dtype=np.int32)
     chances = np.full((questions, width), -np.inf, dtype=np.float32)
-    items[row, place], chances[row, place] = trie.items[node], chance
+    if not len(trie.items) or not questions:
+        return Beams(items, chances)
+    row = before = np.arange(questions, dtype=np.int64)
+    node, chance = np.zeros(questions, dtype=np.int64), np.zeros(questions, dtype=np.float32)
+    prefix = np.zeros((questions, 0), dtype=np.int64)
+    for codes, children in zip(trie.codes, trie.children, strict=True):
+        offers = following(row, before, prefix)
+        offsets, flat = take_rows(children, node.astype(np.int32))
+        child = np.arange(children[-1])[flat]
+        parent = np.repeat(np.arange(len(row)), np.diff(offsets))
+        reached = chance[parent] + offers[parent, codes[child]]
+        # Beginnings of a question stand in the order of codes, and so do their children: a lower column comes first.
+        asker, place, counts = row[parent], *_places(row[parent], questions)
+        table = np.full((questions, int(counts.max())), -np.inf, dtype=np.float32)
+        table[asker, place] = reached
+        best = np.sort(select(table, width), axis=1).astype(np.int64)
+        kept = (best + (np.cumsum(counts) - counts)[:, None])[best < counts[:, None]]
+        row, node, chance, before = asker[kept], child[kept], reached[kept], parent[kept]
+        prefix = np.concatenate([prefix[before], codes[node][:, None]], axis=1)
+    order = np.lexsort((node, -chance, row))
+    place, _ = _places(row, questions)
+    items[row, place], chances[row, place] = trie.items[node[order]], chance[order]
     return Beams(items, chances)
+
+
+def _places(row: Int64Array, rows: int) -> tuple[Int64Array, Int64Array]:
+    """Place of each entry within its row, entries of a row being neighbours, and how many each row has; int64."""
+    counts = np.bincount(row, minlength=rows)
+    return np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts), counts
