@@ -12,6 +12,7 @@ from palate.core import Kind, Settings
 from palate.core.configuration import read_settings
 from palate.engine.settings import EngineSettings
 from palate.language.generation_choice import GenerationSettings
+from palate.language.tuning.settings import AdaptSettings
 from palate.serving.settings import ServingSettings
 
 FILE = "palate.toml"
@@ -83,6 +84,7 @@ class PalateSettings(Settings):
 
     data: DataSettings = Field(default_factory=DataSettings)
     training: TrainingSettings = Field(default_factory=TrainingSettings)
+    adapt: AdaptSettings = Field(default_factory=AdaptSettings)
     engine: EngineSettings = Field(default_factory=EngineSettings)
     evaluation: EvaluationSettings = Field(default_factory=EvaluationSettings)
     serving: ServeSettings = Field(default_factory=ServeSettings)

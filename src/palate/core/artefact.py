@@ -74,7 +74,7 @@ def write(artefact: Artefact, folder: Path) -> None:
     try:
         for name, group in artefact.arrays.items():
             save_file(
-                {key: np.ascontiguousarray(value) for key, value in group.items()},
+                {key: np.asarray(value, order="C") for key, value in group.items()},
                 scratch / f"{name}.safetensors",
             )
         for name, text in artefact.texts.items():

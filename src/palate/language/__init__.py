@@ -1,7 +1,8 @@
 """The language model: texts become vectors, items and behaviour become texts, likeness is explained by words."""
 
+from palate.core.folders import cache_folder
 from palate.language.attribution import word_weights
-from palate.language.cache import CachedEncoder, CacheSettings, VectorCache, cache_folder
+from palate.language.cache import CachedEncoder, CacheSettings, VectorCache
 from palate.language.detect import cjk_share, detect_language
 from palate.language.encoder import TextEncoder, unit_rows
 from palate.language.index import IndexSettings, VectorIndex, nearest, principal

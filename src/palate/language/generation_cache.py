@@ -17,7 +17,7 @@ import xxhash
 from pydantic import Field
 
 from palate.core import Settings
-from palate.language.cache import cache_folder
+from palate.core.folders import cache_folder
 from palate.language.generation import Completion, Prompt, TextGenerator
 
 _SCHEMA = """

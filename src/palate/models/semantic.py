@@ -16,15 +16,18 @@ from palate.core.space import Space, Span
 from palate.data import Catalogue, Dataset
 from palate.language import TextEncoder, unit_rows
 from palate.language.detect import detect_language
+from palate.language.encoder import is_shaped
+from palate.language.text_space import TextSpace
 from palate.language.verbalise import item_texts
 from palate.models.factors import mean_vectors, shares
 from palate.models.fitted import need, new_items
 from palate.models.linear import recommend_in_batches
-from palate.models.text_space import TextSpace
 
 
 class SemanticSettings(Settings):
     """Hyper-parameters of the semantic model.
+
+    The first three do not touch the vectors of an encoder that was taught on a catalogue (``is_shaped``).
 
     Parameters
     ----------
@@ -106,7 +109,10 @@ class Semantic:
         """Encode the catalogue and find its directions."""
         raw = self.encoder.encode(item_texts(dataset.catalogue))
         settings = self.settings
-        self._space = TextSpace.of(raw, settings.dimensions, settings.whitening, settings.remove)
+        if is_shaped(self.encoder):
+            self._space = TextSpace.plain(raw.shape[1])
+        else:
+            self._space = TextSpace.of(raw, settings.dimensions, settings.whitening, settings.remove)
         self._vectors = self._space.project(raw)
         return self
 

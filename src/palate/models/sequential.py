@@ -31,7 +31,7 @@ from palate.models.reading import HistoryReader
 
 if TYPE_CHECKING:
     from palate.models.neural.network import SequenceNetwork
-    from palate.models.neural.training import Trained
+    from palate.training.loop import Trained
 
 
 class SequentialSettings(ReaderSettings):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from palate.core import Histories, Int64Array
-from palate.models.neural.settings import Report, TrainingSettings
+from palate.training import Report, TrainingSettings
 
 
 @dataclass(frozen=True)

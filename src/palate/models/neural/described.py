@@ -14,7 +14,7 @@ from palate.core.recommender import Arrays
 from palate.data import Catalogue
 from palate.language import LexicalEncoder, TextEncoder, item_texts
 from palate.language.lexical import LexicalSettings
-from palate.models.text_space import TextSpace
+from palate.language.text_space import TextSpace
 
 _CATEGORIES = 3
 """Categories of an item that are read, the innermost ones."""

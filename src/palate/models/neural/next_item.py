@@ -17,7 +17,7 @@ from palate.models.neural.course import Course
 from palate.models.neural.losses import calibrated_cross_entropy, full_softmax, sampled_softmax
 from palate.models.neural.network import SequenceNetwork, autocast, read
 from palate.models.neural.packing import Padded, batches, cut, pad
-from palate.models.neural.training import Batches, Loss, Trained, train
+from palate.training.loop import Batches, Loss, Trained, train
 
 _TIME_UNKNOWN = 0.2
 """Share of pieces trained without times, so that a question without one is nothing new."""
