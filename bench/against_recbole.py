@@ -48,13 +48,12 @@ NAME = "events"
 MEASURE = "ndcg@10"
 
 TORCH = ("torch==2.13.0+cpu", "--extra-index-url", "https://download.pytorch.org/whl/cpu")
-REQUIREMENTS = (
-    *("recbole==1.2.1", "numpy==1.26.4", "pandas<3", "scipy<1.16", "scikit-learn", "pyyaml", "tqdm", "safetensors"),
-    *("colorlog==4.7.2", "colorama==0.4.4", "texttable", "tabulate", "thop", "psutil", "tensorboard", "setuptools<80"),
-    *("python-dateutil", "pytz", "tzdata", "six", "joblib", "threadpoolctl", "packaging", "protobuf", "absl-py"),
-    *("markdown", "werkzeug", "markupsafe", "grpcio", "pillow"),
+RECBOLE = "recbole==1.2.1"
+NEEDED = (
+    *("numpy==1.26.4", "pandas<3", "scipy<1.16", "scikit-learn<1.8", "tensorboard", "tqdm", "pyyaml", "safetensors"),
+    *("colorlog==4.7.2", "colorama==0.4.4", "texttable", "psutil", "setuptools<80"),
 )
-"""What RecBole's sequential models import, and no more: its own list asks for ray and three other frameworks."""
+"""What its sequential models import, and no more: its own list asks for ray and three other frameworks."""
 
 Epochs = Sequence[Mapping[str, float]]
 
@@ -114,7 +113,8 @@ def prepared(environment: Path) -> Path:
     subprocess.run([sys.executable, "-m", "venv", environment], check=True)
     install = [python, "-m", "pip", "install", "--quiet"]
     subprocess.run([*install, *TORCH], check=True)
-    subprocess.run([*install, "--no-deps", *REQUIREMENTS], check=True)
+    subprocess.run([*install, *NEEDED], check=True)
+    subprocess.run([*install, "--no-deps", RECBOLE], check=True)
     return python
 
 
