@@ -111,7 +111,7 @@ def prepared(environment: Path) -> Path:
     if python.is_file() and not subprocess.run([python, "-c", needed], check=False, capture_output=True).returncode:
         return python
     subprocess.run([sys.executable, "-m", "venv", environment], check=True)
-    install = [python, "-m", "pip", "install", "--quiet"]
+    install = [str(python), "-m", "pip", "install", "--quiet"]
     subprocess.run([*install, *TORCH], check=True)
     subprocess.run([*install, *NEEDED], check=True)
     subprocess.run([*install, "--no-deps", RECBOLE], check=True)
