@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from palate.core import DataError
+from palate.core import DataError, PalateError
 from palate.core.artefact import write_text
 from palate.core.threads import limit_threads
 from palate.data import Dataset, Fold
@@ -250,4 +250,7 @@ def _at(side: Mapping[str, Any], place: int) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except PalateError as error:
+        sys.exit(f"against_recbole: {error}")
