@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """Weights of one transformer layer, in the order they are used."""
+    """Weights of one transformer layer, in the order they are used; pruned ones have fewer heads and neurons."""
 
     attention_in: tuple[Tensor, Tensor]
     attention_out: tuple[Tensor, Tensor]
@@ -25,6 +25,10 @@ class Layer:
     feed_in: tuple[Tensor, Tensor]
     feed_out: tuple[Tensor, Tensor]
     feed_norm: tuple[Tensor, Tensor]
+
+    def heads(self, head_size: int) -> int:
+        """How many heads of this size attend."""
+        return len(self.attention_in[0]) // (3 * head_size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +39,18 @@ class Bert:
     positions: Tensor
     norm: tuple[Tensor, Tensor]
     layers: tuple[Layer, ...]
-    heads: int
+    head_size: int
     epsilon: float
+
+    def to(self, dtype: torch.dtype) -> Bert:
+        """The same weights as other numbers."""
+
+        def pair(weights: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+            return weights[0].to(dtype), weights[1].to(dtype)
+
+        layers = (Layer(*(pair(getattr(layer, name)) for name in Layer.__slots__)) for layer in self.layers)
+        words, positions = self.words.to(dtype), self.positions.to(dtype)
+        return Bert(words, positions, pair(self.norm), tuple(layers), self.head_size, self.epsilon)
 
     def __call__(self, ids: Tensor, mask: Tensor) -> Tensor:
         """Hidden states (b, w, h) of token ids, int64 (b, w), where mask, int64 (b, w), is 1."""
@@ -51,10 +65,10 @@ class Bert:
 
         state = normed(embedding(ids, self.words).add_(self.positions[:width]), self.norm).view(batch * width, size)
         for layer in self.layers:
-            mixed = linear(state, *layer.attention_in).view(batch, width, 3, self.heads, size // self.heads)
+            mixed = linear(state, *layer.attention_in).view(batch, width, 3, -1, self.head_size)
             query, key, value = mixed.permute(2, 0, 3, 1, 4).unbind(0)
             seen = scaled_dot_product_attention(query, key, value, attn_mask=allowed)
-            seen = seen.transpose(1, 2).reshape(batch * width, size)
+            seen = seen.transpose(1, 2).reshape(batch * width, -1)
             state = normed(linear(seen, *layer.attention_out).add_(state), layer.attention_norm)
             inner = gelu(linear(state, *layer.feed_in))
             state = normed(linear(inner, *layer.feed_out).add_(state), layer.feed_norm)
@@ -110,6 +124,6 @@ def bert_of(tensors: Mapping[str, Tensor], config: Mapping[str, Any], dtype: tor
         positions,
         pair("embeddings.LayerNorm"),
         tuple(layer(number) for number in range(int(config["num_hidden_layers"]))),
-        int(config["num_attention_heads"]),
+        int(config["hidden_size"]) // int(config["num_attention_heads"]),
         float(config.get("layer_norm_eps", 1e-12)),
     )

