@@ -6,13 +6,15 @@ place. Same numbers as ``transformers.BertModel`` up to rounding.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
+
+    Observe = Callable[[int, str, Tensor], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,27 +54,42 @@ class Bert:
         words, positions = self.words.to(dtype), self.positions.to(dtype)
         return Bert(words, positions, pair(self.norm), tuple(layers), self.head_size, self.epsilon)
 
-    def __call__(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """Hidden states (b, w, h) of token ids, int64 (b, w), where mask, int64 (b, w), is 1."""
+    def __call__(self, ids: Tensor, mask: Tensor, observe: Observe | None = None) -> Tensor:
+        """Hidden states (b, w, h) of token ids, int64 (b, w), where mask, int64 (b, w), is 1.
+
+        Parameters
+        ----------
+        observe
+            Sees what goes into each product: the layer's number, the name of its weights, and the states (b w, n).
+        """
         from torch.nn.functional import embedding, gelu, layer_norm, linear, scaled_dot_product_attention
 
         batch, width = ids.shape
         size = self.words.shape[1]
+        see = observe or _unobserved
         allowed = None if bool(mask.all()) else mask.bool()[:, None, None, :]
 
         def normed(x: Tensor, weights: tuple[Tensor, Tensor]) -> Tensor:
             return layer_norm(x, (size,), *weights, eps=self.epsilon)
 
         state = normed(embedding(ids, self.words).add_(self.positions[:width]), self.norm).view(batch * width, size)
-        for layer in self.layers:
+        for number, layer in enumerate(self.layers):
+            see(number, "attention_in", state)
             mixed = linear(state, *layer.attention_in).view(batch, width, 3, -1, self.head_size)
             query, key, value = mixed.permute(2, 0, 3, 1, 4).unbind(0)
             seen = scaled_dot_product_attention(query, key, value, attn_mask=allowed)
             seen = seen.transpose(1, 2).reshape(batch * width, -1)
+            see(number, "attention_out", seen)
             state = normed(linear(seen, *layer.attention_out).add_(state), layer.attention_norm)
+            see(number, "feed_in", state)
             inner = gelu(linear(state, *layer.feed_in))
+            see(number, "feed_out", inner)
             state = normed(linear(inner, *layer.feed_out).add_(state), layer.feed_norm)
         return state.view(batch, width, size)
+
+
+def _unobserved(number: int, name: str, states: Tensor) -> None:
+    """Nobody looks."""
 
 
 def is_plain_bert(config: Mapping[str, Any]) -> bool:

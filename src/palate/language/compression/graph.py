@@ -6,21 +6,47 @@ GELU with its bias, attention over a mask. Pooling and scaling to length 1 are p
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from palate.core import FloatArray
+
 if TYPE_CHECKING:
     from onnx import ModelProto
     from torch import Tensor
 
-    from palate.language.bert import Bert
+    from palate.language.bert import Bert, Layer
     from palate.language.transformer import Pooling
 
 OPSET = 17
 IR_VERSION = 8
 _FUSED = "com.microsoft"
+
+
+@dataclass(frozen=True)
+class Rounding:
+    """How products are taken in eight bits.
+
+    Parameters
+    ----------
+    smooth
+        Divisors of what goes into a product, by its name (``layer0.feed_out``); its weights are multiplied by them.
+    spans
+        Lowest and highest value, after that, of what goes into a product, fixed beforehand; found in every batch where
+        there is none.
+    """
+
+    smooth: Mapping[str, FloatArray] = field(default_factory=dict)
+    spans: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+
+def eight_bits(matrix: FloatArray, axis: int) -> tuple[np.ndarray[Any, np.dtype[np.int8]], FloatArray]:
+    """A matrix as int8 and the scales of its columns (``axis`` 0) or rows (1), float32."""
+    scale = np.maximum(np.abs(matrix).max(axis=axis), 1e-12) / 127
+    return np.round(matrix / np.expand_dims(scale, axis)).astype(np.int8), scale.astype(np.float32)
 
 
 @dataclass
@@ -33,7 +59,7 @@ class _Graph:
     def weight(self, name: str, value: Tensor | np.ndarray[Any, Any]) -> str:
         from onnx import numpy_helper
 
-        array = np.asarray(value) if isinstance(value, np.ndarray) else value.float().numpy()
+        array = value if isinstance(value, np.ndarray) else value.float().numpy()
         self.weights.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
         return name
 
@@ -43,32 +69,57 @@ class _Graph:
         self.nodes.append(helper.make_node(kind, inputs, [output], name=output, domain=domain, **attributes))
         return output
 
-    def linear(self, name: str, state: str, weights: tuple[Tensor, Tensor]) -> tuple[str, str]:
-        """The product without its bias, and the name of the bias: the operator behind takes it in."""
-        product = self.node("MatMul", [state, self.weight(f"{name}.weight", weights[0].T)], f"{name}.product")
-        return product, self.weight(f"{name}.bias", weights[1])
+    def linear(self, name: str, state: str, weights: tuple[Tensor, Tensor], rounding: Rounding | None) -> str:
+        """A product with its bias; in eight bits where there is a rounding."""
+        matrix, bias = weights[0].numpy().T, self.weight(f"{name}.bias", weights[1])
+        if rounding is None:
+            product = self.node("MatMul", [state, self.weight(f"{name}.weight", matrix)], f"{name}.product")
+            return self.node("Add", [product, bias], f"{name}.sum")
+        smooth = rounding.smooth.get(name)
+        if smooth is not None:
+            matrix = matrix * smooth[:, None]
+            state = self.node("Mul", [state, self.weight(f"{name}.smooth", 1 / smooth)], f"{name}.smoothed")
+        rounded, scale = eight_bits(matrix, axis=0)
+        inputs = [self.weight(f"{name}.weight", rounded), self.weight(f"{name}.scale", scale)]
+        span = rounding.spans.get(name)
+        if span is None:
+            return self.node("DynamicQuantizeMatMul", [state, *inputs, "", bias], f"{name}.sum", _FUSED)
+        step = np.float32(max(span[1] - span[0], 1e-6) / 255)
+        zero = self.weight(f"{name}.zero", np.array(round(-span[0] / float(step)), dtype=np.uint8))
+        steps = self.weight(f"{name}.step", np.array(step, dtype=np.float32))
+        state = self.node("QuantizeLinear", [state, steps, zero], f"{name}.rounded")
+        inputs = [state, inputs[0], steps, inputs[1], zero, "", bias]
+        return self.node("MatMulIntegerToFloat", inputs, f"{name}.sum", _FUSED)
 
 
-def bert_graph(bert: Bert, pooling: Pooling) -> ModelProto:
-    """A graph from ``ids`` and ``mask``, int64 (b, w), to ``vectors``, float32 (b, h), rows of length 1."""
+def bert_graph(bert: Bert, pooling: Pooling, rounding: Rounding | None = None) -> ModelProto:
+    """A graph from ``ids`` and ``mask``, int64 (b, w), to ``vectors``, float32 (b, h), rows of length 1.
+
+    Parameters
+    ----------
+    rounding
+        How products are taken in eight bits; None leaves all numbers as floats.
+    """
     from onnx import TensorProto, helper
 
     graph = _Graph()
-    state = _embedded(graph, bert)
+    state = _embedded(graph, bert, rounding)
     mask = graph.node("Cast", ["mask"], "mask_int", to=TensorProto.INT32)
     for number, layer in enumerate(bert.layers):
-        name = f"layer{number}"
+
+        def product(part: str, state: str, number: int = number, layer: Layer = layer) -> str:
+            return graph.linear(f"layer{number}.{part}", state, getattr(layer, part), rounding)
+
+        parts = [f"layer{number}.{part}" for part in ("query", "key", "value")]
+        split = helper.make_node("Split", [product("attention_in", state)], parts, name=f"layer{number}.split", axis=-1)
+        graph.nodes.append(split)
         heads = layer.heads(bert.head_size)
-        product, bias = graph.linear(f"{name}.attention_in", state, layer.attention_in)
-        parts = [f"{name}.{part}" for part in ("query", "key", "value")]
-        graph.nodes.append(helper.make_node("Split", [product], parts, name=f"{name}.split", axis=-1))
-        seen = graph.node("MultiHeadAttention", [*parts, bias, mask], f"{name}.seen", _FUSED, num_heads=heads)
-        product, bias = graph.linear(f"{name}.attention_out", seen, layer.attention_out)
-        state = _normed(graph, f"{name}.attention_norm", product, state, bias, layer.attention_norm, bert.epsilon)
-        product, bias = graph.linear(f"{name}.feed_in", state, layer.feed_in)
-        inner = graph.node("BiasGelu", [product, bias], f"{name}.inner", _FUSED)
-        product, bias = graph.linear(f"{name}.feed_out", inner, layer.feed_out)
-        state = _normed(graph, f"{name}.feed_norm", product, state, bias, layer.feed_norm, bert.epsilon)
+        seen = graph.node("MultiHeadAttention", [*parts, "", mask], f"layer{number}.seen", _FUSED, num_heads=heads)
+        name = f"layer{number}.attention_norm"
+        state = _normed(graph, name, product("attention_out", seen), state, layer.attention_norm, bert.epsilon)
+        inner = graph.node("Gelu", [product("feed_in", state)], f"layer{number}.inner", _FUSED)
+        name = f"layer{number}.feed_norm"
+        state = _normed(graph, name, product("feed_out", inner), state, layer.feed_norm, bert.epsilon)
     _pooled(graph, state, pooling)
     integers = [helper.make_tensor_value_info(name, TensorProto.INT64, ["texts", "tokens"]) for name in ("ids", "mask")]
     vectors = helper.make_tensor_value_info("vectors", TensorProto.FLOAT, ["texts", bert.words.shape[1]])
@@ -80,9 +131,17 @@ def bert_graph(bert: Bert, pooling: Pooling) -> ModelProto:
     return model
 
 
-def _embedded(graph: _Graph, bert: Bert) -> str:
+def _embedded(graph: _Graph, bert: Bert, rounding: Rounding | None) -> str:
     """Words and positions, added and normalised."""
-    words = graph.node("Gather", [graph.weight("words", bert.words), "ids"], "words_of")
+    from onnx import TensorProto
+
+    if rounding is None:
+        words = graph.node("Gather", [graph.weight("words", bert.words), "ids"], "words_of")
+    else:
+        rounded, scale = eight_bits(bert.words.numpy(), axis=1)
+        bytes_of = graph.node("Gather", [graph.weight("words", rounded), "ids"], "bytes_of")
+        scales = graph.node("Gather", [graph.weight("words.scale", scale[:, None]), "ids"], "scales_of")
+        words = graph.node("Mul", [graph.node("Cast", [bytes_of], "rows_of", to=TensorProto.FLOAT), scales], "words_of")
     first = graph.weight("first_axis", _axis(0))
     ends = [graph.weight("width_from", _axis(1)), graph.weight("width_to", _axis(2))]
     width = graph.node("Slice", [graph.node("Shape", ["ids"], "shape"), *ends, first], "width")
@@ -93,11 +152,11 @@ def _embedded(graph: _Graph, bert: Bert) -> str:
 
 
 def _normed(
-    graph: _Graph, name: str, product: str, state: str, bias: str, weights: tuple[Tensor, Tensor], epsilon: float
+    graph: _Graph, name: str, product: str, state: str, weights: tuple[Tensor, Tensor], epsilon: float
 ) -> str:
-    """Product, bias and residual added and normalised, one operator."""
+    """Product and residual added and normalised, one operator."""
     scale, shift = graph.weight(f"{name}.scale", weights[0]), graph.weight(f"{name}.shift", weights[1])
-    return graph.node("SkipLayerNormalization", [product, state, scale, shift, bias], name, _FUSED, epsilon=epsilon)
+    return graph.node("SkipLayerNormalization", [product, state, scale, shift], name, _FUSED, epsilon=epsilon)
 
 
 def _pooled(graph: _Graph, state: str, pooling: Pooling) -> str:

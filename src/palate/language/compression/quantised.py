@@ -1,31 +1,34 @@
 """Eight-bit integers in place of floats, run by ONNX Runtime: a quarter of the size, and the processor's dot products.
 
-Weights are rounded per output column (Jacob et al. 2018; Zafrir et al. 2019 for BERT). What flows between them is rounded
-with a scale measured on every batch (``dynamic``), or measured beforehand on the catalogue's texts (``static``).
+Weights are rounded per output column, words per row (Jacob et al. 2018; Zafrir et al. 2019 for BERT). What flows between
+them is rounded with a scale measured on every batch (``dynamic``), or beforehand on the catalogue's texts (``static``).
 """
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import xxhash
 
 from palate.core import FloatArray, Settings
-from palate.language.compression.graph import bert_graph
-from palate.language.compression.trunk import Trunk
+from palate.language.compression.graph import Rounding, bert_graph
+from palate.language.compression.trunk import Trunk, read
 from palate.language.encoder import unit_rows
 from palate.language.transformer import batches_by_length, padded_arrays, readable, tokenizer_of
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from palate.language.transformer import Tokenize
 
 Scales = Literal["dynamic", "static"]
+
+SMOOTHED = ("attention_in", "feed_in", "feed_out")
+"""Products whose inputs have few huge channels. What attention gives is even: smoothing it gains nothing."""
 
 
 class QuantisedSettings(Settings):
@@ -36,7 +39,10 @@ class QuantisedSettings(Settings):
     scales
         ``dynamic`` measures the scale of activations on every batch, ``static`` once on texts.
     calibration_texts
-        How many texts static scales are measured on, spread evenly over those given.
+        How many texts show how large values become, spread evenly over those given.
+    smoothness
+        0 leaves huge channels to what flows, 1 to the weights. On titles of Amazon Beauty, MiniLM, dynamic: cosine to
+        the teacher .9932 without, .9957 with half, .9978 with three quarters of the products named in ``SMOOTHED``.
     tokens_per_batch
         Tokens that go through the graph at once. Fewer keep the activations in the processor's cache, and each batch's
         scales closer to its texts.
@@ -46,6 +52,7 @@ class QuantisedSettings(Settings):
 
     scales: Scales = "dynamic"
     calibration_texts: int = 256
+    smoothness: float = 0.75
     tokens_per_batch: int = 512
     threads: int = 1
 
@@ -96,55 +103,51 @@ class OnnxEncoder:
         return onnxruntime.InferenceSession(self.graph, options, providers=["CPUExecutionProvider"])
 
 
-def quantise(trunk: Trunk, settings: QuantisedSettings | None = None, texts: Sequence[str] = ()) -> OnnxEncoder:
+def quantise(trunk: Trunk, texts: Sequence[str], settings: QuantisedSettings | None = None) -> OnnxEncoder:
     """A trunk in eight bits.
+
+    A few channels of what flows through a BERT are many times as large as the rest and would take the scale of all, so
+    each channel is divided by a power of its largest value, and the weights behind it multiplied by that (SmoothQuant,
+    Xiao et al. 2023; here the division is an operator of its own, because what is divided is also the residual).
 
     Parameters
     ----------
     texts
-        What static scales are measured on, the catalogue's own; dynamic ones need none.
+        A sample of them shows how large values become: the catalogue's own.
     """
-    from onnx import TensorProto
-    from onnxruntime.quantization import QuantType, quantize_dynamic, quantize_static
-
     settings = settings or QuantisedSettings()
-    shape = {"extra_options": {"DefaultTensorType": TensorProto.FLOAT}, "per_channel": True}
-    with tempfile.TemporaryDirectory() as place:
-        whole, small = Path(place) / "whole.onnx", Path(place) / "small.onnx"
-        whole.write_bytes(bert_graph(trunk.bert, trunk.pooling).SerializeToString())
-        if settings.scales == "dynamic":
-            quantize_dynamic(whole, small, weight_type=QuantType.QInt8, **shape)
-        else:
-            said = list(texts)[:: max(1, len(texts) // settings.calibration_texts)][: settings.calibration_texts]
-            quantize_static(
-                whole,
-                small,
-                _Calibration(trunk, said, settings.tokens_per_batch),
-                weight_type=QuantType.QInt8,
-                activation_type=QuantType.QUInt8,
-                op_types_to_quantize=["MatMul", "Gather"],
-                **shape,
-            )
-        graph = small.read_bytes()
+    said = list(texts)[:: max(1, len(texts) // settings.calibration_texts)][: settings.calibration_texts]
+    rounding = _rounding(trunk, said, settings)
+    graph = bert_graph(trunk.bert, trunk.pooling, rounding).SerializeToString()
     width = int(trunk.bert.words.shape[1])
     label = f"{trunk.label}-int8-{settings.scales}"
     return OnnxEncoder(graph, trunk.tokenizer, trunk.limit, width, trunk.languages, label, settings)
 
 
-class _Calibration:
-    """Batches of texts as ONNX Runtime's calibration asks for them."""
+def _rounding(trunk: Trunk, texts: Sequence[str], settings: QuantisedSettings) -> Rounding:
+    """Divisors and, for static scales, spans, from what goes into every product while the trunk reads texts."""
+    low: dict[str, FloatArray] = {}
+    high: dict[str, FloatArray] = {}
 
-    def __init__(self, trunk: Trunk, texts: Sequence[str], tokens_per_batch: int) -> None:
-        self._batches = self._of(trunk, texts, tokens_per_batch)
+    def observe(number: int, part: str, states: Tensor) -> None:
+        name = f"layer{number}.{part}"
+        least, most = states.amin(0).numpy(), states.amax(0).numpy()
+        low[name] = np.minimum(low.get(name, least), least)
+        high[name] = np.maximum(high.get(name, most), most)
 
-    def get_next(self) -> dict[str, Any] | None:
-        return next(self._batches, None)
+    read(trunk, texts, observe)
+    smooth, spans = {}, {}
+    for name, most in high.items():
+        number, part = name.removeprefix("layer").split(".")
+        if part in SMOOTHED:
+            weights = getattr(trunk.bert.layers[int(number)], part)[0].abs().amax(0).numpy()
+            smooth[name] = _divisors(np.maximum(most, -low[name]), weights, settings.smoothness)
+        divisor = smooth.get(name, np.float32(1))
+        spans[name] = (min(0.0, float((low[name] / divisor).min())), max(0.0, float((most / divisor).max())))
+    return Rounding(smooth, spans if settings.scales == "static" else {})
 
-    @staticmethod
-    def _of(trunk: Trunk, texts: Sequence[str], tokens_per_batch: int) -> Iterator[dict[str, Any]]:
-        _, said = readable(texts, trunk.limit)
-        tokens = trunk.tokenize()(said)
-        lengths = np.array([len(ids) for ids in tokens], dtype=np.int32)
-        for batch in batches_by_length(lengths, tokens_per_batch):
-            ids, mask = padded_arrays([tokens[i] for i in batch])
-            yield {"ids": ids, "mask": mask}
+
+def _divisors(largest: FloatArray, weights: FloatArray, smoothness: float) -> FloatArray:
+    """SmoothQuant's equation 4, scaled to a mean of 1."""
+    divisors = np.maximum(largest, 1e-5) ** smoothness / np.maximum(weights, 1e-5) ** (1 - smoothness)
+    return np.asarray(divisors / divisors.mean(), dtype=np.float32)

@@ -18,7 +18,7 @@ from pydantic import Field
 from scipy import sparse
 
 from palate.core import DataError, FloatArray, Settings
-from palate.language.compression.table import PIECE, StaticEncoder, pieces_of, units
+from palate.language.compression.table import PIECE, StaticEncoder, units
 from palate.language.encoder import TextEncoder, unit_rows
 
 Progress = Callable[[str, float], None]
@@ -213,7 +213,3 @@ def _moved(design: sparse.csr_matrix, left: FloatArray, stiffness: float, steps:
         power = after
     return moved
 
-
-def tokenizer_words(description: str) -> list[str]:
-    """The words and continuations of a WordPiece ``tokenizer.json``, none of other kinds."""
-    return pieces_of(description)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import xxhash
 
 from palate.core import DataError
@@ -17,15 +18,21 @@ from palate.language.transformer import (
     Tokenize,
     TransformerEncoder,
     TransformerSettings,
+    batches_by_length,
     has_native_bf16,
+    padded,
+    pooled,
     pooling_of,
+    readable,
     tokenizer_of,
 )
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from palate.language.bert import Bert
+    from palate.language.bert import Bert, Observe
+
+Form = Literal["fp32", "bf16", "sparse"]
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,8 @@ class Trunk:
         The most tokens it takes.
     label
         What names of encoders made from it begin with.
+    form
+        How its numbers are written to disk: as floats, as the upper half of their bits, or those that are not zero.
     """
 
     bert: Bert
@@ -52,6 +61,7 @@ class Trunk:
     languages: tuple[str, ...]
     limit: int
     label: str
+    form: Form = "fp32"
 
     def tokenize(self) -> Tokenize:
         """Texts to token ids."""
@@ -77,10 +87,6 @@ class Trunk:
         for tensor in tensors_of(self.bert).values():
             digest.update(tensor.contiguous().view(torch.uint8).numpy().tobytes())
         return digest.hexdigest()
-
-    def with_bert(self, bert: Bert) -> Trunk:
-        """The same around other weights."""
-        return replace(self, bert=bert)
 
 
 def read_trunk(name: str, settings: TransformerSettings | None = None) -> Trunk:
@@ -112,6 +118,21 @@ def read_trunk(name: str, settings: TransformerSettings | None = None) -> Trunk:
     limit = min(settings.max_tokens, int(config.get("max_position_embeddings") or settings.max_tokens))
     tokenizer = (folder / "tokenizer.json").read_text(encoding="utf-8")
     return Trunk(bert, tokenizer, pooling, languages, limit, label)
+
+
+def read(trunk: Trunk, texts: Sequence[str], observe: Observe | None = None, tokens_per_batch: int = 512) -> Tensor:
+    """Vectors of n texts, float32 (n, h), as the trunk pools them, while somebody looks on; blank texts are left out."""
+    import torch
+
+    _, said = readable(texts, trunk.limit)
+    tokens = trunk.tokenize()(said)
+    lengths = np.array([len(ids) for ids in tokens], dtype=np.int32)
+    vectors = torch.zeros(len(said), trunk.bert.words.shape[1])
+    with torch.inference_mode():
+        for batch in batches_by_length(lengths, tokens_per_batch):
+            ids, mask = padded([tokens[i] for i in batch])
+            vectors[batch] = pooled(trunk.bert(ids, mask, observe), mask, trunk.pooling)
+    return vectors
 
 
 def tensors_of(bert: Bert) -> dict[str, Tensor]:
