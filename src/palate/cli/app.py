@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from palate import __version__
-from palate.cli import ask, demo, folder, learn, logs, operate, tune
+from palate.cli import ask, demo, encoders, folder, learn, logs, operate, tune
 
 FAILED = 1
 USAGE = 2
@@ -78,5 +78,5 @@ def palate(
     """From a folder of events and a catalogue to measured, explained, served recommendations."""
 
 
-for verbs in (demo, folder, learn, tune, ask, operate, logs):
+for verbs in (demo, folder, learn, tune, encoders, ask, operate, logs):
     verbs.register(app)

@@ -147,13 +147,13 @@ def _embedded(graph: _Graph, bert: Bert, rounding: Rounding | None) -> str:
     width = graph.node("Slice", [graph.node("Shape", ["ids"], "shape"), *ends, first], "width")
     placed = graph.node("Slice", [graph.weight("positions", bert.positions), first, width, first], "positions_of")
     summed = graph.node("Add", [words, placed], "embedded")
-    scale, shift = (graph.weight(f"norm.{name}", part) for name, part in zip(("scale", "shift"), bert.norm, strict=True))
+    scale, shift = (
+        graph.weight(f"norm.{name}", part) for name, part in zip(("scale", "shift"), bert.norm, strict=True)
+    )
     return graph.node("LayerNormalization", [summed, scale, shift], "state", axis=-1, epsilon=bert.epsilon)
 
 
-def _normed(
-    graph: _Graph, name: str, product: str, state: str, weights: tuple[Tensor, Tensor], epsilon: float
-) -> str:
+def _normed(graph: _Graph, name: str, product: str, state: str, weights: tuple[Tensor, Tensor], epsilon: float) -> str:
     """Product and residual added and normalised, one operator."""
     scale, shift = graph.weight(f"{name}.scale", weights[0]), graph.weight(f"{name}.shift", weights[1])
     return graph.node("SkipLayerNormalization", [product, state, scale, shift], name, _FUSED, epsilon=epsilon)

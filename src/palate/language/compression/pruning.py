@@ -78,10 +78,13 @@ def prune(trunk: Trunk, texts: Sequence[str], settings: PruningSettings | None =
 
     read(trunk, list(texts)[:: max(1, len(texts) // settings.texts)][: settings.texts], observe)
     size, layers = trunk.bert.head_size, trunk.bert.layers
-    heads = _kept([_worth(seen[n, "attention_out"], layer.attention_out[0], size) for n, layer in enumerate(layers)],
-                  settings.heads)
-    neurons = _kept([_worth(seen[n, "feed_out"], layer.feed_out[0], 1) for n, layer in enumerate(layers)],
-                    settings.neurons)
+    heads = _kept(
+        [_worth(seen[n, "attention_out"], layer.attention_out[0], size) for n, layer in enumerate(layers)],
+        settings.heads,
+    )
+    neurons = _kept(
+        [_worth(seen[n, "feed_out"], layer.feed_out[0], 1) for n, layer in enumerate(layers)], settings.neurons
+    )
     pruned = []
     for number, layer in enumerate(layers):
         lanes = (heads[number][:, None] * size + np.arange(size)).ravel()

@@ -66,7 +66,9 @@ def load_compressed(folder: Path, settings: TransformerSettings | None = None) -
             case "onnx":
                 own = QuantisedSettings.model_validate(names["settings"])
                 tokenizer, graph = artefact.texts["tokenizer.json"], artefact.graphs["encoder"]
-                return OnnxEncoder(graph, tokenizer, int(names["limit"]), int(names["dimension"]), languages, label, own)
+                return OnnxEncoder(
+                    graph, tokenizer, int(names["limit"]), int(names["dimension"]), languages, label, own
+                )
             case "static":
                 return StaticEncoder.from_arrays(artefact.arrays["static"], languages, label)
             case "bert":

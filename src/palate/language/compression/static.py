@@ -212,4 +212,3 @@ def _moved(design: sparse.csr_matrix, left: FloatArray, stiffness: float, steps:
         step = along + (after / np.maximum(power, 1e-30)) * step
         power = after
     return moved
-

@@ -90,7 +90,9 @@ def distil_student(
 
 def _fewer(trunk: Trunk, count: int) -> Trunk:
     whole = trunk.bert.layers
-    chosen = np.unique(np.linspace(0, len(whole) - 1, min(count, len(whole))).round().astype(int)) if count > 1 else [-1]
+    chosen = (
+        np.unique(np.linspace(0, len(whole) - 1, min(count, len(whole))).round().astype(int)) if count > 1 else [-1]
+    )
     return replace(trunk, bert=replace(trunk.bert, layers=tuple(whole[i] for i in chosen)))
 
 
