@@ -1,4 +1,4 @@
-"""Verbs about encoders: ``compress`` makes one smaller and measures what that costs, ``advise`` compares those at hand."""
+"""Verbs about encoders: ``compress`` makes one smaller and says what that costs, ``advise`` compares those at hand."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ _WORDS = {
         "agreement": "agreement",
         "change": "N@10 against the first",
         "questions": "questions",
-        "kept": "chosen: {label}, the quickest that keeps {floor:.0%} of the N@10 of {first}: {times:.1f} times the texts/s, "
-        "{size:.0%} of the size",
+        "kept": "chosen: {label}, the quickest that keeps {floor:.0%} of the N@10 of {first}: "
+        "{times:.1f} times the texts/s, {size:.0%} of the size",
         "none": "None keeps {floor:.0%} of the N@10 of {first}: stay with it, or lower --floor.",
         "written": "written to {folder}; use it with [engine.encoder] encoder = {quoted} in palate.toml",
         "alone": "the semantic model alone; texts/s of one thread, by the processor's clock",
@@ -60,7 +60,8 @@ _WORDS = {
         "agreement": "一致性",
         "change": "N@10 相对第一个",
         "questions": "个问题",
-        "kept": "选定：{label}，它是能保留 {first} 的 N@10 的 {floor:.0%} 的编码器中最快的：速度为 {times:.1f} 倍，大小为 {size:.0%}",
+        "kept": "选定：{label}，它是能保留 {first} 的 N@10 的 {floor:.0%} 的编码器中最快的："
+        "速度为 {times:.1f} 倍，大小为 {size:.0%}",
         "none": "没有编码器能保留 {first} 的 N@10 的 {floor:.0%}：请继续使用它，或降低 --floor。",
         "written": "已写入 {folder}；在 palate.toml 中设置 [engine.encoder] encoder = {quoted} 即可使用",
         "alone": "仅语义模型；文本/秒按单线程的处理器时间计算",
@@ -75,7 +76,8 @@ _WORDS = {
         "counted": "在本目录上计数",
         "advice": "推荐 {label}：{reason}。",
         "best": "它的 N@10 最高，为 {quality:.4f}",
-        "quick": "它的 N@10 为 {quality:.4f}，与最好的（{other}，{best:.4f}）没有可测的差距，且在这些编码器中最快，速度为 {times:.1f} 倍",
+        "quick": "它的 N@10 为 {quality:.4f}，与最好的（{other}，{best:.4f}）没有可测的差距，"
+        "且在这些编码器中最快，速度为 {times:.1f} 倍",
         "language": "它能读 {reads:.0%} 的文本；读不了的部分，其相似度意义不大",
         "foreign": "它的词汇与本店不同（每词 {pieces:.1f} 个片段）：用本店文本继续训练可能有益",
         "untaught": "它没有学过比较句子：palate 会对向量作白化，微调会更有帮助",

@@ -1,7 +1,8 @@
 """BERT as an ONNX graph, written node by node: no exporter, no tracing, fused operators from the start.
 
 Where ONNX Runtime has an operator of its own (domain ``com.microsoft``) it is used: normalisation with its residual,
-GELU with its bias, attention over a mask. Pooling and scaling to length 1 are part of the graph, so only vectors leave it.
+attention over a mask, products in eight bits. Pooling and scaling to length 1 are part of the graph, so only vectors
+leave it.
 """
 
 from __future__ import annotations
@@ -116,10 +117,10 @@ def bert_graph(bert: Bert, pooling: Pooling, rounding: Rounding | None = None) -
         heads = layer.heads(bert.head_size)
         seen = graph.node("MultiHeadAttention", [*parts, "", mask], f"layer{number}.seen", _FUSED, num_heads=heads)
         name = f"layer{number}.attention_norm"
-        state = _normed(graph, name, product("attention_out", seen), state, layer.attention_norm, bert.epsilon)
+        state = _normed(graph, name, product("attention_out", seen), state, layer.attention_norm, epsilon=bert.epsilon)
         inner = graph.node("Gelu", [product("feed_in", state)], f"layer{number}.inner", _FUSED)
         name = f"layer{number}.feed_norm"
-        state = _normed(graph, name, product("feed_out", inner), state, layer.feed_norm, bert.epsilon)
+        state = _normed(graph, name, product("feed_out", inner), state, layer.feed_norm, epsilon=bert.epsilon)
     _pooled(graph, state, pooling)
     integers = [helper.make_tensor_value_info(name, TensorProto.INT64, ["texts", "tokens"]) for name in ("ids", "mask")]
     vectors = helper.make_tensor_value_info("vectors", TensorProto.FLOAT, ["texts", bert.words.shape[1]])
@@ -153,7 +154,9 @@ def _embedded(graph: _Graph, bert: Bert, rounding: Rounding | None) -> str:
     return graph.node("LayerNormalization", [summed, scale, shift], "state", axis=-1, epsilon=bert.epsilon)
 
 
-def _normed(graph: _Graph, name: str, product: str, state: str, weights: tuple[Tensor, Tensor], epsilon: float) -> str:
+def _normed(
+    graph: _Graph, name: str, product: str, state: str, weights: tuple[Tensor, Tensor], *, epsilon: float
+) -> str:
     """Product and residual added and normalised, one operator."""
     scale, shift = graph.weight(f"{name}.scale", weights[0]), graph.weight(f"{name}.shift", weights[1])
     return graph.node("SkipLayerNormalization", [product, state, scale, shift], name, _FUSED, epsilon=epsilon)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from palate.core import DataError, Settings, UsageError
 from palate.language.compression.pruning import PruningSettings, prune, prune_by_magnitude
@@ -101,7 +101,7 @@ def compress(
         case "student":
             taught = distil_student(trunk, texts, settings.student, progress)
             return Made(method, taught.trunk, taught.held_out)
-    return Made(method, replace(trunk, form="bf16"))
+    return Made(method, trunk.written_as("bf16"))
 
 
 def _pieces(name: str) -> tuple[list[str], str]:

@@ -36,7 +36,7 @@ class PruningSettings(Settings):
 
     heads: float = Field(default=0.75, gt=0, le=1)
     neurons: float = Field(default=0.7, gt=0, le=1)
-    weights: float = Field(default=0.6, gt=0, le=1)
+    weights: float = Field(default=0.75, gt=0, le=1)
     texts: int = Field(default=512, ge=1)
 
 
@@ -89,7 +89,8 @@ def prune(trunk: Trunk, texts: Sequence[str], settings: PruningSettings | None =
     for number, layer in enumerate(layers):
         lanes = (heads[number][:, None] * size + np.arange(size)).ravel()
         pruned.append(_thinner(layer, lanes, neurons[number], seen[number, "attention_out"], seen[number, "feed_out"]))
-    return replace(trunk, bert=replace(trunk.bert, layers=tuple(pruned)), label=f"{trunk.label}-pruned", form="bf16")
+    whole = replace(trunk, bert=replace(trunk.bert, layers=tuple(pruned)), label=f"{trunk.label}-pruned")
+    return whole.written_as("bf16")
 
 
 def prune_by_magnitude(trunk: Trunk, settings: PruningSettings | None = None) -> Trunk:
@@ -109,7 +110,8 @@ def prune_by_magnitude(trunk: Trunk, settings: PruningSettings | None = None) ->
     layers = tuple(
         replace(layer, **{part: thinned(getattr(layer, part)) for part in _PRODUCTS}) for layer in trunk.bert.layers
     )
-    return replace(trunk, bert=replace(trunk.bert, layers=layers), label=f"{trunk.label}-magnitude", form="sparse")
+    thin = replace(trunk, bert=replace(trunk.bert, layers=layers), label=f"{trunk.label}-magnitude")
+    return thin.written_as("sparse")
 
 
 def _worth(seen: _Seen, weights: Tensor, group: int) -> Float64Array:

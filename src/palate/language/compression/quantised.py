@@ -1,7 +1,8 @@
 """Eight-bit integers in place of floats, run by ONNX Runtime: a quarter of the size, and the processor's dot products.
 
-Weights are rounded per output column, words per row (Jacob et al. 2018; Zafrir et al. 2019 for BERT). What flows between
-them is rounded with a scale measured on every batch (``dynamic``), or beforehand on the catalogue's texts (``static``).
+Weights are rounded per output column, words per row (Jacob et al. 2018; Zafrir et al. 2019 for BERT). What flows
+between them is rounded with a scale measured on every batch (``dynamic``), or beforehand on the catalogue's texts
+(``static``).
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ class QuantisedSettings(Settings):
     Parameters
     ----------
     scales
-        ``dynamic`` measures the scale of activations on every batch, ``static`` once on texts.
+        ``dynamic`` measures the scale of activations on every batch, ``static`` once on texts. With both smoothed, on
+        Amazon Beauty they are as quick and as near as each other.
     calibration_texts
         How many texts show how large values become, spread evenly over those given.
     smoothness
@@ -50,7 +52,7 @@ class QuantisedSettings(Settings):
         Of the processor.
     """
 
-    scales: Scales = "dynamic"
+    scales: Scales = "static"
     calibration_texts: int = 256
     smoothness: float = 0.75
     tokens_per_batch: int = 512

@@ -1,8 +1,8 @@
 """A table of vectors in place of a network: a text is the sum of what its words say.
 
 After model2vec (Tulkens & van Dongen 2024): the teacher reads each word alone, and frequent words weigh less (smooth
-inverse frequency, Arora et al. 2017). What words alone cannot say is then learnt from the catalogue's own texts: a ridge
-regression moves the vectors, and those of neighbouring words as pairs, to where their sums are the teacher's vectors.
+inverse frequency, Arora et al. 2017). What words alone cannot say is then learnt from the catalogue's own texts: a
+ridge regression moves the vectors, and those of neighbouring words as pairs, to where their sums are the teacher's.
 Both steps are linear, so there is nothing to tune but how far vectors may move; texts held out decide that.
 """
 
@@ -52,7 +52,7 @@ class StaticSettings(Settings):
     max_pairs: int = Field(default=50_000, ge=0)
     min_pairs: int = Field(default=2, ge=1)
     frequency: float = Field(default=1e-3, gt=0)
-    stiffness: tuple[float, ...] = (0.03, 0.01, 0.003)
+    stiffness: tuple[float, ...] = (0.1, 0.03, 0.01)
     steps: int = Field(default=30, ge=1)
     seed: int = 0
 

@@ -57,8 +57,8 @@ def distil_student(
 ) -> Taught:
     """Some layers of a trunk, trained so that their sentence vectors are the whole trunk's.
 
-    Begins with the teacher's own layers (DistilBERT, Sanh et al. 2019) and learns from sentence vectors alone, by cosine
-    (Reimers & Gurevych 2020).
+    Begins with the teacher's own layers (DistilBERT, Sanh et al. 2019) and learns from sentence vectors alone, by
+    cosine (Reimers & Gurevych 2020).
 
     Raises
     ------
@@ -79,9 +79,10 @@ def distil_student(
     rng = np.random.default_rng(settings.seed)
     order = rng.permutation(len(said))
     out = order[: int(len(said) * _HELD_OUT)]
-    _teach(start, weights, [said[i] for i in order[len(out) :]], goals[order[len(out) :]], settings, rng, tell)
+    kept = order[len(out) :]
+    _teach(start, weights, [said[i] for i in kept], goals[kept], settings=settings, rng=rng, tell=tell)
     bert = bert_from(weights, teacher.bert.head_size, teacher.bert.epsilon)
-    student = replace(start, bert=bert, label=f"{teacher.label}-student", form="bf16")
+    student = replace(start, bert=bert, label=f"{teacher.label}-student").written_as("bf16")
     if not len(out):
         return Taught(student, float("nan"))
     guess = torch.nn.functional.normalize(read(student, [said[i] for i in out]))
@@ -101,6 +102,7 @@ def _teach(
     weights: dict[str, Tensor],
     texts: list[str],
     goals: Tensor,
+    *,
     settings: StudentSettings,
     rng: np.random.Generator,
     tell: Progress,

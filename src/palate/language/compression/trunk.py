@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -62,6 +62,13 @@ class Trunk:
     label: str
     form: Form = "fp32"
 
+    def written_as(self, form: Form) -> Trunk:
+        """The same with its numbers as that form keeps them."""
+        import torch
+
+        bert = self.bert if form == "fp32" else self.bert.to(torch.bfloat16).to(torch.float32)
+        return replace(self, bert=bert, form=form)
+
     def tokenize(self) -> Tokenize:
         """Texts to token ids."""
         return tokenizer_of(self.tokenizer, self.limit)
@@ -106,8 +113,9 @@ def read_trunk(name: str, settings: TransformerSettings | None = None) -> Trunk:
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     if not is_plain_bert(config) or not (folder / "tokenizer.json").is_file():
         raise DataError(
-            f"{name} is a model of the {config.get('model_type', 'unknown')} family. Numbers of eight bits, pruning and "
-            "smaller transformers are made from BERT models with a tokenizer.json; the method `static` takes any encoder."
+            f"{name} is a model of the {config.get('model_type', 'unknown')} family. Numbers of eight bits, pruning "
+            "and smaller transformers are made from BERT models with a tokenizer.json; the method `static` takes any "
+            "encoder."
         )
     try:
         bert = bert_of(load_file(folder / "model.safetensors"), config, torch.float32)
@@ -120,7 +128,7 @@ def read_trunk(name: str, settings: TransformerSettings | None = None) -> Trunk:
 
 
 def read(trunk: Trunk, texts: Sequence[str], observe: Observe | None = None, tokens_per_batch: int = 512) -> Tensor:
-    """Vectors of n texts, float32 (n, h), as the trunk pools them, while somebody looks on; blank texts are left out."""
+    """Vectors of the texts that are not blank, float32 (n, h), as the trunk pools them, while somebody looks on."""
     import torch
 
     _, said = readable(texts, trunk.limit)
