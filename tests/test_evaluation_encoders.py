@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +41,7 @@ class Nonsense:
 
     name, dimension, languages = "nonsense", 8, ("*",)
 
-    def encode(self, texts: list[str]) -> FloatArray:
+    def encode(self, texts: Sequence[str]) -> FloatArray:
         seeds = [sum(text.encode()) for text in texts]
         return np.stack([np.random.default_rng(seed).normal(size=8) for seed in seeds]).astype(np.float32)
 

@@ -192,7 +192,7 @@ def test_eight_bits_are_off_by_half_a_step_at_most(rows: list[list[float]]) -> N
 
 def test_what_cannot_be_compressed_is_said_in_words(tmp_path: Path, tiny: str) -> None:
     small_model(tmp_path / "gpt", "gpt2")
-    with pytest.raises(DataError, match="gpt2 family.*`static` takes any encoder"):
+    with pytest.raises(DataError, match=r"gpt2 family.*`static` takes any encoder"):
         compress(str(tmp_path / "gpt"), "int8", THINGS)
     made = compress(str(tmp_path / "gpt"), "static", THINGS, QUICK)
     assert made.encoder().encode(GOODS[:1]).any()

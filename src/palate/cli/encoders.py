@@ -131,6 +131,7 @@ def compress(
 ) -> None:
     """Make an encoder smaller in several ways, measure size, speed and quality of each, and choose under a floor."""
     import tempfile
+    from functools import partial
 
     from palate.cli.settings import settings_for
     from palate.evaluation.encoders import Contestant, ProbeSettings, inner_questions, probe_encoders, within
@@ -151,13 +152,7 @@ def compress(
     held_out: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as place, console.progress() as progress:
         for method in options.listed(methods) or []:
-            made = make(
-                encoder,
-                method,
-                texts,
-                teacher=remembering,
-                progress=lambda what, share, method=method: progress(f"{method}: {what}", share),
-            )
+            made = make(encoder, method, texts, teacher=remembering, progress=partial(_told, progress, method))
             size = save_compressed(made.what, Path(place) / method)
             held_out[method] = made.held_out
             contestants.append(Contestant(method, load_compressed(Path(place) / method), size))
@@ -296,6 +291,10 @@ def _plain(facts: EncoderFacts) -> dict[str, Any]:
         "pieces_a_word": None if math.isnan(facts.pieces) else facts.pieces,
         "unknown": None if math.isnan(facts.unknown) else facts.unknown,
     }
+
+
+def _told(progress: console.Report, method: str, what: str, share: float) -> None:
+    progress(f"{method}: {what}", share)
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -108,7 +108,7 @@ class Catalogue:
 
     @cached_property
     def blocks(self) -> dict[str, FloatArray]:
-        """Item vectors from elsewhere (of images, of sound, of a table) by column; float32 (n, d), zeros where missing."""
+        """Item vectors from elsewhere (of images, sound, a table) by column; float32 (n, d), zeros where missing."""
         return {
             name: _vectors(self.frame[name])
             for name, dtype in self.frame.schema.items()
@@ -143,10 +143,9 @@ def category_names(value: str) -> list[str]:
 
 
 def _vectors(series: pl.Series) -> FloatArray:
-    dtype = series.dtype
-    assert isinstance(dtype, pl.Array)
-    flat = series.fill_null([0.0] * dtype.size).explode().to_numpy()
-    return np.ascontiguousarray(flat.reshape(len(series), dtype.size), dtype=np.float32)
+    size = int(series.dtype.shape[0])  # type: ignore[attr-defined]
+    flat = series.fill_null([0.0] * size).explode().to_numpy()
+    return np.ascontiguousarray(flat.reshape(len(series), size), dtype=np.float32)
 
 
 def _aligned(ids: Ids, frame: pl.DataFrame) -> pl.DataFrame:

@@ -20,8 +20,8 @@ from palate.data.files import find_file, read_table
 from palate.data.report import Report, TableReport, judge, reasons_in_words, rejections
 from palate.data.report_words import REASONS
 from palate.data.tables import Note, Rejected, Table
-from palate.data.vectors import read_vectors, with_vectors
 from palate.data.validation import Checked, check_events, check_items, check_users
+from palate.data.vectors import read_vectors, with_vectors
 
 
 def load_folder(

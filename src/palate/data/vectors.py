@@ -1,8 +1,8 @@
 """Item vectors from elsewhere, as files: of images, of sound, of anything an item has numbers for.
 
-Three ways to write them. Parquet: a column ``item_id`` (or one of its usual names) and one column of lists. Safetensors:
-a tensor per item, named by its id, all of one length. NumPy: ``image.npy`` (n, d), with the n ids, one a line, beside it
-in ``image.ids.txt``. Items without a vector are fine; vectors of unknown items are left out.
+Three ways to write them. Parquet: a column ``item_id`` (or one of its usual names) and one column of lists.
+Safetensors: a tensor per item, named by its id, all of one length. NumPy: ``image.npy`` (n, d), with the n ids, one a
+line, beside it in ``image.ids.txt``. Items without a vector are fine; vectors of unknown items are left out.
 """
 
 from __future__ import annotations

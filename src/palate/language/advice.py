@@ -1,4 +1,4 @@
-"""What can be said of an encoder without measuring it: size, languages, what it was taught, how it splits these texts."""
+"""What can be said of an encoder without measuring it: size, languages, what it was taught, how it splits texts."""
 
 from __future__ import annotations
 

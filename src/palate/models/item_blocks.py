@@ -1,9 +1,9 @@
 """Item vectors from elsewhere beside those of texts: each block in directions of its own, joined without one drowning
 another.
 
-Blocks differ in length and spread, so each is centred, whitened and scaled to length 1 by itself before they stand side
-by side; a cosine of what is joined is then the weighted mean of the blocks' cosines. An item without a vector in a block
-is judged by the others.
+Blocks differ in length and spread, so each is centred, whitened and scaled to length 1 by itself before they stand
+side by side; a cosine of what is joined is then the weighted mean of the blocks' cosines. An item without a vector in a
+block is judged by the others.
 """
 
 from __future__ import annotations

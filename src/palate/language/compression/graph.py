@@ -139,9 +139,9 @@ def _embedded(graph: _Graph, bert: Bert, rounding: Rounding | None) -> str:
     if rounding is None:
         words = graph.node("Gather", [graph.weight("words", bert.words), "ids"], "words_of")
     else:
-        rounded, scale = eight_bits(bert.words.numpy(), axis=1)
+        rounded, steps = eight_bits(bert.words.numpy(), axis=1)
         bytes_of = graph.node("Gather", [graph.weight("words", rounded), "ids"], "bytes_of")
-        scales = graph.node("Gather", [graph.weight("words.scale", scale[:, None]), "ids"], "scales_of")
+        scales = graph.node("Gather", [graph.weight("words.scale", steps[:, None]), "ids"], "scales_of")
         words = graph.node("Mul", [graph.node("Cast", [bytes_of], "rows_of", to=TensorProto.FLOAT), scales], "words_of")
     first = graph.weight("first_axis", _axis(0))
     ends = [graph.weight("width_from", _axis(1)), graph.weight("width_to", _axis(2))]
