@@ -135,10 +135,10 @@ def test_compress_measures_chooses_and_writes(
     assert run(*asked, "--methods", "int8,static", "--out", str(tmp_path / "small"), "--json") == 0
     told = json.loads(capsys.readouterr().out)
     assert [row["encoder"] for row in told["encoders"]] == [str(tmp_path / "bert"), "int8", "static"]
-    assert told["chosen"] in {"int8", "static"}
+    assert told["chosen"] == "static", "a table is many times as quick as a network"
     assert told["encoders"][1]["cosine"] > 0.9
     assert (tmp_path / "small" / "manifest.json").is_file()
-    assert run(*asked, "--methods", "bf16", "--language", "zh") == 0
+    assert run(*asked, "--methods", "static", "--language", "zh") == 0
     assert "选定" in capsys.readouterr().out
     assert run(*asked, "--methods", "smaller") == 2
     assert "no method 'smaller'" in capsys.readouterr().err
