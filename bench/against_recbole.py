@@ -39,8 +39,9 @@ from palate.models.neural.course import Course
 from palate.models.sequential import Sequential
 
 if TYPE_CHECKING:
-    from palate.models.neural.network import SequenceNetwork
     from palate.models.neural.training import Trained
+
+    from palate.models.neural.network import SequenceNetwork
 
 STARTED = time.perf_counter()
 HERE = Path(__file__).resolve().parent

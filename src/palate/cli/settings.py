@@ -38,6 +38,8 @@ class DataSettings(Settings):
         See ``Dataset.load``.
     quarantine
         A file for rejected rows; "" for none.
+    vectors
+        Block -> file of item vectors (of images, of sound), ``image = "image.safetensors"``.
     """
 
     columns: dict[str, str] = Field(default_factory=dict)
@@ -45,6 +47,7 @@ class DataSettings(Settings):
     keep_duplicates: bool = False
     drop_bots: bool = False
     quarantine: str = ""
+    vectors: dict[str, str] = Field(default_factory=dict)
 
     def own_kinds(self) -> tuple[Kind, ...]:
         return tuple(Kind(kind.name, kind.weight) for kind in self.kinds)

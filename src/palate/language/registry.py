@@ -14,7 +14,7 @@ from palate.core.artefact import MANIFEST
 from palate.language.detect import cjk_share
 from palate.language.encoder import TextEncoder, is_shaped
 from palate.language.lexical import LexicalEncoder, LexicalSettings
-from palate.language.transformer import TransformerSettings, load_transformer
+from palate.language.transformer import TransformerSettings, folder_of, load_transformer
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 TUNED = "encoder"
@@ -74,8 +74,8 @@ def load_encoder(name: str | None, texts: Sequence[str] = (), settings: EncoderS
     Parameters
     ----------
     name
-        ``minilm``, ``lexical``, a folder (one that `palate adapt` wrote, too) or a hub name; None or ``auto`` chooses
-        by the texts.
+        ``minilm``, ``lexical``, a folder (that ``palate adapt`` or ``palate compress`` wrote, or of a model's files) or
+        a hub name; None or ``auto`` chooses by the texts.
     texts
         The catalogue's texts: the lexical encoder is fitted on them, ``auto`` looks at them.
 
@@ -91,10 +91,15 @@ def load_encoder(name: str | None, texts: Sequence[str] = (), settings: EncoderS
         return LexicalEncoder(settings.lexical).fit(texts)
     if name == "minilm":
         return load_transformer(minilm_source(), settings.transformer, ("en",), "minilm", MINILM_SHA256)
-    if is_tuned(name):
+    kept = Path(name).expanduser()
+    if is_tuned(kept):
         from palate.language.tuning.saving import load_tuned
 
-        return load_tuned(Path(name).expanduser(), settings.transformer)
+        return load_tuned(kept, settings.transformer)
+    if (kept / MANIFEST).is_file():
+        from palate.language.compression import load_compressed
+
+        return load_compressed(kept, settings.transformer)
     return load_transformer(name, settings.transformer)
 
 
@@ -152,6 +157,19 @@ def is_tuned(folder: str | Path) -> bool:
         return bool(json.loads(path.read_text(encoding="utf-8")).get("kind") == TUNED)
     except (ValueError, AttributeError):
         return False
+
+
+def model_folder(name: str) -> tuple[Path, tuple[str, ...], str]:
+    """Where a transformer's files are, the languages it reads, and its label.
+
+    Raises
+    ------
+    DataError
+        It cannot be had.
+    """
+    if name == "minilm":
+        return folder_of(minilm_source()), ("en",), "minilm"
+    return folder_of(name), ("*",), Path(name).name
 
 
 def minilm_source() -> str | Path:

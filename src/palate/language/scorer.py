@@ -157,7 +157,7 @@ class TextScorer:
         slope, intercept = self.calibration
         said = slope * self._raw(*self._pairs(left, right, nothing, facts, nothing)) + intercept
         if self.settings.kind == "classification":
-            return (1 / (1 + np.exp(-np.clip(said, -30, 30)))).astype(np.float32)
+            return np.asarray(1 / (1 + np.exp(-np.clip(said, -30, 30))), np.float32)
         return np.asarray(said * self._norms["target_scale"][0] + self._norms["target_mean"][0], np.float32)
 
     def save(self, folder: Path) -> None:

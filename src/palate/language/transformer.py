@@ -91,12 +91,10 @@ class TransformerEncoder:
         import torch
 
         vectors = np.zeros((len(texts), self.dimension), dtype=np.float32)
-        limit = self.settings.max_tokens * _CHARACTERS_PER_TOKEN
-        rows = np.array([row for row, text in enumerate(texts) if text and not text.isspace()], dtype=np.int64)
-        if not len(rows):
+        rows, said = readable(texts, self.settings.max_tokens)
+        if not said:
             return vectors
-        # Half a surrogate pair, as broken scraping leaves it, is no text to a tokenizer.
-        tokens = self.tokenize([texts[row][:limit].encode("utf-8", "replace").decode("utf-8") for row in rows])
+        tokens = self.tokenize(said)
         lengths = np.array([len(ids) for ids in tokens], dtype=np.int32)
         with torch.inference_mode():
             for batch in batches_by_length(lengths, self.settings.tokens_per_batch):
@@ -104,6 +102,14 @@ class TransformerEncoder:
                 states = pooled(self.forward(ids, mask), mask, self.pooling)
                 vectors[rows[batch]] = (states if self.head is None else self.head(states, ids, mask)).numpy()
         return unit_rows(vectors)
+
+
+def readable(texts: Sequence[str], max_tokens: int) -> tuple[Int64Array, list[str]]:
+    """Rows of the texts that are not blank, and these texts as a tokenizer takes them, cut to what can be read."""
+    limit = max_tokens * _CHARACTERS_PER_TOKEN
+    rows = np.array([row for row, text in enumerate(texts) if text and not text.isspace()], dtype=np.int64)
+    # Half a surrogate pair, as broken scraping leaves it, is no text to a tokenizer.
+    return rows, [texts[row][:limit].encode("utf-8", "replace").decode("utf-8") for row in rows]
 
 
 def batches_by_length(lengths: IntArray, tokens_per_batch: int) -> list[Int64Array]:
@@ -123,13 +129,19 @@ def padded(tokens: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
     """Token ids padded on the right, and the mask of what is no padding; int64 (b, w) both."""
     import torch
 
+    ids, mask = padded_arrays(tokens)
+    return torch.from_numpy(ids), torch.from_numpy(mask)
+
+
+def padded_arrays(tokens: Sequence[Sequence[int]]) -> tuple[Int64Array, Int64Array]:
+    """The same without torch."""
     width = max(len(ids) for ids in tokens)
     ids = np.zeros((len(tokens), width), dtype=np.int64)
     mask = np.zeros((len(tokens), width), dtype=np.int64)
     for row, of_text in enumerate(tokens):
         ids[row, : len(of_text)] = of_text
         mask[row, : len(of_text)] = 1
-    return torch.from_numpy(ids), torch.from_numpy(mask)
+    return ids, mask
 
 
 def pooled(hidden: Tensor, mask: Tensor, pooling: Pooling) -> Tensor:
@@ -255,12 +267,7 @@ def _load_any(folder: Path, config: Mapping[str, Any], dtype: torch.dtype, limit
 def tokenizer_of(folder: Path, limit: int) -> Tokenize:
     """The tokenizer as its own file has it; only older models without that file need transformers to build it."""
     if (folder / "tokenizer.json").is_file():
-        from tokenizers import Tokenizer
-
-        fast = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        fast.enable_truncation(limit)
-        fast.no_padding()
-        return lambda texts: [encoding.ids for encoding in fast.encode_batch(texts)]
+        return tokenizer_from((folder / "tokenizer.json").read_text(encoding="utf-8"), limit)
     from transformers import AutoTokenizer
 
     built = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
@@ -270,6 +277,16 @@ def tokenizer_of(folder: Path, limit: int) -> Tokenize:
         return ids
 
     return tokenize
+
+
+def tokenizer_from(description: str, limit: int) -> Tokenize:
+    """A tokenizer from the text of its ``tokenizer.json``, which gives at most ``limit`` tokens."""
+    from tokenizers import Tokenizer
+
+    fast = Tokenizer.from_str(description)
+    fast.enable_truncation(limit)
+    fast.no_padding()
+    return lambda texts: [encoding.ids for encoding in fast.encode_batch(texts)]
 
 
 def folder_of(source: str | Path) -> Path:
