@@ -39,9 +39,8 @@ from palate.models.neural.course import Course
 from palate.models.sequential import Sequential
 
 if TYPE_CHECKING:
-    from palate.models.neural.training import Trained
-
     from palate.models.neural.network import SequenceNetwork
+    from palate.training.loop import Trained
 
 STARTED = time.perf_counter()
 HERE = Path(__file__).resolve().parent
