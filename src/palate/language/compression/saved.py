@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-KIND = "encoder"
+KIND = "compressed"
 
 Compressed = OnnxEncoder | StaticEncoder | Trunk
 """What compression makes."""
