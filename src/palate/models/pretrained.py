@@ -5,6 +5,7 @@ No id, no event and no user of the shops is in it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,7 +70,7 @@ class Pretrained:
             "made_of": dict(self.made_of),
             "encoder": self.encoder,
             "learnt_from": {name: dict(counts) for name, counts in self.learnt_from.items()},
-            "history": [list(entry) for entry in self.history],
+            "history": [[None if math.isnan(value) else value for value in entry] for entry in self.history],
         }
         write(Artefact(KIND, manifest, {"space": self.space.arrays(), "weights": self.weights}), folder)
 
@@ -90,7 +91,11 @@ class Pretrained:
                 {name: found.manifest["made_of"][name] for name in MADE_OF},
                 str(found.manifest["encoder"]),
                 found.manifest["learnt_from"],
-                tuple((float(a), float(b), float(c)) for a, b, c in found.manifest["history"]),
+                tuple((_number(a), _number(b), _number(c)) for a, b, c in found.manifest["history"]),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise ArtefactError(f"{folder} is not a pretrained network this palate can read ({error}).") from None
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else float(value)

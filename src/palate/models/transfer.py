@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 import numpy as np
 from pydantic import Field
 
-from palate.core import Abilities, Histories, Settings, UsageError
+from palate.core import Abilities, Histories, UsageError
 from palate.core.recommender import Arrays
 from palate.core.space import Space, Span
 from palate.data import Catalogue, Dataset
@@ -238,5 +238,3 @@ def _read(catalogue: Catalogue, encoder: TextEncoder | None, who: str) -> Any:
         raise UsageError(f"{who} knows items by their texts, and this catalogue has none; leave it out of the sources.")
     return encoder.encode(item_texts(catalogue))
 
-
-__all__ = ["PRETRAINING", "Settings", "TransferSettings", "Transferred", "pretrain"]
