@@ -87,7 +87,7 @@ def movielens(folder: Path, seed: int) -> tuple[Dataset, Newcomers]:
 
 def shop(seed: int) -> tuple[Dataset, Newcomers]:
     """Newcomers are people held out of the demo shop, whose wants its truth tells."""
-    made = make_shop(ShopSettings(), seed)
+    made = make_shop(ShopSettings(), seed=seed)
     dataset = Dataset.from_frames(made.events, made.items, made.users, name="demo")
     rng = np.random.default_rng(seed)
     held = rng.random(dataset.n_users) < HELD_OUT

@@ -22,6 +22,8 @@ VERBS = (
         "tune",
         "recommend",
         "similar",
+        "ask",
+        "pretrain",
         "explain",
         "describe",
         "serve",

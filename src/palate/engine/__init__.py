@@ -1,7 +1,17 @@
 """The assembled, saved, loadable whole: fit, recommend, explain, update."""
 
-from palate.engine.answers import Answer, Explanation, Reason, Recommendation, Updated
+from palate.engine.answers import Answer, Explanation, Question, Reason, Recommendation, Updated
 from palate.engine.engine import Engine
 from palate.engine.settings import PRESETS, EngineSettings
 
-__all__ = ["PRESETS", "Answer", "Engine", "EngineSettings", "Explanation", "Reason", "Recommendation", "Updated"]
+__all__ = [
+    "PRESETS",
+    "Answer",
+    "Engine",
+    "EngineSettings",
+    "Explanation",
+    "Question",
+    "Reason",
+    "Recommendation",
+    "Updated",
+]

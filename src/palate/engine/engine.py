@@ -17,8 +17,9 @@ from palate.core import Histories, Queries, Rankings, Scorer, UnknownIdError
 from palate.core.arrays import FloatArray
 from palate.data import Catalogue, Dataset, Fold
 from palate.engine import explaining, storage
+from palate.engine.asking import Asking
 from palate.engine.answering import Telling, alike, answered, drawn
-from palate.engine.answers import Answer, Explanation, Updated
+from palate.engine.answers import Answer, Explanation, Question, Updated
 from palate.engine.assembly import Assembled, Progress, assemble, silent
 from palate.engine.counting import Counting
 from palate.engine.describing import described
@@ -43,6 +44,7 @@ class Engine:
         self._shelf = Shelf.of(dataset.catalogue, assembled.pipeline, settings.rules)
         self._answering, self._changing = threading.RLock(), threading.Lock()
         self._live, self._relating = LiveHistories(dataset, settings.history), Relating(dataset)
+        self._asking = Asking(dataset, settings.questions)
         self.mixing = Mixing(settings, assembled.pipeline)
         self.counting = Counting(assembled.pipeline.sources, settings.counting)
         digest = xxhash.xxh3_64(f"{dataset.fingerprint}{settings.model_dump_json()}{assembled.seed}".encode())
@@ -277,6 +279,44 @@ class Engine:
         check_language(language)
         with self._answering:
             return alike(self._shelf, self._relating, item, k=k, kind=kind, telling=telling)
+
+    def ask(
+        self,
+        n: int = 1,
+        *,
+        answered: Mapping[str, bool] | None = None,
+        user: str | None = None,
+        filter: Mapping[str, Any] | None = None,  # noqa: A002 - the field's word
+    ) -> tuple[Question, ...]:
+        """The items to ask a newcomer about next, whose answers will say most about what to recommend.
+
+        Those that were answered with yes are the history to give to ``recommend`` afterwards.
+
+        Parameters
+        ----------
+        n
+            How many. One at a time makes the most of every answer.
+        answered
+            Item: whether it is known and liked, of every question so far.
+        user
+            Somebody the engine knows a little: what they had counts as answered with yes.
+        filter
+            Properties that what is asked about must have.
+
+        Raises
+        ------
+        UnknownIdError
+            An answered item is not in the catalogue.
+        UsageError
+            ``n`` is below 1, or a condition makes no sense.
+        """
+        with self._answering:
+            shelf, known = self._shelf, {} if answered is None else answered
+            answers = [(shelf.catalogue.ids.position(item), bool(liked)) for item, liked in known.items()]
+            if user is not None:
+                own = self._history(shelf, user, None).items
+                answers = [*((int(item), True) for item in np.unique(own)), *answers]
+            return self._asking.questions(shelf, answers, n, filter)
 
     def explain(
         self,

@@ -9,6 +9,7 @@ people apart.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -124,6 +125,14 @@ class TasteClasses:
         """Beliefs about n people who have answered nothing; float32 (n, c)."""
         return np.tile(self.shares, (n, 1))
 
+    def after(self, answers: Sequence[tuple[int, bool]]) -> FloatArray:
+        """Beliefs about one person after these answers, items newer than the classes left out; float32 (1, c)."""
+        beliefs = self.nobody()
+        for item, liked in answers:
+            if item < self.n_items:
+                beliefs = self.told(beliefs, np.array([item], np.int32), np.array([liked]))
+        return beliefs
+
     def next_question(self, beliefs: FloatArray, may: BoolArray, shortlist: int = 40) -> IntArray:
         """What to ask each of n people next; int32 (n,), -1 where nothing is left to ask.
 
@@ -141,7 +150,7 @@ class TasteClasses:
             answer[rows] = self._next(beliefs[rows], may[rows], shortlist)
         return answer
 
-    def ask(self, answers: list[tuple[int, bool]], n: int, may: BoolArray, shortlist: int = 40) -> list[int]:
+    def ask(self, answers: Sequence[tuple[int, bool]], n: int, may: BoolArray, shortlist: int = 40) -> list[int]:
         """The next n questions to one person after these answers, most telling first.
 
         Only the first knows all answers; each further one is chosen for the likelier answer to those before it.
@@ -153,11 +162,8 @@ class TasteClasses:
         may
             bool (n_items,), what may be asked; what was asked is not asked again.
         """
-        beliefs, left = self.nobody(), may[None, : self.n_items].copy()
-        for item, liked in answers:
-            if item < self.n_items:
-                beliefs = self.told(beliefs, np.array([item], np.int32), np.array([liked]))
-                left[0, item] = False
+        beliefs, left = self.after(answers), may[None, : self.n_items].copy()
+        left[0, [item for item, _ in answers if item < self.n_items]] = False
         questions: list[int] = []
         while len(questions) < n:
             item = self.next_question(beliefs, left, shortlist)

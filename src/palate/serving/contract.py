@@ -94,6 +94,15 @@ class ServedEngine(Protocol):
 
     def similar(self, item: str, k: int = 10, *, kind: str = "any", language: str = "en") -> Any: ...
 
+    def ask(
+        self,
+        n: int = 1,
+        *,
+        answered: Mapping[str, bool] | None = None,
+        user: str | None = None,
+        filter: Mapping[str, Any] | None = None,  # noqa: A002 - the engine's own name for it
+    ) -> Sequence[Any]: ...
+
     def explain(self, item: str, user: str | None = None, *, language: str = "en") -> Any: ...
 
     def update(

@@ -90,6 +90,23 @@ class Explained(BaseModel):
     features: list[dict[str, Any]]
 
 
+class Question(BaseModel):
+    """An item to ask about, and how likely the answer is yes."""
+
+    id: str
+    title: str
+    chance: float
+
+
+class Questions(BaseModel):
+    """What to ask next; none where nothing is left to ask."""
+
+    model_config = ConfigDict(protected_namespaces=())
+    model_version: str
+    took_ms: float
+    questions: list[Question]
+
+
 class Health(BaseModel):
     """``ok``, or what is wrong in words."""
 

@@ -125,8 +125,8 @@ class Fading(nn.Module):
 
     def __init__(self, decay: float = 0.6, length: float = 16.0) -> None:
         super().__init__()
-        self.decay = nn.Parameter(torch.logit(torch.tensor(decay)))
-        self.length = nn.Parameter(torch.tensor(length))
+        self.decay = nn.Parameter(torch.logit(torch.tensor([decay])))
+        self.length = nn.Parameter(torch.tensor([length]))
 
     def forward(self, vectors: Tensor) -> Tensor:
         """(b, l, d) of (b, l, d)."""
