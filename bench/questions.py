@@ -4,10 +4,11 @@
     python bench/questions.py demo --json questions.json
 
 The items are dealt into two halves by seed: questions are asked about one half, and what is recommended and what is
-relevant lies in the other, so that an item found by a question is no item lost to the list. A fifth of the people are
-held out of every fit. Both ways of asking get the same recommender (EASE on the items that were answered with yes;
-popularity where none was); an item is answered with yes only where it stands in the newcomer's history, or, in the
-demo shop, where the truth behind it has the newcomer like it.
+relevant lies in the other, so that an item found by a question is no item lost to the list. With ``--whole`` all items
+may be asked about and recommended, those answered with yes apart, which are known and relevant no more. A fifth of the
+people are held out of every fit. Both ways of asking get the same recommender (``TasteClasses.expected``, which makes
+use of yes and no); an item is answered with yes only where it stands in the newcomer's history, or, in the demo shop,
+where the truth behind it has the newcomer like it.
 """
 
 from __future__ import annotations
@@ -22,12 +23,11 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from palate.core import BoolArray, FloatArray, Histories, IntArray, Queries, Ragged, top_k
+from palate.core import BoolArray, Float64Array, Histories, IntArray, Queries, Ragged, top_k
 from palate.core.artefact import write_text
 from palate.data import Dataset
 from palate.measure import compare, mean_interval
 from palate.measure.ranking import accuracy
-from palate.models.ease import EASE
 from palate.models.elicitation import ElicitationSettings, TasteClasses
 from palate.simulation import ShopSettings, make_shop
 
@@ -46,14 +46,23 @@ class Newcomers:
     likes
         bool (n, n_items), what each would answer with yes, and would be glad to be shown.
     askable
-        bool (n_items,), the half that may be asked about; the other half is recommended from.
+        bool (n_items,), what may be asked about.
+    offered
+        bool (n_items,), what may be recommended, what was answered with yes apart.
     """
 
     likes: BoolArray
     askable: BoolArray
+    offered: BoolArray
+
+    @classmethod
+    def dealt(cls, likes: BoolArray, whole: bool, rng: np.random.Generator) -> Newcomers:
+        """In two halves, or about the whole catalogue."""
+        half = rng.random(likes.shape[1]) < 0.5
+        return cls(likes, half | whole, ~half | whole)
 
     def take(self, rows: IntArray) -> Newcomers:
-        return Newcomers(self.likes[rows], self.askable)
+        return Newcomers(self.likes[rows], self.askable, self.offered)
 
 
 def main() -> int:
@@ -61,13 +70,14 @@ def main() -> int:
     parser.add_argument("what", choices=("movielens", "demo"))
     parser.add_argument("folder", type=Path, nargs="?", help="of MovieLens 1M")
     parser.add_argument("--people", type=int, default=1000, help="newcomers asked at most")
+    parser.add_argument("--whole", action="store_true", help="ask about, and recommend from, the whole catalogue")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, help="write the result here too")
     arguments = parser.parse_args()
-    dataset, newcomers = (
-        shop(arguments.seed) if arguments.what == "demo" else movielens(arguments.folder, arguments.seed)
-    )
-    result = {"data": arguments.what, "seed": arguments.seed, **run(dataset, newcomers, arguments.people)}
+    seed, whole = arguments.seed, arguments.whole
+    demo = arguments.what == "demo"
+    dataset, newcomers = shop(seed, whole) if demo else movielens(arguments.folder, seed, whole)
+    result = {"data": arguments.what, "seed": seed, "whole": whole, **run(dataset, newcomers, arguments.people)}
     text = json.dumps(result, indent=2)
     sys.stdout.write(text + "\n")
     if arguments.json:
@@ -75,17 +85,17 @@ def main() -> int:
     return 0
 
 
-def movielens(folder: Path, seed: int) -> tuple[Dataset, Newcomers]:
+def movielens(folder: Path, seed: int, whole: bool) -> tuple[Dataset, Newcomers]:
     """Newcomers are people held out, who like what they have rated."""
     dataset = Dataset.load(folder)
     rng = np.random.default_rng(seed)
     held = rng.random(dataset.n_users) < HELD_OUT
     learnt = dataset.only(~held[dataset.events["user"].to_numpy()])
     likes = dataset.matrix()[np.flatnonzero(held)].toarray() > 0
-    return learnt, Newcomers(likes, rng.random(dataset.n_items) < 0.5)
+    return learnt, Newcomers.dealt(likes, whole, rng)
 
 
-def shop(seed: int) -> tuple[Dataset, Newcomers]:
+def shop(seed: int, whole: bool) -> tuple[Dataset, Newcomers]:
     """Newcomers are people held out of the demo shop, whose wants its truth tells."""
     made = make_shop(ShopSettings(), seed=seed)
     dataset = Dataset.from_frames(made.events, made.items, made.users, name="demo")
@@ -102,22 +112,22 @@ def shop(seed: int) -> tuple[Dataset, Newcomers]:
     likes = np.zeros(wants.shape, dtype=bool)
     best = np.argsort(-wants, axis=1)[:, : int(LIKED * dataset.n_items)]
     likes[np.arange(len(rows))[:, None], place[best]] = True
-    return learnt, Newcomers(likes, rng.random(dataset.n_items) < 0.5)
+    return learnt, Newcomers.dealt(likes, whole, rng)
 
 
 def run(dataset: Dataset, newcomers: Newcomers, people: int) -> dict[str, Any]:
     """N@10 after each number of questions, both ways, and how they compare."""
-    relevant = newcomers.likes & ~newcomers.askable
+    relevant = newcomers.likes & newcomers.offered
     rows = np.flatnonzero(relevant.any(axis=1))[:people].astype(np.int32)
     newcomers = newcomers.take(rows)
-    model = EASE().fit(dataset)
+    classes = TasteClasses.of(dataset, ElicitationSettings())
     asked = {
         "popular": popular_first(dataset, newcomers, max(STEPS)),
-        "active": actively(TasteClasses.of(dataset, ElicitationSettings()), newcomers, max(STEPS)),
+        "active": actively(classes, newcomers, max(STEPS)),
     }
     found: dict[str, Any] = {"newcomers": len(rows), "items": dataset.n_items, "steps": {}}
     for step in STEPS:
-        own = {name: quality(model, dataset, newcomers, items[:, :step]) for name, items in asked.items()}
+        own = {name: quality(classes, newcomers, items[:, :step]) for name, items in asked.items()}
         yes = {
             name: float(np.take_along_axis(newcomers.likes, items[:, :step], axis=1).sum(axis=1).mean()) if step else 0
             for name, items in asked.items()
@@ -155,19 +165,20 @@ def actively(classes: TasteClasses, newcomers: Newcomers, n: int) -> IntArray:
     return asked
 
 
-def quality(model: EASE, dataset: Dataset, newcomers: Newcomers, asked: IntArray) -> FloatArray:
-    """N@10 of each newcomer among the items that may be recommended."""
-    liked = newcomers.likes[np.arange(len(asked))[:, None], asked]
-    history = Histories.of([row[yes] for row, yes in zip(asked, liked, strict=True)])
-    queries = Queries(history, k=10)
-    scores = model.score(queries)
-    silent = history.lengths == 0
-    scores[silent] = dataset.popularity
-    scores[:, newcomers.askable] = -np.inf
-    relevant = sparse.csr_matrix(newcomers.likes & ~newcomers.askable)
+def quality(classes: TasteClasses, newcomers: Newcomers, asked: IntArray) -> Float64Array:
+    """N@10 of each newcomer among the items that may be recommended, from what these questions were answered."""
+    beliefs, every = classes.nobody(len(newcomers.likes)), np.arange(len(newcomers.likes))
+    for items in asked.T:
+        beliefs = classes.told(beliefs, items, newcomers.likes[every, items])
+    scores = classes.expected(beliefs)
+    known = np.zeros(newcomers.likes.shape, dtype=bool)
+    known[every[:, None], asked] = True
+    known &= newcomers.likes
+    scores[known | ~newcomers.offered] = -np.inf
+    relevant = sparse.csr_matrix(newcomers.likes & newcomers.offered & ~known)
     targets = Ragged(relevant.indptr.astype(np.int64), relevant.indices.astype(np.int32))
-    values: FloatArray = accuracy(top_k(scores, queries, "ease").items, targets, (10,))["ndcg@10"]
-    return values
+    rankings = top_k(scores, Queries(Histories.empty(len(scores)), k=10), "answers")
+    return accuracy(rankings.items, targets, (10,))["ndcg@10"]
 
 
 def vars_of(interval: Any) -> dict[str, float]:

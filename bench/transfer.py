@@ -1,10 +1,10 @@
-"""A shop served with what other shops taught: zero-shot against popularity and frozen vectors, full ranking, loo-strict.
+"""A shop served with what other shops taught: zero-shot against popularity and frozen vectors, loo-strict.
 
     palate pretrain ../shared/data/beauty ../shared/data/phones --out carried
     python bench/transfer.py carried ../shared/data/scientific --json transfer.json
 
 Nothing here is chosen by the shop's answers: the network is pretrained on the other shops, frozen vectors have the
-defaults of the engine. ``--few-shot`` teaches the network further on the shop's training events and says what that adds.
+defaults of the engine. ``--few-shot`` teaches the network further on the shop's training events.
 """
 
 from __future__ import annotations
@@ -37,10 +37,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pretrained", type=Path, help="folder that `palate pretrain` wrote")
     parser.add_argument("folder", type=Path, help="the new shop")
+    parser.add_argument("--encoder", default="minilm", help="the one it was pretrained with")
     parser.add_argument("--few-shot", action="store_true", help="teach it further, too")
     parser.add_argument("--json", type=Path, help="write the result here too")
     arguments = parser.parse_args()
-    result = run(arguments.pretrained, Dataset.load(arguments.folder), few_shot=arguments.few_shot)
+    result = run(arguments.pretrained, Dataset.load(arguments.folder), arguments.encoder, few_shot=arguments.few_shot)
     text = json.dumps(result, indent=2)
     sys.stdout.write(text + "\n")
     if arguments.json:
@@ -48,10 +49,10 @@ def main() -> int:
     return 0
 
 
-def run(pretrained: Path, dataset: Dataset, *, few_shot: bool) -> dict[str, Any]:
+def run(pretrained: Path, dataset: Dataset, encoder_name: str, *, few_shot: bool) -> dict[str, Any]:
     """Figures of each model, and zero-shot against the others."""
     trial = plan(dataset, "loo-strict")
-    encoder = CachedEncoder(load_encoder(Pretrained.load(pretrained).encoder.split("@")[0]), VectorCache())
+    encoder = CachedEncoder(load_encoder(encoder_name), VectorCache())
     own = TransferSettings(pretrained=str(pretrained), training="zero-shot")
     models: dict[str, Any] = {
         "zero-shot": Transferred(own, encoder),

@@ -173,6 +173,11 @@ class FakeEngine:
         left = [name for name in sorted(self.catalogue.ids.names) if name not in (answered or {})]
         return tuple(FakeQuestion(name, name, 0.5) for name in left[:n])
 
+    def recommend_to_newcomer(
+        self, answered: Mapping[str, bool], k: int = 10, *, user: str | None = None
+    ) -> tuple[FakeRecommendation, ...]:
+        return self.recommend(user, k, exclude=tuple(answered)).items
+
     def explain(self, item: str, user: str | None = None, *, language: str = "en") -> FakeExplanation:
         return FakeExplanation(item, 1.0, 0.25, features=[{"name": "category", "value": 1, "contribution": 0.75}])
 

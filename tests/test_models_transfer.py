@@ -1,4 +1,4 @@
-"""The transferable sequence model: the laws of every recommender, what it carries between shops, how pieces are varied."""
+"""The transferable sequence model: laws of every recommender, what is carried between shops, how pieces are varied."""
 
 from __future__ import annotations
 
@@ -130,7 +130,11 @@ def test_refusals_say_what_is_wrong(carried: Path, tmp_path: Path) -> None:
         Transferred(TransferSettings(training="zero-shot"), FakeEncoder()).fit(data)
     with pytest.raises(ArtefactError, match="not a palate pretrained"):
         Transferred(TransferSettings(pretrained=str(tmp_path)), FakeEncoder()).fit(data)
-    bare = Dataset.from_frames(data.events.select(user_id="user", item_id="item", position="time").cast({"user_id": pl.String, "item_id": pl.String}))
+    bare = Dataset.from_frames(
+        data.events.select(user_id="user", item_id="item", position="time").cast(
+            {"user_id": pl.String, "item_id": pl.String}
+        )
+    )
     with pytest.raises(UsageError, match="knows items by their texts"):
         Transferred(TransferSettings(**SMALL), FakeEncoder()).fit(bare)
     with pytest.raises(UsageError, match="one folder"):
@@ -159,7 +163,9 @@ def test_few_texts_are_not_trusted() -> None:
     few = space.within(rng.normal(size=(3, 8)).astype(np.float32))
     none = space.within(np.zeros((4, 8), np.float32))
     assert np.linalg.norm(few.projection - none.projection) < 0.1 * np.linalg.norm(none.projection)
-    assert np.isfinite(SharedSpace.of([np.zeros((4, 8), np.float32)], 8).within(np.zeros((4, 8), np.float32)).mean).all()
+    assert np.isfinite(
+        SharedSpace.of([np.zeros((4, 8), np.float32)], 8).within(np.zeros((4, 8), np.float32)).mean
+    ).all()
 
 
 @given(st.lists(st.integers(2, 30), min_size=1, max_size=20), st.floats(0, 1), st.integers(0, 99))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -40,7 +41,8 @@ def pretrain(
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="Where what was learnt goes.")],
     epochs: Annotated[int | None, typer.Option("--epochs", min=1, help="Passes over all shops at most.")] = None,
     encoder: Annotated[
-        str, typer.Option("--encoder", metavar="NAME", help="minilm, or a folder or hub name; the new shop needs it too.")
+        str,
+        typer.Option("--encoder", metavar="NAME", help="minilm, or a folder or hub name; the new shop needs it too."),
     ] = "minilm",
     seed: options.Seed = None,
     as_json: options.Json = False,
@@ -62,7 +64,7 @@ def pretrain(
         found = learn([Dataset.load(folder) for folder in folders], reader, settings, progress)
     found.save(out)
     if as_json:
-        told = [[None if value != value else value for value in entry] for entry in found.history]
+        told = [[None if math.isnan(value) else value for value in entry] for entry in found.history]
         console.write_json({"folder": str(out), "learnt_from": found.learnt_from, "history": told})
         return
     for name, counts in found.learnt_from.items():

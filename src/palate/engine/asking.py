@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from palate.core import UsageError
+from palate.core import Histories, Queries, Ragged, UsageError, widened
 from palate.data import Dataset
 from palate.data.filters import matches
-from palate.engine.answers import Question
+from palate.engine.answers import Question, Recommendation
 from palate.engine.shelf import Shelf
 from palate.models.elicitation import ElicitationSettings, TasteClasses
 
@@ -47,6 +47,24 @@ class Asking:
         return tuple(
             Question(shelf.catalogue.ids[item], shelf.catalogue.titles[item], float(chance))
             for item, chance in zip(asked, chances, strict=True)
+        )
+
+    def recommended(self, shelf: Shelf, answers: Sequence[tuple[int, bool]], k: int) -> tuple[Recommendation, ...]:
+        """What somebody who answered so will probably want, under the shop's rules; nothing that was asked about."""
+        classes = self._classes
+        scores = widened(classes.expected(classes.after(answers)), len(shelf.catalogue))
+        asked = np.array([item for item, _ in answers], dtype=np.int32)
+        queries = Queries(Histories.empty(1), k=k, excludes=Ragged.of([asked]))
+        rankings = shelf.listed(queries, scores, "answers")
+        return tuple(
+            Recommendation(
+                shelf.catalogue.ids[item],
+                float(rankings.scores[0, rank]),
+                ("answers",),
+                (),
+                shelf.catalogue.properties(item),
+            )
+            for rank, item in enumerate(rankings.row(0).tolist())
         )
 
     @cached_property

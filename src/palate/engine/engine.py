@@ -17,9 +17,9 @@ from palate.core import Histories, Queries, Rankings, Scorer, UnknownIdError
 from palate.core.arrays import FloatArray
 from palate.data import Catalogue, Dataset, Fold
 from palate.engine import explaining, storage
-from palate.engine.asking import Asking
 from palate.engine.answering import Telling, alike, answered, drawn
-from palate.engine.answers import Answer, Explanation, Question, Updated
+from palate.engine.answers import Answer, Explanation, Question, Recommendation, Updated
+from palate.engine.asking import Asking
 from palate.engine.assembly import Assembled, Progress, assemble, silent
 from palate.engine.counting import Counting
 from palate.engine.describing import described
@@ -290,7 +290,7 @@ class Engine:
     ) -> tuple[Question, ...]:
         """The items to ask a newcomer about next, whose answers will say most about what to recommend.
 
-        Those that were answered with yes are the history to give to ``recommend`` afterwards.
+        ``recommend_to_newcomer`` makes use of yes and no alike; ``recommend`` takes those answered with yes as history.
 
         Parameters
         ----------
@@ -311,12 +311,24 @@ class Engine:
             ``n`` is below 1, or a condition makes no sense.
         """
         with self._answering:
-            shelf, known = self._shelf, {} if answered is None else answered
-            answers = [(shelf.catalogue.ids.position(item), bool(liked)) for item, liked in known.items()]
-            if user is not None:
-                own = self._history(shelf, user, None).items
-                answers = [*((int(item), True) for item in np.unique(own)), *answers]
-            return self._asking.questions(shelf, answers, n, filter)
+            shelf = self._shelf
+            return self._asking.questions(shelf, self._answers(shelf, answered, user), n, filter)
+
+    def recommend_to_newcomer(
+        self, answered: Mapping[str, bool], k: int = 10, *, user: str | None = None
+    ) -> tuple[Recommendation, ...]:
+        """Items for somebody of whom little more is known than answers to questions, noes among them.
+
+        Raises
+        ------
+        UnknownIdError
+            An answered item is not in the catalogue.
+        UsageError
+            ``k`` is below 1.
+        """
+        with self._answering:
+            shelf = self._shelf
+            return self._asking.recommended(shelf, self._answers(shelf, answered, user), k)
 
     def explain(
         self,
@@ -437,6 +449,12 @@ class Engine:
         """Tell the bandit which lists a log says were shown, by recommendation id."""
         with self._answering:
             self.mixing.recall(shown)
+
+    def _answers(self, shelf: Shelf, answered: Mapping[str, bool] | None, user: str | None) -> list[tuple[int, bool]]:
+        """Answers in positions; what somebody had counts as answered with yes."""
+        had = () if user is None else np.unique(self._history(shelf, user, None).items).tolist()
+        told_now = {shelf.catalogue.ids.position(item): bool(liked) for item, liked in (answered or {}).items()}
+        return list({**dict.fromkeys(had, True), **told_now}.items())
 
     def _history(self, shelf: Shelf, user: str | None, history: Told | None) -> Histories:
         """What is known of an asker; one row."""

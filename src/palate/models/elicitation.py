@@ -90,7 +90,9 @@ class TasteClasses:
         overall = np.asarray(seen.sum(axis=0)).ravel() + 1e-3
         overall = (overall / overall.sum()).astype(np.float32)
         # Starts from people at random, each the heart of a class.
-        hearts = seen[rng.permutation(seen.shape[0])[:count]].toarray() if seen.shape[0] else np.zeros((1, len(overall)))
+        hearts = (
+            seen[rng.permutation(seen.shape[0])[:count]].toarray() if seen.shape[0] else np.zeros((1, len(overall)))
+        )
         tastes, shares = _smoothed(hearts, overall, settings.smoothing), np.full(count, 1 / count, np.float32)
         for _ in range(settings.iterations if seen.shape[0] else 0):
             member = _softmax(np.asarray(seen @ np.log(tastes).T) + np.log(shares))
@@ -192,12 +194,9 @@ class TasteClasses:
         for said, share in ((chance, known), (1 - chance, 1 - known)):
             after = (beliefs[:, None, :] * said / share[:, :, None]).reshape(n * k, -1)
             listed = self.expected(after)
-            # What was just asked is known by now and no recommendation any more.
-            listed[np.arange(n * k), items.ravel()] = 0
             best = -np.sort(-np.partition(listed, -min(_LISTED, self.n_items), axis=1)[:, -_LISTED:], axis=1)
             worth += share * (best @ _DISCOUNTS[: best.shape[1]]).reshape(n, k)
-        best = np.where(possible, worth, -np.inf).argmax(axis=1)
-        chosen = items[np.arange(n), best]
+        chosen = items[np.arange(n), np.where(possible, worth, -np.inf).argmax(axis=1)]
         return np.where(possible.any(axis=1), chosen, -1).astype(np.int32)
 
     @property

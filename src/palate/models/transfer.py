@@ -237,4 +237,3 @@ def _read(catalogue: Catalogue, encoder: TextEncoder | None, who: str) -> Any:
     if encoder is None or not catalogue.has_text:
         raise UsageError(f"{who} knows items by their texts, and this catalogue has none; leave it out of the sources.")
     return encoder.encode(item_texts(catalogue))
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import APIRouter
@@ -29,6 +30,7 @@ class QuestionsRequest(Request):
     user_id: Id | None = Field(None, description="What this person already did counts as answered with yes.")
     answered: list[Answered] = Field(default_factory=list, max_length=200, description="Every answer so far.")
     count: int = Field(1, ge=1, le=20, description="How many questions; one at a time makes the most of each answer.")
+    recommend: int = Field(0, ge=0, le=200, description="Items to recommend already, yes and no made use of.")
     filter: dict[Name, Wanted] | None = Field(None, max_length=20, description="Ask only about items like these.")
 
 
@@ -49,14 +51,17 @@ def router(live: Live) -> APIRouter:
             name: wanted.model_dump(exclude_none=True, by_alias=True) if isinstance(wanted, Comparison) else wanted
             for name, wanted in (asked.filter or {}).items()
         }
-        found = await live.elsewhere(
-            lambda: live.engine.ask(asked.count, answered=answered, user=user, filter=conditions)
-        )
+        engine = live.engine
+        found = await live.elsewhere(lambda: engine.ask(asked.count, answered=answered, user=user, filter=conditions))
+        items: Sequence[Any] = ()
+        if asked.recommend:
+            items = await live.elsewhere(lambda: engine.recommend_to_newcomer(answered, asked.recommend, user=user))
         return json_response(
             {
                 "model_version": live.engine.version,
                 "took_ms": (time.perf_counter() - started) * 1e3,
                 "questions": [{"id": one.item, "title": one.title, "chance": one.chance} for one in found],
+                "items": [{"id": one.item, "score": one.score} for one in items],
             }
         )
 

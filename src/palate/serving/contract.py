@@ -103,6 +103,10 @@ class ServedEngine(Protocol):
         filter: Mapping[str, Any] | None = None,  # noqa: A002 - the engine's own name for it
     ) -> Sequence[Any]: ...
 
+    def recommend_to_newcomer(
+        self, answered: Mapping[str, bool], k: int = 10, *, user: str | None = None
+    ) -> Sequence[Any]: ...
+
     def explain(self, item: str, user: str | None = None, *, language: str = "en") -> Any: ...
 
     def update(

@@ -98,6 +98,13 @@ class Question(BaseModel):
     chance: float
 
 
+class Guess(BaseModel):
+    """An item recommended from answers alone."""
+
+    id: str
+    score: float
+
+
 class Questions(BaseModel):
     """What to ask next; none where nothing is left to ask."""
 
@@ -105,6 +112,7 @@ class Questions(BaseModel):
     model_version: str
     took_ms: float
     questions: list[Question]
+    items: list[Guess] = Field(description="As many recommendations as were asked for, best first.")
 
 
 class Health(BaseModel):

@@ -116,4 +116,3 @@ def moved(texts: Sequence[FloatArray]) -> list[range]:
     """Where each shop's items stand when all are put after each other."""
     ends = np.cumsum([len(part) for part in texts]).tolist()
     return [range(end - len(part), end) for end, part in zip(ends, texts, strict=True)]
-
