@@ -99,6 +99,10 @@ def test_few_shot_learns_what_is_new_in_a_shop(carried: Path) -> None:
     zero = Transferred(own.model_copy(update={"training": "zero-shot"}), FakeEncoder(64)).fit(fold.dataset)
     few = Transferred(own, FakeEncoder(64)).fit(fold.dataset)
     assert hits(few, fold) > hits(zero, fold) + 0.1
+    again = few.refit(fold.dataset)
+    assert again.epochs == few.epochs
+    restored = Transferred(own, FakeEncoder(64)).restore(again.arrays())
+    np.testing.assert_array_equal(restored.score(fold.queries), again.score(fold.queries))
 
 
 def test_an_untaught_network_answers_what_reads_like_what_was_taken() -> None:

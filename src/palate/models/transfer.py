@@ -105,6 +105,8 @@ class Transferred(Sequential):
     def _learn(self, dataset: Dataset, before: Self | None, progress: Report | None) -> Self:
         own = self.settings
         self._begun = _found(own, self.encoder)
+        if before is not None:
+            self._made_of = before._made_of
         follows = bool((dataset.sequences.lengths >= 2).any())
         if self._begun is None or (follows and own.training == "few-shot"):
             return super()._learn(dataset, before, progress)
