@@ -18,8 +18,12 @@ from palate.core.recommender import Arrays
 from palate.models.text_space import TextSpace
 
 TYPICAL_TEXTS = 2_000
-"""What is known of texts in general counts as much as this many texts of the shop. On validation of Beauty and of
-phones, 0 to 10,000 give the same N@10 within .001; a shop of a hundred items needs it."""
+"""The usual spread of texts counts as much as this many texts of the shop. On validation of Beauty and of phones, 0 to
+10,000 give the same N@10 within .001; a shop of a hundred items needs it."""
+
+TYPICAL_CENTRE = 20
+"""The usual mean counts as much as this many: a mean is known from few texts, and half of another's would make all
+items of a shop alike."""
 
 
 @dataclass(frozen=True)
@@ -61,11 +65,11 @@ class SharedSpace:
     def within(self, raw: FloatArray) -> TextSpace:
         """The way from one catalogue's vectors, float32 (n, d), to the shared directions; few texts are not trusted."""
         said = raw[raw.any(axis=1)]
-        own = len(said) / (len(said) + TYPICAL_TEXTS)
+        own, centred = (len(said) / (len(said) + usual) for usual in (TYPICAL_TEXTS, TYPICAL_CENTRE))
         mean, spread = self.mean.astype(np.float64), self.spread.astype(np.float64)
         if len(said):
             here, about = _moments(said)
-            mean = own * here + (1 - own) * mean
+            mean = centred * here + (1 - centred) * mean
             spread = own * (self.basis.T @ about @ self.basis) + (1 - own) * spread
         return TextSpace(mean.astype(np.float32), (self.basis @ _whitening(spread)).astype(np.float32))
 

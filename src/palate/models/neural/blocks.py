@@ -133,7 +133,7 @@ class Fading(nn.Module):
         place = torch.arange(vectors.shape[1])
         age = place[:, None] - place[None, :]
         weights = torch.where(age < 0, 0.0, (age.clamp(min=0) * functional.logsigmoid(self.decay)).exp())
-        return self.length * (weights / weights.sum(dim=1, keepdim=True)) @ vectors  # type: ignore[no-any-return]
+        return self.length * (weights / weights.sum(dim=1, keepdim=True)) @ vectors
 
 
 class Remembered(NamedTuple):
