@@ -61,6 +61,13 @@ class FakePortrait:
 
 
 @dataclass(frozen=True)
+class FakeQuestion:
+    item: str
+    title: str
+    chance: float
+
+
+@dataclass(frozen=True)
 class FakeUpdated:
     rejected: tuple[dict[str, Any], ...] = ()
 
@@ -194,6 +201,25 @@ class FakeEngine:
         if item not in self.catalogue.ids:
             raise UnknownIdError(f"unknown item {item!r}")
         return self.recommend(k=k, history=[item])
+
+    def ask(
+        self,
+        n: int = 1,
+        *,
+        answered: Mapping[str, bool] | None = None,
+        user: str | None = None,
+        filter: Mapping[str, Any] | None = None,  # noqa: A002
+    ) -> tuple[FakeQuestion, ...]:
+        for name in answered or {}:
+            if name not in self.catalogue.ids:
+                raise UnknownIdError(f"unknown item {name!r}")
+        left = [name for name in sorted(self.catalogue.ids.names) if name not in (answered or {})]
+        return tuple(FakeQuestion(name, name, 0.5) for name in left[:n])
+
+    def recommend_to_newcomer(
+        self, answered: Mapping[str, bool], k: int = 10, *, user: str | None = None
+    ) -> tuple[FakeRecommendation, ...]:
+        return self.recommend(user, k, exclude=tuple(answered)).items
 
     def explain(self, item: str, user: str | None = None, *, language: str = "en") -> FakeExplanation:
         return FakeExplanation(item, 1.0, 0.25, features=[{"name": "category", "value": 1, "contribution": 0.75}])

@@ -23,6 +23,8 @@ VERBS = (
         "tune",
         "recommend",
         "similar",
+        "ask",
+        "pretrain",
         "explain",
         "describe",
         "serve",

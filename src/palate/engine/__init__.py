@@ -1,6 +1,6 @@
 """The assembled, saved, loadable whole: fit, recommend, explain, update."""
 
-from palate.engine.answers import Answer, Explanation, Reason, Recommendation, Updated
+from palate.engine.answers import Answer, Explanation, Question, Reason, Recommendation, Updated
 from palate.engine.engine import Engine
 from palate.engine.portraits import Portrait
 from palate.engine.settings import PRESETS, EngineSettings
@@ -12,6 +12,7 @@ __all__ = [
     "EngineSettings",
     "Explanation",
     "Portrait",
+    "Question",
     "Reason",
     "Recommendation",
     "Updated",

@@ -167,6 +167,23 @@ class Explanation:
 
 
 @dataclass(frozen=True)
+class Question:
+    """An item to ask a newcomer about.
+
+    Parameters
+    ----------
+    item, title
+        Its id, and its title (the id where it has none).
+    chance
+        How likely the answer is yes.
+    """
+
+    item: str
+    title: str
+    chance: float
+
+
+@dataclass(frozen=True)
 class Updated:
     """What became of an update.
 

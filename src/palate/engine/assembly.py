@@ -33,7 +33,7 @@ Progress = Callable[[str, float], None]
 TEXT_SOURCES = frozenset({"semantic", "lexical"})
 """Sources that learn from the catalogue alone: fitted once, whatever events are held out."""
 
-NEED_TEXT = TEXT_SOURCES | {"semantic_transitions", "generative"}
+NEED_TEXT = TEXT_SOURCES | {"semantic_transitions", "transferred", "generative"}
 """Sources that have nothing to say where the catalogue has no text."""
 
 SEQUENCES = frozenset({"sequential", "sasrec", "gru4rec", "generative"})

@@ -2,48 +2,39 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
 
-from palate.behaviour import Edits
 from palate.core import Histories, Queries
 from palate.data import Dataset, Fold
 from palate.engine import explaining, storage
 from palate.engine.answering import Telling, alike, answered, drawn
-from palate.engine.answers import Answer, Explanation, Updated
+from palate.engine.answers import Answer, Explanation, Question, Recommendation
+from palate.engine.asking import Asking
 from palate.engine.assembly import Assembled, Progress, assemble, silent
-from palate.engine.counting import Counting
 from palate.engine.describing import described
-from palate.engine.live import LiveHistories
+from palate.engine.living import Living
 from palate.engine.mixing import check_mixes
-from palate.engine.portraits import Portrait, Portraits
-from palate.engine.positions import Positions
-from palate.engine.questions import Told, check_language, question, told
+from palate.engine.questions import Told, check_language, question
 from palate.engine.relating import Relating
 from palate.engine.settings import EngineSettings
 from palate.engine.shelf import Shelf
 from palate.engine.strategy import pursue
-from palate.engine.updating import Changes, live_events, reactions, with_items
 from palate.language.generation import TemplateGenerator, TextGenerator
-from palate.ranking.bandit import Choice
 from palate.ranking.pipeline import BATCH
 
 
-class Engine(Positions):
+class Engine(Living):
     """A fitted recommendation engine. Made by ``Engine.fit`` or ``Engine.load``, never by its constructor."""
 
     def __init__(self, dataset: Dataset, settings: EngineSettings, assembled: Assembled) -> None:
         super().__init__(dataset, settings, assembled)
-        self._answering, self._changing = threading.RLock(), threading.Lock()
-        self._live, self._relating = LiveHistories(dataset, settings.history), Relating(dataset)
-        self._portraits = Portraits(dataset)
-        self.counting = Counting(assembled.pipeline.sources, settings.counting)
+        self._relating, self._asking = Relating(dataset), Asking(dataset, settings.questions)
         self.writer: TextGenerator = TemplateGenerator()
 
     @classmethod
@@ -257,6 +248,56 @@ class Engine(Positions):
         with self._answering:
             return alike(self._shelf, self._relating, item, k=k, kind=kind, telling=telling)
 
+    def ask(
+        self,
+        n: int = 1,
+        *,
+        answered: Mapping[str, bool] | None = None,
+        user: str | None = None,
+        filter: Mapping[str, Any] | None = None,  # noqa: A002 - the field's word
+    ) -> tuple[Question, ...]:
+        """The items to ask a newcomer about next, whose answers will say most about what to recommend.
+
+        ``recommend_to_newcomer`` makes use of yes and no alike; ``recommend`` takes those answered with yes as history.
+
+        Parameters
+        ----------
+        n
+            How many. One at a time makes the most of every answer.
+        answered
+            Item: whether it is known and liked, of every question so far.
+        user
+            Somebody the engine knows a little: what they had counts as answered with yes.
+        filter
+            Properties that what is asked about must have.
+
+        Raises
+        ------
+        UnknownIdError
+            An answered item is not in the catalogue.
+        UsageError
+            ``n`` is below 1, or a condition makes no sense.
+        """
+        with self._answering:
+            shelf = self._shelf
+            return self._asking.questions(shelf, self._answers(shelf, answered, user), n, filter)
+
+    def recommend_to_newcomer(
+        self, answered: Mapping[str, bool], k: int = 10, *, user: str | None = None
+    ) -> tuple[Recommendation, ...]:
+        """Items for somebody of whom little more is known than answers to questions, noes among them.
+
+        Raises
+        ------
+        UnknownIdError
+            An answered item is not in the catalogue.
+        UsageError
+            ``k`` is below 1.
+        """
+        with self._answering:
+            shelf = self._shelf
+            return self._asking.recommended(shelf, self._answers(shelf, answered, user), k)
+
     def explain(
         self,
         item: str,
@@ -285,58 +326,6 @@ class Engine(Positions):
                 queries = shelf.ruled(queries)
             return explaining.explain(shelf.pipeline, shelf.catalogue, queries, position, language)
 
-    def portrait(self, user: str, language: str = "en") -> Portrait:
-        """What is known of somebody, and how they corrected it; ``UnknownIdError`` where nobody has heard of them."""
-        check_language(language)
-        with self._answering:
-            return self._portraits.of(self._shelf, self.known_as(user), self._live, language)
-
-    def correct(self, user: str, change: Callable[[Edits], Edits]) -> Edits:
-        """Take in how somebody corrects their profile; the next answer follows it. It lives in memory: keep a log."""
-        with self._answering:
-            return self._portraits.correct(self.known_as(user), change)
-
-    def update(self, events: Any = None, items: Any = None, users: Any = None) -> Updated:
-        """Take in what happened and what is new; the next answer knows it.
-
-        New items with text are recommendable at once, changed texts are read again. Events of people nobody has seen
-        begin a history. Rows that do not pass validation are left out and reported. Attributes of users are validated
-        and counted but not kept: no model reads them, and what is not kept cannot leak. What came in lives in memory
-        and, items apart, not in a saved engine: replay the event log or train again.
-
-        Parameters
-        ----------
-        events, items, users
-            Lists of mappings, or frames, with canonical columns.
-
-        Raises
-        ------
-        DataError
-            What was given is no table of events, items or users; nothing was taken in.
-        PalateError
-            The items could not be taken in; the engine goes on with the catalogue it had.
-        """
-        changes = Changes.of(events, items, users, self.dataset.kinds)
-        rejected, taken = changes.refusals(), 0
-        with self._changing:
-            if changes.items is not None and changes.n_items:
-                # Read beside the answers, which meanwhile come from the old shelf.
-                grown = with_items(self._shelf, changes.items.frame, self.counting.resting)
-                self._shelf, self.counting.resting = grown
-            if changes.events is not None:
-                said, mood = changes.events, self._portraits.mood
-                by_user, taken, unknown = live_events(said, self.catalogue, self.dataset.kinds, mood)
-                rejected += unknown
-                with self._answering:
-                    for user, own in by_user.items():
-                        name = self.known_as(user)
-                        self.counting.note(self._live.of(name), own)
-                        self._live.add(name, own)
-                        self._portraits.happened(self._shelf, name, own)
-                    self.mixing.react(reactions(changes.events, self.catalogue))
-            self._shelf = self.counting.counted(self._shelf)
-        return Updated(taken, changes.n_items, changes.n_users, tuple(rejected))
-
     def without_places(self) -> Engine:
         """This engine with no place kept for items that nobody chose yet; itself where it keeps none."""
         pipeline = self.pipeline
@@ -364,24 +353,8 @@ class Engine(Positions):
         """
         return storage.load(Path(folder))
 
-    def known_as(self, user: str) -> str:
-        """The id under which this engine knows a user: a loaded engine knows pseudonyms only."""
-        if self._live.known(user):
-            return user
-        other = storage.pseudonym(user)
-        return other if other is not None and self._live.known(other) else user
-
-    def recall(self, shown: Iterable[tuple[str, Choice]]) -> None:
-        """Tell the bandit which lists a log says were shown, by recommendation id."""
-        with self._answering:
-            self.mixing.recall(shown)
-
-    def _history(self, shelf: Shelf, user: str | None, history: Told | None) -> Histories:
-        """What is known of an asker; one row."""
-        if history is not None:
-            return told(shelf.catalogue, history)
-        return Histories.empty(1) if user is None else self._live.of(self.known_as(user))
-
-    def _corrected(self, shelf: Shelf, queries: Queries, users: Sequence[str | None], keep: int = -1) -> Queries:
-        """The questions as their askers corrected their profiles; nobody's correct a told history."""
-        return self._portraits.corrected(shelf, queries, [user and self.known_as(user) for user in users], keep)
+    def _answers(self, shelf: Shelf, answered: Mapping[str, bool] | None, user: str | None) -> list[tuple[int, bool]]:
+        """Answers in positions; what somebody had counts as answered with yes."""
+        had = () if user is None else np.unique(self._history(shelf, user, None).items).tolist()
+        told_now = {shelf.catalogue.ids.position(item): bool(liked) for item, liked in (answered or {}).items()}
+        return list({**dict.fromkeys(had, True), **told_now}.items())

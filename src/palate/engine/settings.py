@@ -14,6 +14,7 @@ from palate.models.als import ALSSettings
 from palate.models.bilinear import BilinearSettings
 from palate.models.bpr import BPRSettings
 from palate.models.ease import EASESettings
+from palate.models.elicitation import ElicitationSettings
 from palate.models.generative import GenerativeSettings
 from palate.models.interest import InterestSettings
 from palate.models.item_knn import ItemKNNSettings
@@ -23,6 +24,7 @@ from palate.models.repeats import RepeatsSettings
 from palate.models.semantic import SemanticSettings
 from palate.models.semantic_transitions import SemanticTransitionsSettings
 from palate.models.sequential import GRU4REC, SASREC, SequentialSettings
+from palate.models.transfer import TransferSettings
 from palate.models.transitions import TransitionsSettings
 from palate.models.user_knn import UserKNNSettings
 from palate.ranking.attractiveness import AttractivenessSettings
@@ -70,6 +72,7 @@ class ModelSettings(Settings):
     interest: InterestSettings = Field(default_factory=InterestSettings)
     bilinear: BilinearSettings = Field(default_factory=BilinearSettings)
     sequential: SequentialSettings = Field(default_factory=SequentialSettings)
+    transferred: TransferSettings = Field(default_factory=TransferSettings)
     sasrec: SequentialSettings = SASREC
     gru4rec: SequentialSettings = GRU4REC
     generative: GenerativeSettings = Field(default_factory=GenerativeSettings)
@@ -120,6 +123,7 @@ class EngineSettings(Settings):
     objectives: ObjectiveSettings = Field(default_factory=ObjectiveSettings)
     bandit: BanditSettings = Field(default_factory=BanditSettings)
     attractiveness: AttractivenessSettings = Field(default_factory=AttractivenessSettings)
+    questions: ElicitationSettings = Field(default_factory=ElicitationSettings)
 
     def masks_seen(self, dataset: Dataset) -> bool:
         """Whether items an asker had are left out of answers."""

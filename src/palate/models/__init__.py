@@ -20,13 +20,14 @@ _HOMES: Mapping[str, tuple[str, str]] = {
     "lexical": ("lexical", "Lexical"),
     "bilinear": ("bilinear", "Bilinear"),
     "sequential": ("sequential", "Sequential"),
+    "transferred": ("transfer", "Transferred"),
     "sasrec": ("sequential", "SASRec"),
     "gru4rec": ("sequential", "GRU4Rec"),
     "generative": ("generative", "Generative"),
     "interest": ("interest", "Interest"),
 }
 
-NEED_ENCODER = frozenset({"semantic", "semantic_transitions", "bilinear", "sequential", "generative"})
+NEED_ENCODER = frozenset({"semantic", "semantic_transitions", "bilinear", "sequential", "transferred", "generative"})
 """Models built with a text encoder beside their settings."""
 
 READ_CATALOGUE = NEED_ENCODER | {"lexical", "interest"}

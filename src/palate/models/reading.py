@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from palate.core import Abilities, FloatArray, Histories, Queries, Rankings
-from palate.data import Dataset
+from palate.data import Catalogue, Dataset
 from palate.language import TextEncoder
 from palate.models.fitted import need
 from palate.models.linear import known_events, recommend_in_batches
@@ -104,8 +104,8 @@ class HistoryReader(ABC):
         pairs = pairs_of(sequences, self.name)
         every = np.arange(dataset.n_items, dtype=np.int32)
         if before is None:
-            settings = suited(self.settings, pairs, sequences.lengths, dataset.popularity)
-            self._described = Described.fit(dataset.catalogue, settings, self.encoder)
+            settings = self._decided(suited(self.settings, pairs, sequences.lengths, dataset.popularity))
+            self._described = self._describe(dataset.catalogue, settings)
             learnt, held = held_out(sequences, settings)
         else:
             settings, self._described = before._suited, before._described
@@ -130,6 +130,14 @@ class HistoryReader(ABC):
         )
         self.history, self.epochs, self._reader = trained.history, trained.epoch, reader
         return self
+
+    def _decided(self, settings: Any) -> Any:
+        """Settings in which nothing is left to the data, after what the model itself has to say of them."""
+        return settings
+
+    def _describe(self, catalogue: Catalogue, settings: Any) -> Described:
+        """How what is said of items becomes numbers."""
+        return Described.fit(catalogue, settings, self.encoder)
 
     def _prepare(
         self, dataset: Dataset, texts: FloatArray | None, learnt: Histories, before: Self | None

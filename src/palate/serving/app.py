@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 import palate
 from palate.data.event_log import EventLog
-from palate.serving import answers, feedback, people, problems, showroom
+from palate.serving import answers, asking, feedback, people, problems, showroom
 from palate.serving.answers import json_response
 from palate.serving.contract import ServedEngine
 from palate.serving.door import Door
@@ -90,6 +90,7 @@ def create_app(
         return json_response({**engine.describe(), "version": engine.version, **counts})
 
     app.include_router(answers.router(live, settings, metrics))
+    app.include_router(asking.router(live))
     app.include_router(feedback.router(live, metrics))
     app.include_router(people.router(live))
     if settings.page:

@@ -109,6 +109,19 @@ class ServedEngine(Protocol):
 
     def similar(self, item: str, k: int = 10, *, kind: str = "any", language: str = "en") -> Any: ...
 
+    def ask(
+        self,
+        n: int = 1,
+        *,
+        answered: Mapping[str, bool] | None = None,
+        user: str | None = None,
+        filter: Mapping[str, Any] | None = None,  # noqa: A002 - the engine's own name for it
+    ) -> Sequence[Any]: ...
+
+    def recommend_to_newcomer(
+        self, answered: Mapping[str, bool], k: int = 10, *, user: str | None = None
+    ) -> Sequence[Any]: ...
+
     def explain(self, item: str, user: str | None = None, *, language: str = "en") -> Any: ...
 
     def update(

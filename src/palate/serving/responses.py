@@ -123,6 +123,31 @@ class Profile(BaseModel):
     branch: str = Field(description="Whether interests rest on texts or on engineered features, and why.")
 
 
+class Question(BaseModel):
+    """An item to ask about, and how likely the answer is yes."""
+
+    id: str
+    title: str
+    chance: float
+
+
+class Guess(BaseModel):
+    """An item recommended from answers alone."""
+
+    id: str
+    score: float
+
+
+class Questions(BaseModel):
+    """What to ask next; none where nothing is left to ask."""
+
+    model_config = ConfigDict(protected_namespaces=())
+    model_version: str
+    took_ms: float
+    questions: list[Question]
+    items: list[Guess] = Field(description="As many recommendations as were asked for, best first.")
+
+
 class Health(BaseModel):
     """``ok``, or what is wrong in words."""
 

@@ -62,6 +62,8 @@ class ItemTable(nn.Module):
         int64 (n, a), codes below ``n_attributes``, -1 pads; None where unused.
     own
         Whether items have vectors of their own.
+    own_dropout, text_dropout
+        Shares dropped in training: of vectors of their own, of the numbers of texts.
     """
 
     known: Tensor
@@ -78,10 +80,12 @@ class ItemTable(nn.Module):
         n_attributes: int = 0,
         own: bool = True,
         own_dropout: float = 0.0,
+        text_dropout: float = 0.0,
         noise: Noise | None = None,
     ) -> None:
         super().__init__()
         self.own_dropout, self.noise = own_dropout, noise or Noise()
+        self.forget = Drop(text_dropout, self.noise)
         self.register_buffer("known", known.float()[:, None], persistent=False)
         self.register_buffer("texts", texts, persistent=False)
         self.register_buffer("attributes", attributes, persistent=False)
@@ -105,7 +109,7 @@ class ItemTable(nn.Module):
                 known = known * self.noise.kept(tuple(known.shape), self.own_dropout)
             vectors = vectors * known
         if self.project is not None and self.texts is not None:
-            said = self.project(self.texts if rows is None else self.texts[rows])
+            said = self.project(self.forget(self.texts if rows is None else self.texts[rows]))
             vectors = said if vectors is None else vectors + said
         if self.described is not None and self.attributes is not None:
             codes = self.attributes if rows is None else self.attributes[rows]
@@ -114,6 +118,22 @@ class ItemTable(nn.Module):
         if vectors is None:
             raise ValueError("an item table needs vectors of its own, texts or attributes")
         return vectors.float()
+
+
+class Fading(nn.Module):
+    """The mean of all vectors up to each, older ones weighing less; how much less, and its length, are learnt."""
+
+    def __init__(self, decay: float = 0.6, length: float = 16.0) -> None:
+        super().__init__()
+        self.decay = nn.Parameter(torch.logit(torch.tensor([decay])))
+        self.length = nn.Parameter(torch.tensor([length]))
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        """(b, l, d) of (b, l, d)."""
+        place = torch.arange(vectors.shape[1])
+        age = place[:, None] - place[None, :]
+        weights = torch.where(age < 0, 0.0, (age.clamp(min=0) * functional.logsigmoid(self.decay)).exp())
+        return self.length * (weights / weights.sum(dim=1, keepdim=True)) @ vectors
 
 
 class Remembered(NamedTuple):

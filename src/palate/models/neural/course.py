@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from palate.core import Histories, Int64Array
-from palate.training import Report, TrainingSettings
+from palate.models.neural.settings import ReaderSettings
+from palate.training import Report
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Course:
     cells
         Events a batch.
     settings
-        Steps, rates, seed.
+        Steps, rates, seed, and how pieces are varied.
     ends
         Ends after this epoch whatever comes, on the course of the learning rate that leads further; None: as ``held``
         decides.
@@ -38,7 +39,7 @@ class Course:
     held: tuple[Histories, Int64Array] | None
     mask_seen: bool
     cells: int
-    settings: TrainingSettings
+    settings: ReaderSettings
     ends: int | None
     checkpoint: Path | None
     progress: Report | None

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from palate.core import Float64Array, FloatArray, Histories, Int64Array
 from palate.core.recommender import Arrays
 from palate.language.transformer import has_native_bf16
-from palate.models.neural.blocks import Drop, ItemTable, Noise, Recurrent, Transformer
+from palate.models.neural.blocks import Drop, Fading, ItemTable, Noise, Recurrent, Transformer
 from palate.models.neural.packing import N_GAPS, batches, gap_buckets, newest, pad
 from palate.models.neural.settings import ReaderSettings
 
@@ -32,8 +32,11 @@ class Shape:
         Length of a vector, layers, parts of attention, longest sequence.
     dropout, event_dropout, own_dropout
         Shares dropped in training: of states, of events, of items' own vectors.
-    own, time
-        Whether items have vectors of their own, and whether time between events is read.
+    text_dropout
+        Share dropped in training of the numbers of texts.
+    own, time, likeness
+        Whether items have vectors of their own, whether time between events is read, and whether states start as the
+        faded mean of what was taken.
     seed
         Of the starting weights.
     """
@@ -49,6 +52,8 @@ class Shape:
     own: bool
     time: bool
     seed: int
+    text_dropout: float = 0.0
+    likeness: bool = False
 
     @classmethod
     def of(cls, settings: ReaderSettings, body: str) -> Shape:
@@ -83,12 +88,14 @@ class SequenceNetwork(nn.Module):
         dropout: float,
         event_dropout: float,
         time: bool,
+        likeness: bool = False,
     ) -> None:
         super().__init__()
         self.table, self.body, self.noise, self.window = table, body, noise, window
         self.positions = nn.Embedding(window, width)
         self.gaps = nn.Embedding(N_GAPS, width, padding_idx=0) if time else None
         self.enter, self.drop, self.event_dropout = nn.LayerNorm(width), Drop(dropout, noise), event_dropout
+        self.fading = Fading() if likeness else None
         nn.init.normal_(self.positions.weight, std=0.02)
         if self.gaps is not None:
             nn.init.normal_(self.gaps.weight, std=0.02)
@@ -103,7 +110,8 @@ class SequenceNetwork(nn.Module):
         states = vectors + self.positions.weight[:n]
         if self.gaps is not None:
             states = states + self.gaps(gaps)
-        return self.body(self.drop(self.enter(states)))  # type: ignore[no-any-return]
+        foreseen: Tensor = self.body(self.drop(self.enter(states)))
+        return foreseen if self.fading is None else foreseen + self.fading(vectors)
 
 
 def build(
@@ -135,6 +143,7 @@ def build(
             n_attributes=n_attributes,
             own=shape.own,
             own_dropout=shape.own_dropout,
+            text_dropout=shape.text_dropout,
             noise=noise,
         )
         body = (
@@ -151,6 +160,7 @@ def build(
             dropout=shape.dropout,
             event_dropout=shape.event_dropout,
             time=shape.time,
+            likeness=shape.likeness,
         )
 
 

@@ -16,7 +16,8 @@ from palate.language.transformer import has_native_bf16
 from palate.models.neural.course import Course
 from palate.models.neural.losses import calibrated_cross_entropy, full_softmax, sampled_softmax
 from palate.models.neural.network import SequenceNetwork, autocast, read
-from palate.models.neural.packing import Padded, batches, cut, pad
+from palate.models.neural.packing import Padded, batches, cropped, cut, pad, reordered
+from palate.models.neural.settings import ReaderSettings
 from palate.training.loop import Batches, Loss, Trained, train
 
 _TIME_UNKNOWN = 0.2
@@ -46,7 +47,7 @@ def learn(network: SequenceNetwork, course: Course, objective: Objective) -> Tra
     """Teach a network to foresee the next item."""
 
     def loss(given: tuple[Padded, Int64Array], generator: torch.Generator) -> Tensor:
-        return _loss(network, Step.of(*given), objective, generator)
+        return foreseen(network, Step.of(*given), objective, generator)
 
     def quality(histories: Histories, answers: Int64Array) -> float:
         table = network.table()
@@ -77,7 +78,7 @@ def taught(
     held = course.held
     return train(
         network,
-        batches=drawn_from(course.learnt, window, course.cells),
+        batches=drawn_from(course.learnt, window, course.cells, course.settings),
         steps=steps_of(course.learnt, course.cells),
         loss=loss,
         validate=None if held is None else lambda: quality(*held),
@@ -88,13 +89,18 @@ def taught(
     )
 
 
-def drawn_from(train_on: Histories, window: int, cells: int) -> Batches:
-    """Batches of pieces of histories with the time after each event, some without times."""
+def drawn_from(train_on: Histories, window: int, cells: int, settings: ReaderSettings) -> Batches:
+    """Batches of pieces of histories with the time after each event, some without times, varied as settings say."""
 
     def drawn(_epoch: int, rng: np.random.Generator) -> Iterator[tuple[Padded, Int64Array]]:
         pieces = cut(train_on, window + 1, 2, rng)
+        # What is not asked for draws nothing, so that the rest is drawn as it would be without it.
+        if settings.crop:
+            pieces = cropped(pieces, settings.crop, rng)
         for rows in batches(pieces.lengths - 1, cells, rng):
             batch = pad(pieces, rows)
+            if settings.reorder:
+                batch = reordered(batch, settings.reorder, rng)
             yield batch, np.where(rng.random((len(rows), 1)) < _TIME_UNKNOWN, 0, batch.gaps[:, 1:])
 
     return drawn
@@ -142,18 +148,33 @@ class Step:
         return whole.reshape(-1, whole.shape[-1]).index_select(0, self.valid)
 
 
-def _loss(network: SequenceNetwork, step: Step, objective: Objective, generator: torch.Generator) -> Tensor:
+def foreseen(
+    network: SequenceNetwork,
+    step: Step,
+    objective: Objective,
+    generator: torch.Generator,
+    among: range | None = None,
+) -> Tensor:
+    """How badly a batch was foreseen.
+
+    Parameters
+    ----------
+    among
+        Rows of the table that are the catalogue in which the batch's positions count; None: all.
+    """
     items, targets, weights = step.items, step.targets, step.weights
+    among = range(len(network.table.known)) if among is None else among
+    n_items = len(among)
     if objective.kind == "softmax":
         with autocast():
-            table = network.table()
+            whole = n_items == len(network.table.known)
+            table = network.table(None if whole else torch.arange(among.start, among.stop))
             hidden = step.states(network, functional.embedding(items[:, :-1], table))
         return full_softmax(hidden, table, targets, weights, has_native_bf16())
-    n_items = len(network.table.known)
     draws = torch.randint(n_items, (objective.negatives,), generator=generator)
     rows, places = torch.unique(torch.cat([items.reshape(-1), targets, draws]), return_inverse=True)
     with autocast():
-        vectors = network.table(rows)
+        vectors = network.table(rows + among.start)
         inputs, wanted, sampled = places.split([items.numel(), len(targets), len(draws)])
         hidden = step.states(network, functional.embedding(inputs.view(items.shape)[:, :-1], vectors))
         own, others = functional.embedding(wanted, vectors), functional.embedding(sampled, vectors)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -86,6 +86,30 @@ def cut(histories: Histories, window: int, least: int, rng: np.random.Generator)
     starts = np.maximum(ends - window, begins)
     keep = stops - starts >= least
     return Pieces(histories, starts[keep], stops[keep])
+
+
+def cropped(pieces: Pieces, share: float, rng: np.random.Generator) -> Pieces:
+    """The same pieces, this share of them shortened to a stretch of two events at least."""
+    lengths = pieces.lengths
+    chosen = rng.random(len(pieces)) < share
+    left = 2 + np.floor(rng.random(len(pieces)) * (lengths - 1)).astype(np.int64)
+    left = np.where(chosen, np.minimum(left, lengths), lengths)
+    starts = pieces.starts + np.floor(rng.random(len(pieces)) * (lengths - left + 1)).astype(np.int64)
+    return Pieces(pieces.histories, starts, starts + left)
+
+
+def reordered(batch: Padded, share: float, rng: np.random.Generator) -> Padded:
+    """The same batch; in this share of its pieces up to half of the events stand in a drawn order. Times stay."""
+    column = np.arange(batch.items.shape[1])
+    lengths = batch.lengths[:, None]
+    length = np.ceil(rng.random(lengths.shape) * lengths / 2)
+    start = np.floor(rng.random(lengths.shape) * (lengths - length + 1))
+    inside = (column >= start) & (column < start + length) & (rng.random(lengths.shape) < share)
+    # A drawn key lies within its stretch and every other one is a column, so nothing leaves its stretch.
+    key = np.where(inside, start + rng.random(inside.shape) * (length - 1), column)
+    order = np.argsort(key, axis=1, kind="stable")
+    items = np.take_along_axis(batch.items, order, axis=1)
+    return replace(batch, items=items, weights=np.take_along_axis(batch.weights, order, axis=1))
 
 
 def batches(lengths: Int64Array, cells: int, rng: np.random.Generator | None) -> Iterator[Int64Array]:

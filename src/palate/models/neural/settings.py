@@ -25,6 +25,14 @@ class ReaderSettings(TrainingSettings):
     event_dropout, own_dropout
         Shares dropped of events read, and of items' own vectors (then their text speaks alone, so that it has learnt
         to where there is no own vector).
+    text_dropout
+        Share dropped of the numbers of language vectors: items are then known by part of what is said of them.
+    crop, reorder
+        Shares of pieces of which only a stretch is read, and in which a stretch is shuffled (CL4SRec, Xie et al., 2022;
+        its masks are ``event_dropout``).
+    likeness
+        Whether a state starts as the faded mean of what was taken, so that a network that has learnt nothing yet
+        answers what is like that.
     own, text, attributes, time
         Whether items have vectors of their own, language vectors, category and brand; whether the time that passed
         after each event is read.
@@ -46,6 +54,10 @@ class ReaderSettings(TrainingSettings):
     dropout: float | None = Field(default=None, ge=0, lt=1)
     event_dropout: float = Field(default=0.1, ge=0, lt=1)
     own_dropout: float = Field(default=0.1, ge=0, lt=1)
+    text_dropout: float = Field(default=0.0, ge=0, lt=1)
+    crop: float = Field(default=0.0, ge=0, le=1)
+    reorder: float = Field(default=0.0, ge=0, le=1)
+    likeness: bool = False
     own: bool = True
     text: bool = True
     attributes: bool = True
