@@ -11,6 +11,7 @@ from scipy import sparse
 
 from palate.core import BoolArray, DataError, Float64Array, Histories, Int64Array, IntArray, Ragged
 from palate.core.arrays import offsets_of
+from palate.data.cleaning import SESSION_GAP
 from palate.data.dataset import Dataset
 
 
@@ -26,6 +27,8 @@ class Baskets:
         int32 (n,), whose it is.
     times
         float64 (n,), seconds, of the first event; NaN where unknown.
+    numbers
+        int64 (n,), rising, of each basket as ``basket_numbers`` counts them.
     column
         What tells baskets apart: ``basket_id`` or ``session_id``.
     """
@@ -33,6 +36,7 @@ class Baskets:
     contents: Ragged
     users: IntArray
     times: Float64Array
+    numbers: Int64Array
     column: str
 
     @classmethod
@@ -54,7 +58,7 @@ class Baskets:
         contents = Ragged(offsets_of(counts), sequences.items[rows])
         times = np.full(len(kept), np.inf)
         np.fmin.at(times, contents.rows, sequences.times[rows])
-        return cls(contents, sequences.rows[rows[first]], np.where(np.isfinite(times), times, np.nan), column)
+        return cls(contents, sequences.rows[rows[first]], np.where(np.isfinite(times), times, np.nan), kept, column)
 
     def __len__(self) -> int:
         return len(self.contents)
@@ -68,7 +72,7 @@ class Baskets:
 
     def take(self, rows: IntArray | slice) -> Baskets:
         """These baskets, in this order."""
-        return Baskets(self.contents.take(rows), self.users[rows], self.times[rows], self.column)
+        return Baskets(self.contents.take(rows), self.users[rows], self.times[rows], self.numbers[rows], self.column)
 
 
 def taken(sequences: Histories) -> BoolArray:
@@ -106,3 +110,28 @@ def basket_numbers(dataset: Dataset) -> tuple[Int64Array, str]:
     place = np.empty(len(first), dtype=np.int64)
     place[np.argsort(first, kind="stable")] = np.arange(len(first))
     return np.where(codes >= 0, place[inverse], -1), column
+
+
+def open_visit(history: Histories, when: Float64Array | None) -> Int64Array:
+    """Newest events that belong to the visit at the moment asked about: no two more than half an hour apart.
+
+    The moment asked about continues a visit like an event; where it is unknown, the newest event is now.
+
+    Returns
+    -------
+    int64 (n,), 0 where the visit is over or nothing happened; -1 where the newest event has no time.
+    """
+    lengths = np.zeros(len(history), dtype=np.int64)
+    some = np.flatnonzero(history.lengths > 0)
+    if not len(some):
+        return lengths
+    begins = np.ones(len(history.items), dtype=bool)
+    begins[1:] = ~(np.diff(history.times) <= SESSION_GAP)
+    begins[history.indptr[:-1][some]] = True
+    opened = np.maximum.accumulate(np.where(begins, np.arange(len(begins)), 0))
+    newest = history.indptr[1:][some] - 1
+    lengths[some] = newest + 1 - opened[newest]
+    last = history.times[newest]
+    over = np.zeros(len(some), dtype=bool) if when is None else when[some] - last > SESSION_GAP
+    lengths[some] = np.where(np.isnan(last), -1, np.where(over, 0, lengths[some]))
+    return lengths

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from palate.core import DataError, Float64Array, IntArray, Queries, Ragged
+from palate.core.ragged import take_rows
+from palate.data.baskets import Baskets, basket_numbers
 from palate.data.dataset import DAY, Dataset
 
 
@@ -81,12 +83,7 @@ def cut_at(dataset: Dataset, learn_until: float, ask_at: float, until: float = n
     DataError
         Some events have no time.
     """
-    if not dataset.has_times:
-        missing = int(np.isnan(dataset.events["time"].to_numpy()).sum())
-        raise DataError(
-            f"a split in time needs a time for every event; {missing:,} of {dataset.n_events:,} have none. "
-            "Use --protocol loo-strict, which needs only the order."
-        )
+    _check_times(dataset)
     times = dataset.events["time"].to_numpy()
     sequences = dataset.sequences
     rows, after = sequences.rows, (sequences.times > ask_at) & (sequences.times <= until)
@@ -111,3 +108,74 @@ def time_quantile(dataset: Dataset, share: float) -> float:
     """Time by which this share of all events had happened, in seconds."""
     times: Float64Array = dataset.events["time"].to_numpy()
     return float(np.quantile(times, share, method="lower"))
+
+
+def cut_at_baskets(dataset: Dataset, learn_until: float, ask_at: float, until: float = np.inf, each: int = 1) -> Fold:
+    """One cut in global time, and baskets to complete.
+
+    Every user is asked about the first basket of two or more different items begun in (``ask_at``, ``until``]: one of
+    its items is held out, and what else is in it is the session, after everything up to and including ``ask_at``. What
+    is in the basket is excluded from the answer, as nobody needs to be told of it. Which item is held out follows from
+    a hash of user and item, since the order of an invoice's lines may say what came last.
+
+    Parameters
+    ----------
+    learn_until
+        Events up to and including this time (seconds) are learnt from.
+    each
+        At most so many items of a basket are held out, each a question of its own.
+
+    Raises
+    ------
+    DataError
+        Some events have no time, or nothing says which events belong together.
+    """
+    _check_times(dataset)
+    sequences = dataset.sequences
+    numbers, _ = basket_numbers(dataset)
+    baskets = Baskets.of(dataset)
+    asked = np.flatnonzero((baskets.times > ask_at) & (baskets.times <= until) & (baskets.contents.lengths > 1))
+    asked = asked[np.unique(baskets.users[asked], return_index=True)[1]]
+    contents = baskets.contents.take(asked.astype(np.int32))
+    owners = baskets.users[asked]
+    drawn = _scattered((owners[contents.rows] * np.int64(dataset.n_items) + contents.values).astype(np.uint64))
+    order = np.lexsort((drawn, contents.rows))
+    place = np.arange(len(order)) - np.repeat(contents.indptr[:-1], contents.lengths)
+    chosen = order[place < each]
+    rows, targets = contents.rows[chosen], contents.values[chosen]
+    users = owners[rows]
+    begun = baskets.times[asked][rows]
+    indptr, flat = take_rows(sequences.indptr, users)
+    question = np.repeat(np.arange(len(users)), np.diff(indptr))
+    within = numbers[flat] == baskets.numbers[asked][rows][question]
+    within &= sequences.items[flat] != targets[question]
+    history = sequences.take(users)
+    keep = (history.times <= ask_at) | within
+    session = np.bincount(question[within], minlength=len(users)).astype(np.int32)
+    inside = history.where(within)
+    queries = Queries(
+        history.where(keep),
+        excludes=Ragged(inside.indptr, inside.items),
+        when=begun,
+        session=session,
+        users=users,
+    )
+    learnt = dataset.events["time"].to_numpy() <= learn_until
+    return Fold(dataset.only(learnt), queries, Ragged.of(targets[:, None]), users)
+
+
+def _scattered(keys: np.ndarray[tuple[int], np.dtype[np.uint64]]) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
+    """Numbers in an order that has nothing to do with theirs (the finaliser of SplitMix64; Steele et al., 2014)."""
+    mixed = keys + np.uint64(0x9E3779B97F4A7C15)
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return mixed ^ (mixed >> np.uint64(31))
+
+
+def _check_times(dataset: Dataset) -> None:
+    if not dataset.has_times:
+        missing = int(np.isnan(dataset.events["time"].to_numpy()).sum())
+        raise DataError(
+            f"a split in time needs a time for every event; {missing:,} of {dataset.n_events:,} have none. "
+            "Use --protocol loo-strict, which needs only the order."
+        )

@@ -9,6 +9,7 @@ from typing import Any
 _HOMES: Mapping[str, tuple[str, str]] = {
     "popularity": ("popularity", "Popularity"),
     "repeats": ("repeats", "Repeats"),
+    "baskets": ("baskets", "BasketCompletion"),
     "transitions": ("transitions", "Transitions"),
     "semantic_transitions": ("semantic_transitions", "SemanticTransitions"),
     "item_knn": ("item_knn", "ItemKNN"),

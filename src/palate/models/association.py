@@ -1,4 +1,4 @@
-"""Association rules: who has these has that too, and how sure one can be of it (Agrawal, Imielinski and Swami, 1993)."""
+"""Association rules: who has these has that too, and how sure of it one can be (Agrawal, Imielinski & Swami, 1993)."""
 
 from __future__ import annotations
 
@@ -164,7 +164,9 @@ def association_rules(itemsets: Itemsets, settings: AssociationSettings) -> Rule
     left, right, counts, tests = [], [], [], 0
     for level in itemsets.levels[1:]:
         k = level.sets.shape[1]
-        for chosen in (part for size in range(1, min(settings.right, k - 1) + 1) for part in combinations(range(k), size)):
+        for chosen in (
+            part for size in range(1, min(settings.right, k - 1) + 1) for part in combinations(range(k), size)
+        ):
             others = [column for column in range(k) if column not in chosen]
             tests += level.tried
             one, other = level.sets[:, others], level.sets[:, list(chosen)]

@@ -161,4 +161,3 @@ def _bits(matrix: sparse.csr_matrix, n: int) -> Bits:
     ones = np.uint64(1) << (entries.row % 64).astype(np.uint64)
     np.bitwise_or.at(bits, (entries.col, entries.row // 64), ones)
     return bits
-
