@@ -115,8 +115,8 @@ def cut_at_baskets(dataset: Dataset, learn_until: float, ask_at: float, until: f
 
     Every user is asked about the first basket of two or more different items begun in (``ask_at``, ``until``]: one of
     its items is held out, and what else is in it is the session, after everything up to and including ``ask_at``. What
-    is in the basket is excluded from the answer, as nobody needs to be told of it. Which item is held out follows from
-    a hash of user and item, since the order of an invoice's lines may say what came last.
+    is in the basket is excluded from the answer, as nobody needs to be told of it. Which item is held out is drawn by
+    the moment and the place in the basket, whatever items are called: the last one would be told by the order of lines.
 
     Parameters
     ----------
@@ -130,38 +130,45 @@ def cut_at_baskets(dataset: Dataset, learn_until: float, ask_at: float, until: f
     DataError
         Some events have no time, or nothing says which events belong together.
     """
-    _check_times(dataset)
     sequences = dataset.sequences
     numbers, _ = basket_numbers(dataset)
-    baskets = Baskets.of(dataset)
-    asked = np.flatnonzero((baskets.times > ask_at) & (baskets.times <= until) & (baskets.contents.lengths > 1))
-    asked = asked[np.unique(baskets.users[asked], return_index=True)[1]]
-    contents = baskets.contents.take(asked.astype(np.int32))
-    owners = baskets.users[asked]
-    drawn = _scattered((owners[contents.rows] * np.int64(dataset.n_items) + contents.values).astype(np.uint64))
+    asked = asked_baskets(dataset, ask_at, until)
+    contents = asked.contents
+    place = np.arange(len(contents.values)) - np.repeat(contents.indptr[:-1], contents.lengths)
+    drawn = _scattered(asked.times.view(np.uint64)[contents.rows] + _scattered(place.astype(np.uint64)))
     order = np.lexsort((drawn, contents.rows))
-    place = np.arange(len(order)) - np.repeat(contents.indptr[:-1], contents.lengths)
     chosen = order[place < each]
     rows, targets = contents.rows[chosen], contents.values[chosen]
-    users = owners[rows]
-    begun = baskets.times[asked][rows]
+    users = asked.users[rows]
     indptr, flat = take_rows(sequences.indptr, users)
     question = np.repeat(np.arange(len(users)), np.diff(indptr))
-    within = numbers[flat] == baskets.numbers[asked][rows][question]
-    within &= sequences.items[flat] != targets[question]
+    within = (numbers[flat] == asked.numbers[rows][question]) & (sequences.items[flat] != targets[question])
     history = sequences.take(users)
-    keep = (history.times <= ask_at) | within
-    session = np.bincount(question[within], minlength=len(users)).astype(np.int32)
     inside = history.where(within)
     queries = Queries(
-        history.where(keep),
+        history.where((history.times <= ask_at) | within),
         excludes=Ragged(inside.indptr, inside.items),
-        when=begun,
-        session=session,
+        when=asked.times[rows],
+        session=inside.lengths.astype(np.int32),
         users=users,
     )
     learnt = dataset.events["time"].to_numpy() <= learn_until
     return Fold(dataset.only(learnt), queries, Ragged.of(targets[:, None]), users)
+
+
+def asked_baskets(dataset: Dataset, ask_at: float, until: float = np.inf) -> Baskets:
+    """The first basket of two or more different items that each user began in (``ask_at``, ``until``].
+
+    Raises
+    ------
+    DataError
+        Some events have no time, or nothing says which events belong together.
+    """
+    _check_times(dataset)
+    baskets = Baskets.of(dataset)
+    begun = (baskets.times > ask_at) & (baskets.times <= until) & (baskets.contents.lengths > 1)
+    rows = np.flatnonzero(begun).astype(np.int32)
+    return baskets.take(rows[np.unique(baskets.users[rows], return_index=True)[1]])
 
 
 def _scattered(keys: np.ndarray[tuple[int], np.dtype[np.uint64]]) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:

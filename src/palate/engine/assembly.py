@@ -14,7 +14,7 @@ import numpy as np
 from palate.core import DataError, FloatArray, Scorer, UsageError
 from palate.core.recommender import fitted
 from palate.core.threads import limit_threads
-from palate.data import Dataset, Fold, cut_at, hold_out_last, time_quantile
+from palate.data import Dataset, Fold, cut_at, cut_at_baskets, hold_out_last, time_quantile
 from palate.engine.settings import EngineSettings
 from palate.engine.teaching import fresh_places, teach_ranker
 from palate.language import CachedEncoder, LaterEncoder, TextEncoder, VectorCache, choose_encoder, load_encoder
@@ -27,6 +27,9 @@ from palate.ranking.training import examples, sample
 
 Progress = Callable[[str, float], None]
 """Called with what is being done and the share (0 to 1) of it that is done."""
+
+Inner = Literal["last", "time", "baskets"]
+"""Questions with known answers that a ranker learns from."""
 
 TEXT_SOURCES = frozenset({"semantic", "lexical"})
 """Sources that learn from the catalogue alone: fitted once, whatever events are held out."""
@@ -88,7 +91,7 @@ class Assembled:
     encoder: TextEncoder | None
     masks_seen: bool
     seed: int
-    inner: Literal["last", "time"]
+    inner: Inner
     notes: tuple[str, ...]
     seconds: Mapping[str, float]
 
@@ -101,7 +104,7 @@ def assemble(
     progress: Progress = silent,
     validation: Fold | None = None,
     learn_validation: bool = False,
-    inner: Literal["last", "time"] = "last",
+    inner: Inner = "last",
     trees: int | None = None,
     encoder: TextEncoder | None = None,
     fit: FitModel | None = None,
@@ -115,7 +118,7 @@ def assemble(
     Parameters
     ----------
     inner
-        Whether inner questions are everybody's last event or the last tenth of time.
+        Whether inner questions are everybody's last event, the last tenth of time, or items held out of its baskets.
     trees
         A fixed number of trees, no stopping.
     fit
@@ -219,13 +222,16 @@ def _described(dataset: Dataset) -> bool:
     return catalogue.column("category") is not None or not bool(np.isnan(catalogue.prices).all())
 
 
-def _inner(dataset: Dataset, by: Literal["last", "time"], settings: RankerSettings) -> Fold:
+def _inner(dataset: Dataset, by: Inner, settings: RankerSettings) -> Fold:
     """What the ranker learns from; where people are few, several events of each."""
     if by == "time" and dataset.has_times:
         moment = time_quantile(dataset, 0.9)
         fold = cut_at(dataset, moment, moment)
         if len(fold) >= FEW:
             return fold
+    if by == "baskets" and dataset.has_times:
+        moment = time_quantile(dataset, 0.9)
+        return cut_at_baskets(dataset, moment, moment, each=settings.questions_each)
     each = settings.questions // (2 * max(dataset.n_users, 1))
     return hold_out_last(dataset, count=int(np.clip(each, 1, settings.questions_each)))
 

@@ -17,7 +17,7 @@ from palate.data import Dataset, Fold
 from palate.engine import explaining, storage
 from palate.engine.answering import Telling, alike, answered, drawn
 from palate.engine.answers import Answer, Explanation, Updated
-from palate.engine.assembly import Assembled, Progress, assemble, silent
+from palate.engine.assembly import Assembled, Inner, Progress, assemble, silent
 from palate.engine.counting import Counting
 from palate.engine.describing import described
 from palate.engine.live import LiveHistories
@@ -53,7 +53,7 @@ class Engine(Positions):
         seed: int = 0,
         validation: Fold | None = None,
         learn_validation: bool = False,
-        inner: Literal["last", "time"] = "last",
+        inner: Inner = "last",
         progress: Progress | None = None,
     ) -> Self:
         """Teach an engine.
@@ -70,7 +70,8 @@ class Engine(Positions):
         learn_validation
             Let the ranker learn from the validation questions too, once they have decided its size.
         inner
-            What the ranker learns from: everybody's ``last`` event, or the last tenth of ``time``.
+            What the ranker learns from: everybody's ``last`` event, the last tenth of ``time``, or items held out of the
+            last tenth's ``baskets``.
 
         Raises
         ------

@@ -55,7 +55,7 @@ class Ground:
     train: Dataset
     asked: Fold
     seen: Literal["mask", "keep"]
-    inner: Literal["last", "time"]
+    inner: Inner
     notes: tuple[str, ...]
 
 
@@ -155,7 +155,7 @@ def ground_of(dataset: Dataset, protocol: str, *, seen: str = "auto", seed: int 
         trial.train,
         sample(trial.validation, seed=seed),
         "keep" if trial.seen == "keep" else "mask",
-        "time" if trial.in_time else "last",
+        trial.inner,
         trial.notes,
     )
 
