@@ -2,9 +2,9 @@
 
 The hazard of coming back is constant within spans of days since the last time (a piecewise exponential model: Friedman,
 1982), for each item drawn towards that of its category, and that towards everything's (a gamma prior on the rate). Time
-in which nobody came back counts as time at risk up to the last event there is (censoring). A person who comes back to an
-item more often than it is usual does so again: a gamma frailty (Clayton, 1978), whose mean after c comebacks where H
-were to be expected is (c + a) / (H + a).
+in which nobody came back counts as time at risk up to the last event there is (censoring). Who came back to an item
+more often than is usual does so again: a gamma frailty (Clayton, 1978), whose mean after c comebacks where H were to be
+expected is (c + a) / (H + a).
 """
 
 from __future__ import annotations
@@ -42,6 +42,11 @@ class Comebacks:
     hazards: FloatArray
 
     @classmethod
+    def nothing(cls) -> Self:
+        """What is known where times are not, or where nobody ever came back."""
+        return cls(np.zeros((0, len(EDGES)), dtype=np.float32))
+
+    @classmethod
     def of(cls, sequences: Histories, categories: IntArray) -> Self:
         """Learn from histories.
 
@@ -53,7 +58,7 @@ class Comebacks:
         n_items, spans = len(categories), len(EDGES)
         turns = _turns(sequences)
         if not turns.returned.any():
-            return cls(np.zeros((0, spans), dtype=np.float32))
+            return cls.nothing()
         came, risk = np.zeros((n_items, spans)), np.zeros((n_items, spans))
         span = np.searchsorted(EDGES, turns.days, side="right") - 1
         np.add.at(came, (turns.items[turns.returned], span[turns.returned]), 1.0)
@@ -118,7 +123,7 @@ class Comebacks:
     @classmethod
     def from_arrays(cls, arrays: Arrays) -> Self:
         """What ``arrays`` gave; nothing is known where it gave nothing."""
-        return cls(arrays.get("comeback_hazards", np.zeros((0, len(EDGES)), dtype=np.float32)))
+        return cls(arrays["comeback_hazards"]) if "comeback_hazards" in arrays else cls.nothing()
 
     def extended(self, n_items: int) -> Comebacks:
         """With items that came since, to which people come back as to all others."""
@@ -168,11 +173,8 @@ def _turns(history: Histories, until: Float64Array | None = None) -> _Turns:
     distinct = np.concatenate([np.ones(min(len(rows), 1), dtype=bool), ~(same & (gaps < AT_ONCE))])
     rows, items, times = rows[distinct], items[distinct], times[distinct]
     returned = np.concatenate([(rows[1:] == rows[:-1]) & (items[1:] == items[:-1]), np.zeros(min(len(rows), 1), bool)])
-    if until is None:
-        end = np.full(len(rows), times.max(initial=0.0))
-    else:
-        end = until[rows]
-    following = np.concatenate([times[1:], times[:0]]) if not len(times) else np.append(times[1:], times[-1])
+    end = np.full(len(rows), times.max(initial=0.0)) if until is None else until[rows]
+    following = np.append(times[1:], times[-1:])
     days = np.maximum(np.where(returned, following, end) - times, 0.0) / DAY
     return _Turns(rows, items, days, returned)
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from palate.core import Kind, Settings
 from palate.core.configuration import read_settings
 from palate.engine.settings import EngineSettings
+from palate.models.association import AssociationSettings
 from palate.serving.settings import ServingSettings
 
 FILE = "palate.toml"
@@ -84,6 +85,7 @@ class PalateSettings(Settings):
     training: TrainingSettings = Field(default_factory=TrainingSettings)
     engine: EngineSettings = Field(default_factory=EngineSettings)
     evaluation: EvaluationSettings = Field(default_factory=EvaluationSettings)
+    rules: AssociationSettings = Field(default_factory=AssociationSettings)
     serving: ServeSettings = Field(default_factory=ServeSettings)
 
     def engine_of(self, preset: str) -> EngineSettings:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from palate.core import FloatArray, Ids, Ragged
+from palate.core import FloatArray, Ids, IntArray, Ragged
 
 _PATH = re.compile(r"\s*[>›»]\s*")
 _LIST = re.compile(r"\s*[|;,、，；]\s*")
@@ -103,6 +103,15 @@ class Catalogue:
         if series is None:
             return np.full(len(self), np.nan, dtype=np.float32)
         return series.cast(pl.Float32, strict=False).fill_null(float("nan")).to_numpy()
+
+    @cached_property
+    def innermost_categories(self) -> IntArray:
+        """Position of each item's last category, -1 where it has none; int32 (n,)."""
+        ragged, _ = self.categories
+        innermost = np.full(len(self), -1, dtype=np.int32)
+        has = ragged.lengths > 0
+        innermost[has] = ragged.values[ragged.indptr[1:][has] - 1]
+        return innermost
 
     @cached_property
     def categories(self) -> tuple[Ragged, tuple[str, ...]]:

@@ -14,7 +14,7 @@ import numpy as np
 from palate.core import DataError, FloatArray, Scorer, UsageError
 from palate.core.recommender import fitted
 from palate.core.threads import limit_threads
-from palate.data import Dataset, Fold, cut_at, cut_at_baskets, hold_out_last, time_quantile
+from palate.data import Baskets, Dataset, Fold, cut_at, cut_at_baskets, hold_out_last, time_quantile
 from palate.engine.settings import EngineSettings
 from palate.engine.teaching import fresh_places, teach_ranker
 from palate.language import CachedEncoder, LaterEncoder, TextEncoder, VectorCache, choose_encoder, load_encoder
@@ -140,6 +140,7 @@ def assemble(
     clock, notes = Clock(), list[str]()
     text = dataset.catalogue.has_text
     masks = settings.masks_seen(dataset) if validation is None else validation.queries.mask_seen
+    notes.append(_of_seen(dataset, masks))
     names = sources_for(dataset, settings, text, masks, notes)
     if text and encoder is None:
         with clock.stage("encode"):
@@ -157,7 +158,7 @@ def assemble(
     uniform = np.full(len(names), 1 / len(names), dtype=np.float32)
 
     def pipeline(sources: Mapping[str, Scorer[Dataset]], data: Dataset) -> Pipeline:
-        facts = ItemFacts.of(data, vectors)
+        facts = ItemFacts.of(data, vectors, comes_back=not masks and dataset.repeats)
         names_of = feature_names(tuple(sources), facts)
         return Pipeline(sources, uniform, facts, None, names_of, settings.candidates, settings.wish, settings.fresh)
 
@@ -183,9 +184,16 @@ def assemble(
             learn_validation=learn_validation,
             notes=notes,
         )
+    notes += [note for model in full.values() for note in getattr(model, "notes", ())]
     fresh = fresh_places(settings.fresh, finished, taught, notes)
     pipeline_taught = replace(finished, weights=weights, ranker=ranker, fresh=fresh)
     return Assembled(pipeline_taught, encoder, masks, seed, inner, tuple(notes), clock.seconds)
+
+
+def _of_seen(dataset: Dataset, masks: bool) -> str:
+    """What was decided about items the asker had, and what people do, in words."""
+    share = f"{dataset.repeat_share:.1%} of events repeat an item of the same person"
+    return f"seen items {'are masked' if masks else 'stay'}: {share}"
 
 
 def sources_for(
@@ -200,10 +208,16 @@ def sources_for(
     """
     names = []
     pairs = int((dataset.sequences.lengths - 1).clip(0).sum())
+    unsuited: dict[str, Callable[[], bool]] = {
+        "interest": lambda: text or not _described(dataset),
+        "repeats": lambda: masks,
+        "baskets": lambda: not _has_baskets(dataset),
+        "knowledge": lambda: not settings.models.knowledge.file,
+    }
     for name in settings.sources:
         if name in NEED_TEXT and not text:
             notes.append(f"{name} is left out: the catalogue has no text")
-        elif (name == "interest" and (text or not _described(dataset))) or (name == "repeats" and masks):
+        elif name in unsuited and unsuited[name]():
             continue
         elif name in SEQUENCES and pairs < ENOUGH_PAIRS:
             notes.append(f"{name} is left out: {pairs} times something followed something is too little to learn from")
@@ -220,6 +234,13 @@ def _described(dataset: Dataset) -> bool:
     """Whether items have anything but text to tell them apart by."""
     catalogue = dataset.catalogue
     return catalogue.column("category") is not None or not bool(np.isnan(catalogue.prices).all())
+
+
+def _has_baskets(dataset: Dataset) -> bool:
+    """Whether the data says what was taken together, often enough to learn from it."""
+    if "basket_id" not in dataset.events.columns:
+        return False
+    return int((Baskets.of(dataset).contents.lengths > 1).sum()) >= ENOUGH_PAIRS
 
 
 def _inner(dataset: Dataset, by: Inner, settings: RankerSettings) -> Fold:

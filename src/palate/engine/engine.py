@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -70,8 +70,8 @@ class Engine(Positions):
         learn_validation
             Let the ranker learn from the validation questions too, once they have decided its size.
         inner
-            What the ranker learns from: everybody's ``last`` event, the last tenth of ``time``, or items held out of the
-            last tenth's ``baskets``.
+            What the ranker learns from: everybody's ``last`` event, the last tenth of ``time``, or items held out of
+            that tenth's ``baskets``.
 
         Raises
         ------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from palate.core import Float64Array, Int64Array, IntArray, Ragged, Settings
+from palate.core import Float64Array, Int64Array, IntArray, Ragged, Settings, UsageError
 from palate.core.arrays import offsets_of
 from palate.data import Dataset
 from palate.data.baskets import Baskets
@@ -121,10 +122,22 @@ class Rules:
         ----------
         by
             One of ``MEASURES``.
+
+        Raises
+        ------
+        UsageError
+            It is none of them.
         """
+        if by not in MEASURES:
+            raise UsageError(f"rules are not put in order by {by!r}; there are {', '.join(MEASURES)}")
         return self.take(np.lexsort((-self.n_both, -getattr(self, by)))[:count])
 
-    def records(self, names: list[str]) -> list[dict[str, Any]]:
+    def about(self, item: int) -> Rules:
+        """Those that name an item on either side."""
+        rows = [side.rows[side.values == item] for side in (self.left, self.right)]
+        return self.take(np.unique(np.concatenate(rows)))
+
+    def records(self, names: Sequence[str]) -> list[dict[str, Any]]:
         """Plain values, a mapping a rule; ``names`` are those of all items."""
         columns: dict[str, Any] = {name: getattr(self, name).tolist() for name in MEASURES}
         return [
@@ -154,9 +167,12 @@ def mine(dataset: Dataset, settings: AssociationSettings | None = None) -> Rules
     UsageError
         There are too many itemsets to count.
     """
-    own = settings or AssociationSettings()
-    found = frequent_itemsets(Baskets.of(dataset), dataset.n_items, own.support, own.longest)
-    return association_rules(found, own)
+    return mined(Baskets.of(dataset), dataset.n_items, settings or AssociationSettings())
+
+
+def mined(baskets: Baskets, n_items: int, settings: AssociationSettings) -> Rules:
+    """The rules of baskets; see ``mine``."""
+    return association_rules(frequent_itemsets(baskets, n_items, settings.support, settings.longest), settings)
 
 
 def association_rules(itemsets: Itemsets, settings: AssociationSettings) -> Rules:

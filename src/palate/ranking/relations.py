@@ -169,12 +169,8 @@ class Relations:
         """What was counted, over this catalogue."""
         n = len(catalogue)
         counted = (_wide(part, n) for part in (company.together, company.after, company.beside))
-        categories, _ = catalogue.categories
-        shelf = np.full(n, -1, dtype=np.int32)
-        has = categories.lengths > 0
-        shelf[has] = categories.values[categories.indptr[1:][has] - 1]
         prices = np.log(np.maximum(catalogue.prices, 0.01)).astype(np.float32)
-        return cls(Company(*counted), shelf, prices, vectors, settings)
+        return cls(Company(*counted), catalogue.innermost_categories, prices, vectors, settings)
 
     def of_item(self, item: int, relation: Relation) -> Related:
         """How every other item stands to one."""
