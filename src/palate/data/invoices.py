@@ -46,8 +46,18 @@ def invoices(lines: pl.DataFrame, *, guests: bool = True, name: str = "invoices"
     """A dataset from invoice lines with the columns of Online Retail.
 
     Left out are codes that are no goods, and lines without a price (stock that was found, lost or thrown away). Codes
-    that differ in case only are one item; an item is called what most of its lines call it. Lines of a negative quantity
-    are returns, never sales.
+    that differ in case only are one item; an item is called what most of its lines call it. Lines of a negative
+    quantity are returns, never sales.
+
+    Parameters
+    ----------
+    guests, say
+        See ``online_retail``.
+
+    Raises
+    ------
+    DataError
+        A column is missing, or nothing is sold.
     """
     missing = [column for column in _COLUMNS if column not in lines.columns]
     if missing:
@@ -57,7 +67,7 @@ def invoices(lines: pl.DataFrame, *, guests: bool = True, name: str = "invoices"
     coded = lines.with_columns(code.alias("StockCode"), known.alias("CustomerID"))
     goods = coded.filter(pl.col("StockCode").str.contains(_GOODS))
     sold = goods.filter(pl.col("UnitPrice") > 0)
-    without = sold["CustomerID"].null_count()
+    free, without = goods.height - sold.height, sold["CustomerID"].null_count()
     if guests:
         sold = sold.with_columns(pl.coalesce("CustomerID", pl.concat_str(pl.lit(GUEST), pl.col("InvoiceNo"))))
     else:
@@ -66,9 +76,9 @@ def invoices(lines: pl.DataFrame, *, guests: bool = True, name: str = "invoices"
         raise DataError("none of the invoice lines sells anything: no code begins with five digits at a price above 0.")
     spellings = lines["StockCode"].n_unique() - coded["StockCode"].n_unique()
     say(
-        f"{name}: {lines.height:,} lines; {lines.height - goods.height:,} of codes that are no goods and "
-        f"{goods.height - goods.filter(pl.col('UnitPrice') > 0).height:,} without a price left out; {spellings:,} codes "
-        f"differed in case only; {without:,} lines without a customer {'are of guests' if guests else 'left out'}."
+        f"{name}: {lines.height:,} lines; {lines.height - goods.height:,} of codes that are no goods and {free:,} "
+        f"without a price were left out; {spellings:,} codes differed in case only; {without:,} lines without a "
+        f"customer {'are of guests' if guests else 'were left out'}."
     )
     titles = (
         sold.drop_nulls("Description")
@@ -95,6 +105,6 @@ def _lines(folder: Path) -> pl.DataFrame:
         except pl.exceptions.PolarsError as error:
             raise DataError(f"{folder / name} is no table: {str(error).splitlines()[0]}") from None
     raise DataError(
-        f"{folder} has none of {', '.join(_FILES)}. Get Online Retail from archive.ics.uci.edu/dataset/352 and save its "
-        "sheet as CSV there."
+        f"{folder} has none of {', '.join(_FILES)}. Get Online Retail from archive.ics.uci.edu/dataset/352 and save "
+        "its sheet as CSV there."
     )

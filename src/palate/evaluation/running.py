@@ -32,7 +32,6 @@ from palate.evaluation.result import Evaluation, peak_rss_mb
 from palate.evaluation.slices import slices
 from palate.models.association import mine
 
-
 RULES = 15
 """Association rules in a report."""
 
