@@ -21,12 +21,12 @@ DAY = 86_400.0
 
 
 def grocer(visits: int = 400, seed: int = 0) -> Dataset:
-    """Baskets of three from one of four meals of five things each; everybody keeps to two meals, and comes weekly."""
+    """Baskets of three from one of six meals of five things each; everybody keeps to two meals, and comes weekly."""
     random = np.random.default_rng(seed)
     rows = []
     for visit in range(visits):
         user = visit % 40
-        meal = int(random.choice([user % 4, (user + 1) % 4]))
+        meal = int(random.choice([user % 6, (user + 1) % 6]))
         when = 1.6e9 + DAY * 7 * (visit // 40) + 60.0 * user
         things = random.choice(5, size=3, replace=False)
         rows += [(f"u{user}", f"m{meal}t{thing}", when, f"b{visit}") for thing in things]

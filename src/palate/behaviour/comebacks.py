@@ -19,8 +19,11 @@ from palate.core import Float64Array, FloatArray, Histories, Int64Array, IntArra
 from palate.core.recommender import Arrays
 from palate.data.dataset import DAY
 
-EDGES: Float64Array = np.array([0, 1, 2, 4, 7, 10, 14, 21, 28, 42, 60, 90, 135, 200, 365], dtype=np.float64)
-"""Days since the last time at which spans begin; the last one has no end."""
+EDGES: Float64Array = np.array(
+    [0, 0.5, 1.5, 2.5, 4.5, 6.5, 8.5, 12.5, 15.5, 19.5, 23.5, 26.5, 31.5, 45.5, 55.5, 65.5, 95.5, 135.5, 200.5, 355.5]
+)
+"""Days since the last time at which spans begin: not after whole weeks or months, when many come back. The last
+one has no end."""
 
 ITEM_EVENTS, CATEGORY_EVENTS, PERSON_EVENTS = 3.0, 10.0, 1.0
 """How many comebacks the prior of an item, of a category and of a person counts for."""
@@ -65,7 +68,7 @@ class Comebacks:
         for place, (begin, end) in enumerate(zip(EDGES, (*EDGES[1:], np.inf), strict=True)):
             inside = np.clip(turns.days, begin, end) - begin
             risk[:, place] = np.bincount(turns.items, weights=inside, minlength=n_items)
-        everything = (came.sum(axis=0) + 0.5) / (risk.sum(axis=0) + 0.5 * max(float(risk.sum() / came.sum()), 1e-9))
+        everything = _smoothed(came.sum(axis=0), risk.sum(axis=0))
         groups = np.where(categories < 0, int(categories.max(initial=-1)) + 1, categories)
         n_groups = int(groups.max(initial=0)) + 1
         own = np.zeros((n_groups, spans)), np.zeros((n_groups, spans))
@@ -185,6 +188,15 @@ def _moments(history: Histories, when: Float64Array | None) -> Float64Array:
     known = ~np.isnan(history.times)
     np.maximum.at(newest, history.rows[known], history.times[known])
     return newest if when is None else np.where(np.isnan(when), newest, when)
+
+
+def _smoothed(came: Float64Array, risk: Float64Array) -> Float64Array:
+    """Rates of each span, each drawn by one comeback towards that of the span before: few are watched for so long."""
+    rates = np.empty(len(came))
+    before = float(came.sum() / risk.sum())
+    for span in range(len(came)):
+        before = rates[span] = (came[span] + 1.0) / (risk[span] + 1.0 / before)
+    return rates
 
 
 def _shrunk(came: Float64Array, risk: Float64Array, usual: Float64Array, events: float) -> Float64Array:

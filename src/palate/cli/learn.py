@@ -84,7 +84,11 @@ def evaluate(
     folder: options.DataFolder,
     protocol: Annotated[
         str | None,
-        typer.Option("--protocol", metavar="NAME", help="temporal, temporal-baskets, loo-strict, loo-strict+val, loo-refit or cases."),
+        typer.Option(
+            "--protocol",
+            metavar="NAME",
+            help="temporal, temporal-baskets, loo-strict, loo-strict+val, loo-refit or cases.",
+        ),
     ] = None,
     cases: Annotated[
         Path | None, typer.Option("--cases", metavar="FILE", help="Questions with known answers, JSONL.")
