@@ -131,7 +131,7 @@ def test_a_planted_rule_is_found_and_stands_first() -> None:
     best = rules.best("leverage", 3)
     assert {*best.left.values.tolist(), *best.right.values.tolist()} == {3, 7, 11}
     assert rules.about(3).records([str(item) for item in range(61)])[0]["p"] < 1e-10
-    assert len(rules.about(60)) == 0
+    assert 60 not in rules.right.values
     with pytest.raises(UsageError, match="lift, confidence"):
         rules.best("beauty", 3)
 
@@ -157,6 +157,6 @@ def test_baskets_are_what_was_bought_on_one_invoice() -> None:
     assert sorted(named) == [
         ("ann", ["bread"]),
         ("ann", ["bread", "butter"]),
+        ("bob", ["milk", "tea"]),
         ("bob", ["tea"]),
-        ("bob", ["tea", "milk"]),
     ]

@@ -140,12 +140,12 @@ def assemble(
     clock, notes = Clock(), list[str]()
     text = dataset.catalogue.has_text
     masks = settings.masks_seen(dataset) if validation is None else validation.queries.mask_seen
-    notes.append(_of_seen(dataset, masks))
     names = sources_for(dataset, settings, text, masks, notes)
     if text and encoder is None:
         with clock.stage("encode"):
             progress("read the catalogue", 0.0)
             encoder = reader(dataset, settings, notes)
+    notes.append(_of_seen(dataset, masks))
     fit = fit or fit_model
     content = _fit_content(dataset, names, settings, encoder, fit=fit, clock=clock, progress=progress)
     fold = _inner(dataset, inner, settings.ranker)
