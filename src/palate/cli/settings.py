@@ -13,6 +13,7 @@ from palate.core.configuration import read_settings
 from palate.engine.settings import EngineSettings
 from palate.language.generation_choice import GenerationSettings
 from palate.language.tuning.settings import AdaptSettings
+from palate.models.association import AssociationSettings
 from palate.serving.settings import ServingSettings
 
 FILE = "palate.toml"
@@ -90,6 +91,7 @@ class PalateSettings(Settings):
     adapt: AdaptSettings = Field(default_factory=AdaptSettings)
     engine: EngineSettings = Field(default_factory=EngineSettings)
     evaluation: EvaluationSettings = Field(default_factory=EvaluationSettings)
+    rules: AssociationSettings = Field(default_factory=AssociationSettings)
     serving: ServeSettings = Field(default_factory=ServeSettings)
     generation: GenerationSettings = Field(default_factory=GenerationSettings)
 

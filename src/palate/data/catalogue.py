@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from palate.core import FloatArray, Ids, Ragged
+from palate.core import FloatArray, Ids, IntArray, Ragged
 
 _PATH = re.compile(r"\s*[>›»]\s*")
 _LIST = re.compile(r"\s*[|;,、，；]\s*")
@@ -114,6 +114,14 @@ class Catalogue:
             for name, dtype in self.frame.schema.items()
             if isinstance(dtype, pl.Array) and dtype.inner == pl.Float32
         }
+
+    def innermost_categories(self) -> IntArray:
+        """Position of each item's last category, -1 where it has none; int32 (n,)."""
+        ragged, _ = self.categories
+        innermost = np.full(len(self), -1, dtype=np.int32)
+        has = ragged.lengths > 0
+        innermost[has] = ragged.values[ragged.indptr[1:][has] - 1]
+        return innermost
 
     @cached_property
     def categories(self) -> tuple[Ragged, tuple[str, ...]]:

@@ -14,7 +14,7 @@ import numpy as np
 from palate.core import DataError, FloatArray, Scorer, UsageError
 from palate.core.recommender import fitted
 from palate.core.threads import limit_threads
-from palate.data import Dataset, Fold, cut_at, hold_out_last, time_quantile
+from palate.data import Baskets, Dataset, Fold, cut_at, cut_at_baskets, hold_out_last, time_quantile
 from palate.engine.attracting import teach_attractiveness
 from palate.engine.settings import EngineSettings
 from palate.engine.teaching import fresh_places, teach_ranker
@@ -29,6 +29,9 @@ from palate.ranking.training import examples, sample
 
 Progress = Callable[[str, float], None]
 """Called with what is being done and the share (0 to 1) of it that is done."""
+
+Inner = Literal["last", "time", "baskets"]
+"""Questions with known answers that a ranker learns from."""
 
 TEXT_SOURCES = frozenset({"semantic", "lexical"})
 """Sources that learn from the catalogue alone: fitted once, whatever events are held out."""
@@ -92,7 +95,7 @@ class Assembled:
     encoder: TextEncoder | None
     masks_seen: bool
     seed: int
-    inner: Literal["last", "time"]
+    inner: Inner
     notes: tuple[str, ...]
     seconds: Mapping[str, float]
     attractiveness: Attractiveness | None = None
@@ -106,7 +109,7 @@ def assemble(
     progress: Progress = silent,
     validation: Fold | None = None,
     learn_validation: bool = False,
-    inner: Literal["last", "time"] = "last",
+    inner: Inner = "last",
     trees: int | None = None,
     encoder: TextEncoder | None = None,
     fit: FitModel | None = None,
@@ -120,7 +123,7 @@ def assemble(
     Parameters
     ----------
     inner
-        Whether inner questions are everybody's last event or the last tenth of time.
+        Whether inner questions are everybody's last event, the last tenth of time, or items held out of its baskets.
     trees
         A fixed number of trees, no stopping.
     fit
@@ -147,6 +150,7 @@ def assemble(
         with clock.stage("encode"):
             progress("read the catalogue", 0.0)
             encoder = reader(dataset, settings, notes)
+    notes.append(_of_seen(dataset, masks))
     fit = fit or fit_model
     content = _fit_content(dataset, names, settings, encoder, fit=fit, clock=clock, progress=progress)
     fold = _inner(dataset, inner, settings.ranker)
@@ -159,7 +163,7 @@ def assemble(
     uniform = np.full(len(names), 1 / len(names), dtype=np.float32)
 
     def pipeline(sources: Mapping[str, Scorer[Dataset]], data: Dataset) -> Pipeline:
-        facts = ItemFacts.of(data, vectors)
+        facts = ItemFacts.of(data, vectors, comes_back=not masks and dataset.repeats)
         names_of = feature_names(tuple(sources), facts)
         return Pipeline(sources, uniform, facts, None, names_of, settings.candidates, settings.wish, settings.fresh)
 
@@ -196,9 +200,16 @@ def assemble(
             notes=notes,
             progress=lambda share: progress("reactions", share),
         )
+    notes += [note for model in full.values() for note in getattr(model, "notes", ())]
     fresh = fresh_places(settings.fresh, finished, taught, notes)
     pipeline_taught = replace(finished, weights=weights, ranker=ranker, fresh=fresh)
     return Assembled(pipeline_taught, encoder, masks, seed, inner, tuple(notes), clock.seconds, judge)
+
+
+def _of_seen(dataset: Dataset, masks: bool) -> str:
+    """What was decided about items the asker had, and what people do, in words."""
+    share = f"{dataset.repeat_share:.1%} of events repeat an item of the same person"
+    return f"seen items {'are masked' if masks else 'stay'}: {share}"
 
 
 def sources_for(
@@ -213,10 +224,16 @@ def sources_for(
     """
     names = []
     pairs = int((dataset.sequences.lengths - 1).clip(0).sum())
+    unsuited: dict[str, Callable[[], bool]] = {
+        "interest": lambda: text or not _described(dataset),
+        "repeats": lambda: masks,
+        "baskets": lambda: not _has_baskets(dataset),
+        "knowledge": lambda: not settings.models.knowledge.file,
+    }
     for name in settings.sources:
         if name in NEED_TEXT and not text:
             notes.append(f"{name} is left out: the catalogue has no text")
-        elif (name == "interest" and (text or not _described(dataset))) or (name == "repeats" and masks):
+        elif name in unsuited and unsuited[name]():
             continue
         elif name in SEQUENCES and pairs < ENOUGH_PAIRS:
             notes.append(f"{name} is left out: {pairs} times something followed something is too little to learn from")
@@ -235,13 +252,23 @@ def _described(dataset: Dataset) -> bool:
     return catalogue.column("category") is not None or not bool(np.isnan(catalogue.prices).all())
 
 
-def _inner(dataset: Dataset, by: Literal["last", "time"], settings: RankerSettings) -> Fold:
+def _has_baskets(dataset: Dataset) -> bool:
+    """Whether the data says what was taken together, often enough to learn from it."""
+    if "basket_id" not in dataset.events.columns:
+        return False
+    return int((Baskets.of(dataset).contents.lengths > 1).sum()) >= ENOUGH_PAIRS
+
+
+def _inner(dataset: Dataset, by: Inner, settings: RankerSettings) -> Fold:
     """What the ranker learns from; where people are few, several events of each."""
     if by == "time" and dataset.has_times:
         moment = time_quantile(dataset, 0.9)
         fold = cut_at(dataset, moment, moment)
         if len(fold) >= FEW:
             return fold
+    if by == "baskets" and dataset.has_times:
+        moment = time_quantile(dataset, 0.9)
+        return cut_at_baskets(dataset, moment, moment, each=settings.questions_each)
     each = settings.questions // (2 * max(dataset.n_users, 1))
     return hold_out_last(dataset, count=int(np.clip(each, 1, settings.questions_each)))
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from palate.engine import explaining, storage
 from palate.engine.answering import Telling, alike, answered, drawn
 from palate.engine.answers import Answer, Explanation, Question, Recommendation
 from palate.engine.asking import Asking
-from palate.engine.assembly import Assembled, Progress, assemble, silent
+from palate.engine.assembly import Assembled, Inner, Progress, assemble, silent
 from palate.engine.describing import described
 from palate.engine.living import Living
 from palate.engine.mixing import check_mixes
@@ -47,7 +47,7 @@ class Engine(Living):
         seed: int = 0,
         validation: Fold | None = None,
         learn_validation: bool = False,
-        inner: Literal["last", "time"] = "last",
+        inner: Inner = "last",
         progress: Progress | None = None,
     ) -> Self:
         """Teach an engine.
@@ -64,7 +64,8 @@ class Engine(Living):
         learn_validation
             Let the ranker learn from the validation questions too, once they have decided its size.
         inner
-            What the ranker learns from: everybody's ``last`` event, or the last tenth of ``time``.
+            What the ranker learns from: everybody's ``last`` event, the last tenth of ``time``, or items held out of
+            that tenth's ``baskets``.
 
         Raises
         ------

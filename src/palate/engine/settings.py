@@ -11,6 +11,7 @@ from palate.data import Dataset
 from palate.data.dataset import REPEATS
 from palate.language import EncoderSettings
 from palate.models.als import ALSSettings
+from palate.models.baskets import BasketSettings
 from palate.models.bilinear import BilinearSettings
 from palate.models.bpr import BPRSettings
 from palate.models.ease import EASESettings
@@ -18,6 +19,7 @@ from palate.models.elicitation import ElicitationSettings
 from palate.models.generative import GenerativeSettings
 from palate.models.interest import InterestSettings
 from palate.models.item_knn import ItemKNNSettings
+from palate.models.knowledge import KnowledgeSettings
 from palate.models.lexical import LexicalSettings
 from palate.models.popularity import PopularitySettings
 from palate.models.repeats import RepeatsSettings
@@ -38,7 +40,19 @@ from palate.ranking.pipeline import WishSettings
 from palate.ranking.ranker import RankerSettings
 from palate.ranking.rules import RuleSettings
 
-FAST = ("popularity", "repeats", "transitions", "item_knn", "ease", "als", "semantic", "lexical", "interest")
+FAST = (
+    "popularity",
+    "repeats",
+    "baskets",
+    "knowledge",
+    "transitions",
+    "item_knn",
+    "ease",
+    "als",
+    "semantic",
+    "lexical",
+    "interest",
+)
 """Counts, factors and frozen text."""
 
 BALANCED = (*FAST, "semantic_transitions", "sequential")
@@ -60,6 +74,8 @@ class ModelSettings(Settings):
 
     popularity: PopularitySettings = Field(default_factory=PopularitySettings)
     repeats: RepeatsSettings = Field(default_factory=RepeatsSettings)
+    baskets: BasketSettings = Field(default_factory=BasketSettings)
+    knowledge: KnowledgeSettings = Field(default_factory=KnowledgeSettings)
     transitions: TransitionsSettings = Field(default_factory=TransitionsSettings)
     semantic_transitions: SemanticTransitionsSettings = Field(default_factory=SemanticTransitionsSettings)
     item_knn: ItemKNNSettings = Field(default_factory=ItemKNNSettings)

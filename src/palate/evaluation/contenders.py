@@ -43,7 +43,7 @@ class FittedEngine(Protocol):
 FitEngine = Callable[..., FittedEngine]
 """``fit(dataset, *, preset, seed, validation, progress)``, as ``palate.Engine.fit``. Two more are added only where the
 protocol calls for them: ``learn_validation=True`` lets the ranker learn from the validation answers, ``inner="time"``
-has it learn from questions that lie last in time."""
+has it learn from questions that lie last in time, ``inner="baskets"`` from the last baskets."""
 
 
 @dataclass
@@ -102,7 +102,7 @@ def gather(
             validation=trial.validation,
             progress=progress,
             **({"learn_validation": True} if trial.learn_validation else {}),
-            **({"inner": "time"} if trial.in_time else {}),
+            **({"inner": trial.inner} if trial.inner != "last" else {}),
         )
         found.seconds["encode"] += float(found.engine.timings.get("encode", 0.0))
     sources = dict(found.engine.sources) if found.engine is not None else {}

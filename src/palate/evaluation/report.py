@@ -90,6 +90,7 @@ def page(evaluation: Evaluation, language: str = "en") -> str:
             _cold(evaluation, words),
             _pareto(evaluation, words),
             _importance(evaluation, words),
+            _rules(evaluation, words),
             _tuning(evaluation, words),
             _card(words["notes"], "<ul>" + "".join(f"<li>{escape(note)}</li>" for note in evaluation.notes) + "</ul>"),
         )
@@ -270,6 +271,21 @@ def _importance(evaluation: Evaluation, words: Mapping[str, str]) -> str:
     ]
     notes = "".join(f"<p class='faint'>{escape(note)}</p>" for note in importance_notes(evaluation.importance, words))
     return _card(words["importance"], _grid([words["feature"], words["share"], words["gain"]], rows) + notes)
+
+
+def _rules(evaluation: Evaluation, words: Mapping[str, str]) -> str:
+    """What goes with what in the baskets."""
+    if not evaluation.rules:
+        return ""
+    measures = ("support", "confidence", "lift", "leverage", "conviction")
+    rows = []
+    for rule in evaluation.rules:
+        named = f"{' + '.join(rule['if'])} → {' + '.join(rule['then'])}"
+        cells = [f"{rule['baskets']:,}", *(f"{rule[name]:.3g}".replace("inf", "∞") for name in measures)]
+        rows.append(f"<tr><td>{escape(named)}</td>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
+    head = [words[name] for name in ("rule", "baskets", *measures)]
+    note = f"<p class='faint'>{escape(words['rules_note'])}</p>"
+    return _card(words["rules"], _grid(head, rows) + note)
 
 
 def _grid(head: Sequence[str], rows: Sequence[str]) -> str:

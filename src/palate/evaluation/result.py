@@ -41,6 +41,8 @@ class Evaluation:
         Accuracy weighed against other objectives, see ``palate.evaluation.pareto``; empty where that was not asked.
     cold
         Items held out of every fit, see ``palate.evaluation.cold``; empty where that was not asked.
+    rules
+        What goes with what in the baskets learnt from, see ``Rules.records``; empty where the data has no baskets.
     importance
         What the ranker of ``palate`` looks at, see ``Ranker.importance``; empty where it has none.
     """
@@ -64,6 +66,7 @@ class Evaluation:
     diversity: str = "category"
     pareto: Mapping[str, Any] = field(default_factory=dict)
     cold: Mapping[str, Any] = field(default_factory=dict)
+    rules: Sequence[Mapping[str, Any]] = ()
     importance: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     notes: Sequence[str] = ()
 
@@ -90,6 +93,7 @@ class Evaluation:
                 "diversity": self.diversity,
                 "pareto": self.pareto,
                 "cold": self.cold,
+                "rules": self.rules,
                 "importance": self.importance,
                 "notes": self.notes,
             }

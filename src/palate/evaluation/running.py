@@ -30,6 +30,10 @@ from palate.evaluation.pareto import sweep
 from palate.evaluation.protocols import Trial, plan
 from palate.evaluation.result import Evaluation, peak_rss_mb
 from palate.evaluation.slices import slices
+from palate.models.association import mine
+
+RULES = 15
+"""Association rules in a report."""
 
 
 def evaluate(
@@ -151,9 +155,17 @@ def evaluate(
         diversity=yardstick.diversity,
         pareto=weighed,
         cold=cold,
+        rules=_rules(trial.learnt),
         importance=_importance(contenders.engine) if wanted_engine else {},
         notes=(*trial.notes, *why),
     )
+
+
+def _rules(learnt: Dataset) -> list[dict[str, Any]]:
+    """The rules of highest leverage in baskets that the data names; visits would be taken for baskets too readily."""
+    if "basket_id" not in learnt.events.columns:
+        return []
+    return mine(learnt).best("leverage", RULES).records(learnt.catalogue.titles)
 
 
 def _ask(

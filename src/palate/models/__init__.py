@@ -9,6 +9,8 @@ from typing import Any
 _HOMES: Mapping[str, tuple[str, str]] = {
     "popularity": ("popularity", "Popularity"),
     "repeats": ("repeats", "Repeats"),
+    "baskets": ("baskets", "BasketCompletion"),
+    "knowledge": ("knowledge", "Knowledge"),
     "transitions": ("transitions", "Transitions"),
     "semantic_transitions": ("semantic_transitions", "SemanticTransitions"),
     "item_knn": ("item_knn", "ItemKNN"),
@@ -30,7 +32,7 @@ _HOMES: Mapping[str, tuple[str, str]] = {
 NEED_ENCODER = frozenset({"semantic", "semantic_transitions", "bilinear", "sequential", "transferred", "generative"})
 """Models built with a text encoder beside their settings."""
 
-READ_CATALOGUE = NEED_ENCODER | {"lexical", "interest"}
+READ_CATALOGUE = NEED_ENCODER | {"lexical", "interest", "knowledge"}
 """Models that learn from what items say or are."""
 
 
