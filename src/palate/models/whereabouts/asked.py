@@ -1,0 +1,96 @@
+"""Questions of the next place: who stands where, when, after what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from palate.core import Float64Array, Histories, Int64Array, IntArray, Queries
+from palate.models.whereabouts import clock
+from palate.models.whereabouts.places import Gazetteer
+
+USUAL_GAP = 3.0
+"""Hours that are taken to have passed where nobody says when."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """n questions and the m visits behind them.
+
+    Parameters
+    ----------
+    history
+        Known places, at most the newest of the window.
+    wall
+        float64 (m,), local times of the visits; NaN where unknown.
+    when
+        float64 (n,), local time that is asked about; NaN where unknown.
+    gap
+        float64 (n,), hours since the last visit; NaN without one or without times.
+    last, before
+        int32 (n,), the last place and the one before; -1 where there is none.
+    lat, lon
+        float64 (n,), where the asker is: as told, else at the last place.
+    age
+        float64 (m,), days from a visit to the question.
+    """
+
+    history: Histories
+    wall: Float64Array
+    when: Float64Array
+    gap: Float64Array
+    last: IntArray
+    before: IntArray
+    lat: Float64Array
+    lon: Float64Array
+    age: Float64Array
+
+    @classmethod
+    def of(cls, queries: Queries, places: Gazetteer, zone: str, window: int) -> Asked:
+        history = queries.history
+        if len(history.items) and history.items.max() >= places.n:
+            history = history.where(history.items < places.n)
+        history = history.last(window)
+        ends = history.indptr[1:]
+        filled = history.lengths > 0
+        last = _item(history, ends - 1, filled)
+        before = _item(history, ends - 2, history.lengths > 1)
+        came = np.full(len(history), np.nan)
+        came[filled] = history.times[ends[filled] - 1]
+        told = np.full(len(history), np.nan) if queries.when is None else queries.when
+        when = np.where(np.isnan(told), came + USUAL_GAP * clock.HOUR, told)
+        where = np.full((len(history), 2), np.nan) if queries.where is None else queries.where
+        here = np.isfinite(where).all(axis=1)
+        lat, lon = (np.where(here, where[:, c], _at(own, last)) for c, own in enumerate((places.lat, places.lon)))
+        east = np.where(here, np.round(lon / 15.0), _at(places.east, last))
+        age = np.maximum(np.repeat(when, history.lengths) - history.times, 0.0) / clock.DAY
+        # Where only the order is known, a visit is taken to come a third of a day after the one before.
+        age = np.where(np.isnan(age), (history.ages + 1) / 3.0, age)
+        return cls(
+            history,
+            clock.local(history.times, places.east[history.items], zone),
+            clock.local(when, np.nan_to_num(east, nan=float(np.median(places.east)) if places.n else 0.0), zone),
+            np.maximum(when - came, 0.0) / clock.HOUR,
+            last,
+            before,
+            lat,
+            lon,
+            age,
+        )
+
+    def __len__(self) -> int:
+        return len(self.history)
+
+
+def _item(history: Histories, at: Int64Array, there: np.ndarray) -> IntArray:
+    items = np.full(len(history), -1, np.int32)
+    items[there] = history.items[at[there]]
+    return items
+
+
+def _at(values: Float64Array, items: IntArray) -> Float64Array:
+    known = np.full(len(items), np.nan)
+    there = items >= 0
+    known[there] = values[items[there]]
+    return known

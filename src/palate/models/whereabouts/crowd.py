@@ -1,0 +1,238 @@
+"""What everybody does: when places are visited, what follows what, how far people go, who is alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from scipy import sparse
+
+from palate.core import Float64Array, FloatArray, Histories, IntArray
+from palate.core.artefact import pack_sparse, unpack_sparse
+from palate.core.recommender import Arrays
+from palate.measure.geography import EARTH_KM, great_circle_km
+from palate.models.whereabouts.places import Gazetteer
+
+HOURS = 48
+"""Hours of a working day, then hours of a day at the weekend."""
+
+GAPS = np.array([0.5, 2.0, 5.0, 10.0, 24.0])
+"""Hours between two visits that tell kinds of move apart."""
+
+RINGS = np.array([0.05, 0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0])
+"""Kilometres: edges of the rings that distance decay is counted in."""
+
+_ROWS = 512
+
+
+@dataclass(frozen=True)
+class Crowd:
+    """Counts of one stretch of time.
+
+    Parameters
+    ----------
+    visits, visitors
+        float32 (n,), visits of each place and how many people made them.
+    rhythm
+        float32 (n, 48), log of how much more a place is visited at each hour than on average.
+    category_rhythm
+        float32 (c, 48), the same of categories.
+    moves
+        float32 (n, n), how often each place followed each other one within an outing.
+    category_moves
+        float32 (gaps, c, c), log of how much more a category follows another than chance has it, by the time between.
+    decay
+        float32 (gaps, rings), log of how much more people go that far than they would if distance meant nothing.
+    alike
+        float32 (n, n), share of people two places have in common (cosine), the nearest of each place.
+    proposed
+        int32 (n, m), places worth looking at after each place, -1 pads.
+    popular
+        int32 (p,), the most visited places.
+    """
+
+    visits: FloatArray
+    visitors: FloatArray
+    rhythm: FloatArray
+    category_rhythm: FloatArray
+    moves: sparse.csr_matrix
+    category_moves: FloatArray
+    decay: FloatArray
+    alike: sparse.csr_matrix
+    proposed: IntArray
+    popular: IntArray
+
+    def arrays(self) -> Arrays:
+        dense = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("moves", "alike")}
+        return {**dense, **pack_sparse("moves", self.moves), **pack_sparse("alike", self.alike)}
+
+    @classmethod
+    def restored(cls, arrays: Arrays) -> Crowd:
+        dense = {f.name: np.asarray(arrays[f.name]) for f in fields(cls) if f.name not in ("moves", "alike")}
+        return cls(**dense, moves=unpack_sparse("moves", arrays), alike=unpack_sparse("alike", arrays))
+
+
+def gap_bucket(hours: Float64Array) -> IntArray:
+    """Kind of move by the hours it took; int32, 0 to ``len(GAPS)``."""
+    return np.searchsorted(GAPS, np.nan_to_num(hours, nan=6.0)).astype(np.int32)
+
+
+def ring(kilometres: Float64Array) -> IntArray:
+    """Ring that a distance falls into; int32, the last one beyond all edges."""
+    return np.searchsorted(RINGS, np.nan_to_num(kilometres, nan=1e9)).astype(np.int32)
+
+
+def gather(histories: Histories, hours: IntArray, places: Gazetteer, trip_hours: float, successors: int) -> Crowd:
+    """Count what everybody did.
+
+    Parameters
+    ----------
+    histories
+        One row a person.
+    hours
+        int32 (m,), local hour of each visit, 0 to 47; -1 where unknown.
+    """
+    n, items = places.n, histories.items
+    n_categories = int(places.category.max(initial=0)) + 1
+    visits = np.bincount(items, minlength=n).astype(np.float32)
+    people = histories.matrix(n)
+    people.data[:] = 1.0
+    visitors = np.asarray(people.sum(axis=0)).ravel().astype(np.float32)
+    source, target, gap = _moves(histories, trip_hours)
+    moves = sparse.csr_matrix((np.ones(len(source), np.float32), (source, target)), shape=(n, n))
+    decay = _distance_decay(source, target, gap, visits, places)
+    alike = _alike(people, visitors, successors)
+    return Crowd(
+        visits,
+        visitors,
+        _rhythm(items, hours, n),
+        _rhythm(places.category[items], hours, n_categories),
+        moves,
+        _category_moves(places.category[source], places.category[target], gap, n_categories),
+        decay,
+        alike,
+        _proposed(moves, alike, decay, visits, places, successors),
+        np.argsort(-visits, kind="stable")[:successors].astype(np.int32),
+    )
+
+
+def _moves(histories: Histories, trip_hours: float) -> tuple[IntArray, IntArray, IntArray]:
+    """Pairs of successive places within an outing, and the bucket of the time between."""
+    items, rows, times = histories.items, histories.rows, histories.times
+    hours = np.diff(times) / 3600.0
+    together = (rows[1:] == rows[:-1]) & ~(hours > trip_hours)
+    return items[:-1][together], items[1:][together], gap_bucket(hours[together])
+
+
+def _rhythm(codes: IntArray, hours: IntArray, n: int) -> FloatArray:
+    known = hours >= 0
+    counts = np.bincount(codes[known].astype(np.int64) * HOURS + hours[known], minlength=n * HOURS)
+    table = counts.reshape(n, 2, 24).astype(np.float64)
+    smooth = 0.4 * table + 0.22 * (np.roll(table, 1, 2) + np.roll(table, -1, 2))
+    smooth = (smooth + 0.08 * (np.roll(table, 2, 2) + np.roll(table, -2, 2))).reshape(n, HOURS)
+    usual = (smooth.sum(axis=0) + 1.0) / (smooth.sum() + HOURS)
+    share = (smooth + 5.0 * usual) / (smooth.sum(axis=1, keepdims=True) + 5.0)
+    return np.log(share / usual).astype(np.float32)
+
+
+def _category_moves(source: IntArray, target: IntArray, gap: IntArray, n: int) -> FloatArray:
+    n_gaps = len(GAPS) + 1
+    cells = (gap.astype(np.int64) * n + source) * n + target
+    counts = np.bincount(cells, minlength=n_gaps * n * n).reshape(n_gaps, n, n).astype(np.float64)
+    usual = (counts.sum(axis=(0, 1)) + 1.0) / (counts.sum() + n)
+    near = counts + 0.3 * (counts.sum(axis=0) - counts)
+    return np.log((near + 5.0 * usual) / (near.sum(axis=2, keepdims=True) + 5.0) / usual).astype(np.float32)
+
+
+def _distance_decay(
+    source: IntArray, target: IntArray, gap: IntArray, visits: FloatArray, places: Gazetteer, draws: int = 200_000
+) -> FloatArray:
+    """Moves by ring against pairs drawn as if distance meant nothing; never rising with distance."""
+    n_gaps, n_rings = len(GAPS) + 1, len(RINGS) + 1
+    moved = source != target
+    km = great_circle_km(places.lat[source], places.lon[source], places.lat[target], places.lon[target])
+    known = moved & np.isfinite(km)
+    if not known.any():
+        return np.zeros((n_gaps, n_rings), np.float32)
+    rng = np.random.default_rng(0)
+    chance = visits.astype(np.float64) * np.isfinite(places.lat)
+    others = rng.choice(places.n, draws, p=chance / chance.sum())
+    starts = rng.choice(source[known], draws)
+    free = great_circle_km(places.lat[starts], places.lon[starts], places.lat[others], places.lon[others])
+    expected = (np.bincount(ring(free), minlength=n_rings) + 5.0) / (draws + 5.0 * n_rings)
+    counts = np.bincount(gap[known] * n_rings + ring(km[known]), minlength=n_gaps * n_rings).reshape(n_gaps, n_rings)
+    prior = 20.0 * (counts.sum(axis=0) + 1.0) / (counts.sum() + n_rings)
+    share = (counts + prior) / (counts.sum(axis=1, keepdims=True) + 20.0)
+    return _falling(np.log(share / expected), expected).astype(np.float32)
+
+
+def _falling(curves: Float64Array, weights: Float64Array) -> Float64Array:
+    """The nearest curves that never rise (isotonic regression)."""
+    from sklearn.isotonic import IsotonicRegression
+
+    steps = np.arange(curves.shape[1])
+    fit = IsotonicRegression(increasing=False)
+    return np.stack([fit.fit_transform(steps, curve, sample_weight=weights) for curve in curves])
+
+
+def _alike(people: sparse.csr_matrix, visitors: FloatArray, keep: int) -> sparse.csr_matrix:
+    """Cosine of places by who visits them; the best ``keep`` of each, themselves left out."""
+    scaled = people @ sparse.diags(1.0 / np.sqrt(np.maximum(visitors, 1.0) + 2.0))
+    rows, columns, values = [], [], []
+    transposed = sparse.csr_matrix(scaled.T)
+    for start in range(0, transposed.shape[0], _ROWS):
+        block = (transposed[start : start + _ROWS] @ scaled).toarray()
+        here = np.arange(len(block))
+        block[here, start + here] = 0.0
+        best = np.argpartition(-block, min(keep, block.shape[1] - 1), axis=1)[:, :keep]
+        chosen = np.take_along_axis(block, best, axis=1)
+        kept = chosen > 0
+        rows.append((start + np.repeat(here, kept.sum(axis=1))))
+        columns.append(best[kept])
+        values.append(chosen[kept])
+    cells = (np.concatenate(values).astype(np.float32), (np.concatenate(rows), np.concatenate(columns)))
+    return sparse.csr_matrix(cells, shape=(transposed.shape[0],) * 2)
+
+
+def _proposed(
+    moves: sparse.csr_matrix,
+    alike: sparse.csr_matrix,
+    decay: FloatArray,
+    visits: FloatArray,
+    places: Gazetteer,
+    successors: int,
+) -> IntArray:
+    """For each place: what follows it, what is near and busy, what the same people visit."""
+    each = max(successors // 3, 1)
+    return np.concatenate([_best(moves, each), _near(decay, visits, places, each), _best(alike, each)], axis=1)
+
+
+def _near(decay: FloatArray, visits: FloatArray, places: Gazetteer, keep: int) -> IntArray:
+    """Of the places around each, the busiest for how far they are."""
+    from scipy.spatial import KDTree
+
+    chosen = np.full((places.n, keep), -1, np.int32)
+    known = np.flatnonzero(np.isfinite(places.lat)).astype(np.int32)
+    around = min(6 * keep, len(known) - 1)
+    if around < 1:
+        return chosen
+    north, east = np.radians(places.lat[known]), np.radians(places.lon[known])
+    globe = np.stack([np.cos(north) * np.cos(east), np.cos(north) * np.sin(east), np.sin(north)], axis=1)
+    chords, columns = KDTree(globe).query(globe, k=around + 1)
+    others = known[columns]
+    score = np.log(visits[others] + 0.1) + decay.mean(axis=0)[ring(EARTH_KM * chords)]
+    score[others == known[:, None]] = -np.inf
+    best = np.argsort(-score, axis=1, kind="stable")[:, : min(keep, around)]
+    chosen[known, : best.shape[1]] = np.take_along_axis(others, best, axis=1)
+    return chosen
+
+
+def _best(matrix: sparse.csr_matrix, keep: int) -> IntArray:
+    """Columns of the highest entries of each row, -1 pads; int32 (n, keep)."""
+    rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    order = np.lexsort((matrix.indices, -matrix.data, rows))
+    place = np.arange(len(rows)) - matrix.indptr[rows]
+    best = np.full((matrix.shape[0], keep), -1, np.int32)
+    kept = place < keep
+    best[rows[kept], place[kept]] = matrix.indices[order][kept]
+    return best
