@@ -34,7 +34,7 @@ TEXT_SOURCES = frozenset({"semantic", "lexical"})
 NEED_TEXT = TEXT_SOURCES | {"semantic_transitions", "generative"}
 """Sources that have nothing to say where the catalogue has no text."""
 
-SEQUENCES = frozenset({"sequential", "sasrec", "gru4rec", "generative"})
+SEQUENCES = frozenset({"sequential", "sasrec", "gru4rec", "lstm", "generative"})
 """Sources that learn by gradients what follows what."""
 
 ENOUGH_PAIRS = 500

@@ -18,11 +18,12 @@ from palate.models.generative import GenerativeSettings
 from palate.models.interest import InterestSettings
 from palate.models.item_knn import ItemKNNSettings
 from palate.models.lexical import LexicalSettings
+from palate.models.whereabouts.settings import PlacesSettings
 from palate.models.popularity import PopularitySettings
 from palate.models.repeats import RepeatsSettings
 from palate.models.semantic import SemanticSettings
 from palate.models.semantic_transitions import SemanticTransitionsSettings
-from palate.models.sequential import GRU4REC, SASREC, SequentialSettings
+from palate.models.sequential import GRU4REC, LSTM, SASREC, SequentialSettings
 from palate.models.transitions import TransitionsSettings
 from palate.models.user_knn import UserKNNSettings
 from palate.ranking.bandit import BanditSettings
@@ -71,6 +72,8 @@ class ModelSettings(Settings):
     sequential: SequentialSettings = Field(default_factory=SequentialSettings)
     sasrec: SequentialSettings = SASREC
     gru4rec: SequentialSettings = GRU4REC
+    lstm: SequentialSettings = LSTM
+    places: PlacesSettings = Field(default_factory=PlacesSettings)
     generative: GenerativeSettings = Field(default_factory=GenerativeSettings)
 
     def seeded(self, seed: int) -> ModelSettings:

@@ -6,6 +6,9 @@ loo-strict      Each user's last event of interest is asked, the one before sele
 loo-strict+val  The same, but the ranker learns from the validation answers too.
 loo-refit       Settings are chosen as in loo-strict; then everything is fitted again on all but the test event.
 temporal        One cut in time: learn up to the 80 % quantile, select on 80-90 %, ask after 90 %.
+trajectories    Next place: where the outings that began last in time ended. Outings are told apart by gaps of 24 hours; the last
+                tenth of them is asked, those of two visits or more, everything before the first of these is learnt
+                from, and a history is all that its user did before, in the outing and earlier.
 cases           Everything is learnt from; a file asks.
 ==============  ======================================================================================================
 
@@ -23,15 +26,16 @@ import numpy as np
 
 from palate.core import BoolArray, Queries, UsageError
 from palate.data import Dataset, Fold, cut_at, hold_out_last, time_quantile
+from palate.data.splits import ask_last_of_trips, trip_quantile
 from palate.evaluation.cases import read_cases
 
-ProtocolName = Literal["loo-strict", "loo-strict+val", "loo-refit", "temporal", "cases"]
+ProtocolName = Literal["loo-strict", "loo-strict+val", "loo-refit", "temporal", "trajectories", "cases"]
 Seen = Literal["auto", "mask", "keep"]
 PROTOCOLS: tuple[str, ...] = get_args(ProtocolName)
 SEEN: tuple[str, ...] = get_args(Seen)
 
 LEARN_UNTIL, ASK_AFTER = 0.8, 0.9
-"""Time quantiles of the temporal protocol."""
+"""Time quantiles of the temporal protocol; outings that began after the second are asked under trajectories."""
 
 MINIMUM_EVENTS = 3
 """Events of interest a user needs to be asked in the leave-one-out protocols."""
@@ -76,7 +80,7 @@ class Trial:
     @property
     def in_time(self) -> bool:
         """Whether what is asked lies later in time than all that is learnt from."""
-        return self.name.startswith("temporal")
+        return self.name.startswith(("temporal", "trajectories"))
 
     @property
     def learnt(self) -> Dataset:
@@ -102,6 +106,8 @@ def plan(dataset: Dataset, protocol: str, *, seen: str = "auto", cases: Path | N
         raise UsageError("the protocol 'cases' needs a file of cases (--cases FILE), and no other protocol takes one")
     if protocol == "temporal":
         trial = _temporal(dataset)
+    elif protocol == "trajectories":
+        trial = _trajectories(dataset)
     elif cases is not None:
         test, notes = read_cases(cases, dataset)
         nothing = np.zeros(dataset.n_events, dtype=bool)
@@ -176,6 +182,28 @@ def _temporal(dataset: Dataset) -> Trial:
         "auto",
         tuple(notes),
     )
+
+
+def _trajectories(dataset: Dataset) -> Trial:
+    if not dataset.has_times:
+        missing = int(np.isnan(dataset.events["time"].to_numpy()).sum())
+        raise UsageError(
+            f"trajectories are told apart by the time between visits; {missing:,} of {dataset.n_events:,} events have "
+            "none. Use --protocol loo-strict, which needs only the order."
+        )
+    begin = trip_quantile(dataset, ASK_AFTER)
+    test = ask_last_of_trips(dataset, begin)
+    if not len(test) or not test.dataset.n_events:
+        raise UsageError(
+            f"no outing of two visits or more began after {_day(begin)}, when {ASK_AFTER:.0%} of all had begun. "
+            "Use --protocol temporal."
+        )
+    note = (
+        f"outings end at gaps of 24 hours; learnt up to {_day(begin)}, when {ASK_AFTER:.0%} of them had begun; the last "
+        f"visit of {len(test):,} later ones of two visits or more is asked, all earlier visits given"
+    )
+    times = dataset.events["time"].to_numpy()
+    return Trial("trajectories", test.dataset, None, test, None, False, times >= begin, "auto", (note,))
 
 
 def _decide_seen(trial: Trial, seen: str) -> Trial:

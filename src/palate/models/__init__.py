@@ -22,14 +22,16 @@ _HOMES: Mapping[str, tuple[str, str]] = {
     "sequential": ("sequential", "Sequential"),
     "sasrec": ("sequential", "SASRec"),
     "gru4rec": ("sequential", "GRU4Rec"),
+    "lstm": ("sequential", "LongShortTermMemory"),
     "generative": ("generative", "Generative"),
     "interest": ("interest", "Interest"),
+    "places": ("places", "Places"),
 }
 
 NEED_ENCODER = frozenset({"semantic", "semantic_transitions", "bilinear", "sequential", "generative"})
 """Models built with a text encoder beside their settings."""
 
-READ_CATALOGUE = NEED_ENCODER | {"lexical", "interest"}
+READ_CATALOGUE = NEED_ENCODER | {"lexical", "interest", "places"}
 """Models that learn from what items say or are."""
 
 
@@ -57,3 +59,6 @@ BY_NAME: Mapping[str, Any] = _Classes(_HOMES)
 
 FROM_EVENTS: Mapping[str, Any] = _Classes(name for name in _HOMES if name not in READ_CATALOGUE)
 """Recommenders that learn from events alone: the collaborative ones."""
+
+ALONE: Mapping[str, Any] = _Classes((*FROM_EVENTS, "places"))
+"""Recommenders that can be measured, and tuned, without an engine around them."""
