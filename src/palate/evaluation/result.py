@@ -43,6 +43,8 @@ class Evaluation:
         Items held out of every fit, see ``palate.evaluation.cold``; empty where that was not asked.
     importance
         What the ranker of ``palate`` looks at, see ``Ranker.importance``; empty where it has none.
+    geography
+        Where the items asked for and learnt from lie, see ``palate.evaluation.maps``; empty without coordinates.
     """
 
     protocol: str
@@ -65,6 +67,7 @@ class Evaluation:
     pareto: Mapping[str, Any] = field(default_factory=dict)
     cold: Mapping[str, Any] = field(default_factory=dict)
     importance: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    geography: Mapping[str, Any] = field(default_factory=dict)
     notes: Sequence[str] = ()
 
     def as_json(self) -> dict[str, Any]:
@@ -91,6 +94,7 @@ class Evaluation:
                 "pareto": self.pareto,
                 "cold": self.cold,
                 "importance": self.importance,
+                "geography": self.geography,
                 "notes": self.notes,
             }
         )

@@ -25,6 +25,7 @@ from palate.evaluation.contenders import (
     events_alone,
     gather,
 )
+from palate.evaluation.maps import geography
 from palate.evaluation.metrics import Columns, Yardstick, figures, of_the_run, per_question
 from palate.evaluation.pareto import sweep
 from palate.evaluation.protocols import Trial, plan
@@ -153,6 +154,7 @@ def evaluate(
         pareto=weighed,
         cold=cold,
         importance=_importance(contenders.engine) if wanted_engine else {},
+        geography=geography(dataset, seed),
         notes=(*trial.notes, *why),
     )
 

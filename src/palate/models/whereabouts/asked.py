@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from palate.core import Float64Array, Histories, Int64Array, IntArray, Queries
-from palate.models.whereabouts import clock
-from palate.models.whereabouts.places import Gazetteer
+from palate.data import clock
+from palate.behaviour.gazetteer import Gazetteer
 
 USUAL_GAP = 3.0
 """Hours that are taken to have passed where nobody says when."""

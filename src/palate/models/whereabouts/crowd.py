@@ -10,17 +10,12 @@ from scipy import sparse
 from palate.core import Float64Array, FloatArray, Histories, IntArray
 from palate.core.artefact import pack_sparse, unpack_sparse
 from palate.core.recommender import Arrays
-from palate.measure.geography import EARTH_KM, great_circle_km
-from palate.models.whereabouts.places import Gazetteer
+from palate.behaviour.distance import GAPS, distance_decay, gap_bucket, ring
+from palate.behaviour.gazetteer import Gazetteer
+from palate.measure.geography import EARTH_KM
 
 HOURS = 48
 """Hours of a working day, then hours of a day at the weekend."""
-
-GAPS = np.array([0.5, 2.0, 5.0, 10.0, 24.0])
-"""Hours between two visits that tell kinds of move apart."""
-
-RINGS = np.array([0.05, 0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0])
-"""Kilometres: edges of the rings that distance decay is counted in."""
 
 _ROWS = 512
 
@@ -72,16 +67,6 @@ class Crowd:
         return cls(**dense, moves=unpack_sparse("moves", arrays), alike=unpack_sparse("alike", arrays))
 
 
-def gap_bucket(hours: Float64Array) -> IntArray:
-    """Kind of move by the hours it took; int32, 0 to ``len(GAPS)``."""
-    return np.searchsorted(GAPS, np.nan_to_num(hours, nan=6.0)).astype(np.int32)
-
-
-def ring(kilometres: Float64Array) -> IntArray:
-    """Ring that a distance falls into; int32, the last one beyond all edges."""
-    return np.searchsorted(RINGS, np.nan_to_num(kilometres, nan=1e9)).astype(np.int32)
-
-
 def gather(histories: Histories, hours: IntArray, places: Gazetteer, trip_hours: float, successors: int) -> Crowd:
     """Count what everybody did.
 
@@ -100,7 +85,7 @@ def gather(histories: Histories, hours: IntArray, places: Gazetteer, trip_hours:
     visitors = np.asarray(people.sum(axis=0)).ravel().astype(np.float32)
     source, target, gap = _moves(histories, trip_hours)
     moves = sparse.csr_matrix((np.ones(len(source), np.float32), (source, target)), shape=(n, n))
-    decay = _distance_decay(source, target, gap, visits, places)
+    decay = distance_decay(source, target, gap, visits, places)
     alike = _alike(people, visitors, successors)
     return Crowd(
         visits,
@@ -142,37 +127,6 @@ def _category_moves(source: IntArray, target: IntArray, gap: IntArray, n: int) -
     usual = (counts.sum(axis=(0, 1)) + 1.0) / (counts.sum() + n)
     near = counts + 0.3 * (counts.sum(axis=0) - counts)
     return np.log((near + 5.0 * usual) / (near.sum(axis=2, keepdims=True) + 5.0) / usual).astype(np.float32)
-
-
-def _distance_decay(
-    source: IntArray, target: IntArray, gap: IntArray, visits: FloatArray, places: Gazetteer, draws: int = 200_000
-) -> FloatArray:
-    """Moves by ring against pairs drawn as if distance meant nothing; never rising with distance."""
-    n_gaps, n_rings = len(GAPS) + 1, len(RINGS) + 1
-    moved = source != target
-    km = great_circle_km(places.lat[source], places.lon[source], places.lat[target], places.lon[target])
-    known = moved & np.isfinite(km)
-    if not known.any():
-        return np.zeros((n_gaps, n_rings), np.float32)
-    rng = np.random.default_rng(0)
-    chance = visits.astype(np.float64) * np.isfinite(places.lat)
-    others = rng.choice(places.n, draws, p=chance / chance.sum())
-    starts = rng.choice(source[known], draws)
-    free = great_circle_km(places.lat[starts], places.lon[starts], places.lat[others], places.lon[others])
-    expected = (np.bincount(ring(free), minlength=n_rings) + 5.0) / (draws + 5.0 * n_rings)
-    counts = np.bincount(gap[known] * n_rings + ring(km[known]), minlength=n_gaps * n_rings).reshape(n_gaps, n_rings)
-    prior = 20.0 * (counts.sum(axis=0) + 1.0) / (counts.sum() + n_rings)
-    share = (counts + prior) / (counts.sum(axis=1, keepdims=True) + 20.0)
-    return _falling(np.log(share / expected), expected).astype(np.float32)
-
-
-def _falling(curves: Float64Array, weights: Float64Array) -> Float64Array:
-    """The nearest curves that never rise (isotonic regression)."""
-    from sklearn.isotonic import IsotonicRegression
-
-    steps = np.arange(curves.shape[1])
-    fit = IsotonicRegression(increasing=False)
-    return np.stack([fit.fit_transform(steps, curve, sample_weight=weights) for curve in curves])
 
 
 def _alike(people: sparse.csr_matrix, visitors: FloatArray, keep: int) -> sparse.csr_matrix:

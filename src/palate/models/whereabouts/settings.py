@@ -46,7 +46,7 @@ class PlacesSettings(Settings):
     negatives: int = Field(default=30, ge=1)
     folds: int = Field(default=4, ge=1)
     warm: float = Field(default=0.3, gt=0, lt=1)
-    objective: Literal["lambdarank", "softmax", "binary"] = "lambdarank"
+    objective: Literal["lambdarank", "softmax"] = "lambdarank"
     trees: int = Field(default=150, ge=1)
     leaves: int = Field(default=31, ge=2)
     learning_rate: float = Field(default=0.07, gt=0)

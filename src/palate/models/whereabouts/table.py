@@ -8,10 +8,11 @@ import numpy as np
 
 from palate.core import Float64Array, FloatArray, Int64Array, IntArray
 from palate.measure.geography import great_circle_km
-from palate.models.whereabouts import clock
+from palate.data import clock
 from palate.models.whereabouts.asked import Asked
-from palate.models.whereabouts.crowd import Crowd, gap_bucket, ring
-from palate.models.whereabouts.places import Gazetteer
+from palate.behaviour.distance import gap_bucket, ring
+from palate.models.whereabouts.crowd import Crowd
+from palate.behaviour.gazetteer import Gazetteer
 
 OWN = (
     "visits", "fresh", "month", "season", "hour", "hour_sharp", "weekday_hour", "daytype_hour", "followed",
