@@ -1,6 +1,6 @@
 """Next place: how often the answer is right, against other models, and how long it takes from the file to the answer.
 
-    python bench/places.py ../shared/data/nyc --json places.json
+python bench/places.py ../shared/data/nyc --json places.json
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ def main() -> None:
     """Measure, print, and write what was found."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="check-ins: events.* and items.* with lat, lon and category")
-    parser.add_argument("--models", default=",".join(MODELS), help="comma-separated; the first is held against the rest")
+    parser.add_argument(
+        "--models", default=",".join(MODELS), help="comma-separated; the first is held against the rest"
+    )
     parser.add_argument("--cases", type=Path, help="questions that somebody else wrote; instead of the last outings")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, help="where the figures go")

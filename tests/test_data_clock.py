@@ -18,7 +18,9 @@ def _seconds(*parts: int) -> float:
     return datetime(*parts, tzinfo=UTC).timestamp()  # type: ignore[arg-type, misc]
 
 
-@given(st.lists(st.floats(0, 2e9), max_size=20), st.sampled_from(["America/New_York", "Asia/Shanghai", "Asia/Kathmandu"]))
+@given(
+    st.lists(st.floats(0, 2e9), max_size=20), st.sampled_from(["America/New_York", "Asia/Shanghai", "Asia/Kathmandu"])
+)
 def test_local_times_are_those_of_the_time_zone_database(times: list[float], zone: str) -> None:
     found = clock.local(np.array(times), np.zeros(len(times)), zone)
     for seconds, wall in zip(times, found, strict=True):

@@ -8,7 +8,7 @@ import numpy as np
 
 from palate.behaviour.gazetteer import coordinates
 from palate.behaviour.regions import Regions
-from palate.core import BoolArray, FloatArray, IntArray
+from palate.core import BoolArray, Float64Array, FloatArray, Int64Array, IntArray
 from palate.data import Dataset, clock
 
 NIGHT = (20.0, 8.0)
@@ -52,22 +52,27 @@ def anchors(dataset: Dataset, regions: Regions, zone: str = "auto") -> Anchors:
     # Before noon a night belongs to the day on which it began.
     night = known & ((hour >= NIGHT[0]) | (hour < NIGHT[1]))
     office = known & (clock.weekday(wall) < 5) & (hour >= OFFICE[0]) & (hour < OFFICE[1])
-    day = np.floor((wall - 12 * clock.HOUR) / clock.DAY)
+    nights = np.floor((wall - 12 * clock.HOUR) / clock.DAY)
+    visits = np.stack([sequences.rows, cell], axis=1).astype(np.int64)
     nobody = np.full(dataset.n_users, -1, np.int32)
-    home, home_share = _most(sequences.rows, cell, day, night, dataset.n_users, nobody)
-    work, work_share = _most(sequences.rows, cell, np.floor(wall / clock.DAY), office, dataset.n_users, home)
+    home, home_share = _most(_with_days(visits, nights, night), dataset.n_users, nobody)
+    work, work_share = _most(_with_days(visits, np.floor(wall / clock.DAY), office), dataset.n_users, home)
     return Anchors(home, work, home_share, work_share)
 
 
-def _most(
-    rows: IntArray, cell: IntArray, day: np.ndarray, speaks: BoolArray, n: int, never: IntArray
-) -> tuple[IntArray, FloatArray]:
-    """Of each row the cell with the most different days, apart from one; and its share of all days."""
+def _with_days(visits: Int64Array, days: Float64Array, speaks: BoolArray) -> Int64Array:
+    return np.column_stack([visits[speaks], days[speaks].astype(np.int64)])
+
+
+def _most(triples: Int64Array, n: int, never: IntArray) -> tuple[IntArray, FloatArray]:
+    """Of each row the cell with the most different days, apart from one; and its share of all days.
+
+    ``triples`` are row, cell and day of what speaks for it.
+    """
     best, share = np.full(n, -1, np.int32), np.zeros(n, np.float32)
-    if not speaks.any():
+    if not len(triples):
         return best, share
-    triples = np.unique(np.stack([rows[speaks], cell[speaks], day[speaks].astype(np.int64)], axis=1), axis=0)
-    pairs, days = np.unique(triples[:, :2], axis=0, return_counts=True)
+    pairs, days = np.unique(np.unique(triples, axis=0)[:, :2], axis=0, return_counts=True)
     total = np.bincount(pairs[:, 0], days, minlength=n)
     allowed = (pairs[:, 1] != never[pairs[:, 0]]) & (days >= LEAST_DAYS)
     pairs, days = pairs[allowed], days[allowed]

@@ -39,6 +39,17 @@ class Gazetteer:
         east = np.nan_to_num(np.round(lon / 15.0))
         return cls(lat, lon, _codes(catalogue.strings("category")), _areas(lat, lon), east)
 
+    def nearest(self, lat: Float64Array, lon: Float64Array) -> IntArray:
+        """The place nearest to each point in degrees, int32 (m,); -1 where the point or all places are unknown."""
+        chosen = np.full(len(lat), -1, np.int32)
+        asked, known = np.isfinite(lat) & np.isfinite(lon), np.flatnonzero(np.isfinite(self.lat))
+        if asked.any() and len(known):
+            from scipy.spatial import KDTree
+
+            tree = KDTree(on_the_globe(self.lat[known], self.lon[known]))
+            chosen[asked] = known[tree.query(on_the_globe(lat[asked], lon[asked]))[1]]
+        return chosen
+
     @property
     def n(self) -> int:
         return len(self.lat)
@@ -61,6 +72,12 @@ def coordinates(catalogue: Catalogue) -> tuple[Float64Array, Float64Array]:
     lat, lon = columns
     unknown = np.isnan(lat) | np.isnan(lon)
     return np.where(unknown, np.nan, lat), np.where(unknown, np.nan, lon)
+
+
+def on_the_globe(lat: Float64Array, lon: Float64Array) -> Float64Array:
+    """Points of a sphere of radius 1, float64 (n, 3), whose chords order as distances over its surface do."""
+    north, east = np.radians(lat), np.radians(lon)
+    return np.stack([np.cos(north) * np.cos(east), np.cos(north) * np.sin(east), np.sin(north)], axis=1)
 
 
 def _codes(names: list[str]) -> IntArray:

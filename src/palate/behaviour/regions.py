@@ -76,7 +76,9 @@ class Regions:
         import h3
 
         index = {name: code for code, name in enumerate(self.cells)}
-        pairs = [(code, index[other]) for name, code in index.items() for other in h3.grid_disk(name, 1) if other in index]
+        pairs = [
+            (code, index[other]) for name, code in index.items() for other in h3.grid_disk(name, 1) if other in index
+        ]
         rows, columns = np.array(pairs, dtype=np.int32).reshape(-1, 2).T
         apart = rows != columns
         ones = np.ones(int(apart.sum()), np.float32)
@@ -121,7 +123,9 @@ def popularity(dataset: Dataset, regions: Regions) -> pl.DataFrame:
     return frame.sort(["visits", "cell"], descending=[True, False])
 
 
-def demand(dataset: Dataset, regions: Regions, zone: str = "auto", hours: float = 24.0) -> tuple[Float64Array, IntArray]:
+def demand(
+    dataset: Dataset, regions: Regions, zone: str = "auto", hours: float = 24.0
+) -> tuple[Float64Array, IntArray]:
     """Visits of each cell in each stretch of local time: series for a forecast.
 
     Parameters

@@ -86,7 +86,9 @@ def evaluate(
     folder: options.DataFolder,
     protocol: Annotated[
         str | None,
-        typer.Option("--protocol", metavar="NAME", help="temporal, loo-strict, loo-strict+val, loo-refit, trajectories or cases."),
+        typer.Option(
+            "--protocol", metavar="NAME", help="temporal, loo-strict, loo-strict+val, loo-refit, trajectories or cases."
+        ),
     ] = None,
     cases: Annotated[
         Path | None, typer.Option("--cases", metavar="FILE", help="Questions with known answers, JSONL.")

@@ -168,7 +168,8 @@ SENTENCES: Mapping[str, tuple[Level, str, str]] = {
         "poor",
         "Times with and without a time zone are mixed: {without:,} without one were read as UTC, {with:,} as they say. "
         "If those without one are local times, write their zone into the file.",
-        "时间列中带时区与不带时区的值混用：不带时区的 {without:,} 个按UTC读取，带时区的 {with:,} 个按其所写。若前者是当地时间，请在文件中写明时区。",
+        "时间列中带时区与不带时区的值混用：不带时区的 {without:,} 个按UTC读取，带时区的 {with:,} 个按其所写。"
+        "若前者是当地时间，请在文件中写明时区。",
     ),
     "texts_marks": (
         "note",

@@ -18,7 +18,6 @@ from palate.models.generative import GenerativeSettings
 from palate.models.interest import InterestSettings
 from palate.models.item_knn import ItemKNNSettings
 from palate.models.lexical import LexicalSettings
-from palate.models.whereabouts.settings import PlacesSettings
 from palate.models.popularity import PopularitySettings
 from palate.models.repeats import RepeatsSettings
 from palate.models.semantic import SemanticSettings
@@ -26,6 +25,7 @@ from palate.models.semantic_transitions import SemanticTransitionsSettings
 from palate.models.sequential import GRU4REC, LSTM, SASREC, SequentialSettings
 from palate.models.transitions import TransitionsSettings
 from palate.models.user_knn import UserKNNSettings
+from palate.models.whereabouts.settings import PlacesSettings
 from palate.ranking.bandit import BanditSettings
 from palate.ranking.candidates import CandidateSettings
 from palate.ranking.diversity import DiversitySettings

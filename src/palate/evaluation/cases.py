@@ -1,8 +1,8 @@
 """Questions with known answers from a file that somebody else wrote.
 
-One JSON object a line: ``{"user_id"?, "history"?: [{"item_id", "timestamp"?, "kind"?}], "when"?, "where"?,
-"target"}``. A history replaces the stored one; without it a known user's stored history is asked with. ``target`` is an item id or a
-list of them; ``where`` is latitude and longitude in degrees, as a list or as ``{"lat", "lon"}``.
+One JSON object a line: ``{"user_id"?, "history"?: [{"item_id", "timestamp"?, "kind"?}], "when"?, "where"?, "target"}``.
+A history replaces the stored one; without it a known user's stored history is asked with. ``where`` is latitude and
+longitude in degrees, as a list or as ``{"lat", "lon"}``. ``target`` is an item id or a list of them.
 """
 
 from __future__ import annotations

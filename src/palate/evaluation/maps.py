@@ -29,8 +29,9 @@ def geography(dataset: Dataset, seed: int = 0) -> dict[str, Any]:
 
     Returns
     -------
-    ``resolution`` of H3, ``cells`` (``cell``, ``lat``, ``lon``, ``items``, ``visits``, ``people``; the busiest first, at
-    most 3,000), ``morans_i`` (``i``, ``expected``, ``p``), ``visits`` and ``shown``: all visits and those in ``cells``.
+    ``resolution`` of H3, ``cells`` (``cell``, ``lat``, ``lon``, ``items``, ``visits``, ``people``; the busiest first,
+    at most 3,000), ``morans_i`` (``i``, ``expected``, ``p``), ``visits`` and ``shown``: all visits, and those
+    in ``cells``.
     """
     lat, lon = dataset.catalogue.column("lat"), dataset.catalogue.column("lon")
     if lat is None or lon is None or len(dataset.catalogue) - max(lat.null_count(), lon.null_count()) < 3:
@@ -74,7 +75,9 @@ def density_map(cells: Sequence[Mapping[str, Any]], label: str) -> str:
         path = "L".join(f"{a:.1f} {d:.1f}" for a, d in zip(across, down, strict=True))
         shade = _SHADES[min(int(np.log1p(float(cell["visits"])) / busiest * len(_SHADES)), len(_SHADES) - 1)]
         tip = f"{cell['lat']:.4f}, {cell['lon']:.4f}: {cell['visits']:,} / {cell['people']:,} / {cell['items']:,}"
-        drawn.append(f'<path d="M{path}Z" fill="{shade}" stroke="#fff" stroke-width=".6"><title>{escape(tip)}</title></path>')
+        drawn.append(
+            f'<path d="M{path}Z" fill="{shade}" stroke="#fff" stroke-width=".6"><title>{escape(tip)}</title></path>'
+        )
     middle = float(np.median([cell["lat"] for cell in shown]))
     drawn += [_kilometres(scale, middle), _key(busiest), _corner_labels(shown)]
     return f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT + 44}" role="img" aria-label="{escape(label)}">{"".join(drawn)}</svg>'

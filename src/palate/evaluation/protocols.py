@@ -6,9 +6,9 @@ loo-strict      Each user's last event of interest is asked, the one before sele
 loo-strict+val  The same, but the ranker learns from the validation answers too.
 loo-refit       Settings are chosen as in loo-strict; then everything is fitted again on all but the test event.
 temporal        One cut in time: learn up to the 80 % quantile, select on 80-90 %, ask after 90 %.
-trajectories    Next place: where the outings that began last in time ended. Outings are told apart by gaps of 24 hours; the last
-                tenth of them is asked, those of two visits or more, everything before the first of these is learnt
-                from, and a history is all that its user did before, in the outing and earlier.
+trajectories    Next place: where the outings that began last in time ended. Gaps of 24 hours tell outings apart; the
+                last tenth of them is asked, those of two visits or more; everything before the first of these is
+                learnt from, and a history is all that its user did before, in the outing and earlier.
 cases           Everything is learnt from; a file asks.
 ==============  ======================================================================================================
 
@@ -199,8 +199,8 @@ def _trajectories(dataset: Dataset) -> Trial:
             "Use --protocol temporal."
         )
     note = (
-        f"outings end at gaps of 24 hours; learnt up to {_day(begin)}, when {ASK_AFTER:.0%} of them had begun; the last "
-        f"visit of {len(test):,} later ones of two visits or more is asked, all earlier visits given"
+        f"outings end at gaps of 24 hours; learnt up to {_day(begin)}, when {ASK_AFTER:.0%} of them had begun; the "
+        f"last visit of {len(test):,} later ones of two visits or more is asked, all earlier visits given"
     )
     times = dataset.events["time"].to_numpy()
     return Trial("trajectories", test.dataset, None, test, None, False, times >= begin, "auto", (note,))

@@ -21,7 +21,10 @@ def great_circle_km(lat: ArrayLike, lon: ArrayLike, other_lat: ArrayLike, other_
         Degrees; they broadcast.
     """
     north, east = np.radians(np.asarray(lat, np.float64)), np.radians(np.asarray(lon, np.float64))
-    other_north, other_east = np.radians(np.asarray(other_lat, np.float64)), np.radians(np.asarray(other_lon, np.float64))
+    other_north, other_east = (
+        np.radians(np.asarray(other_lat, np.float64)),
+        np.radians(np.asarray(other_lon, np.float64)),
+    )
     half = np.sin((other_north - north) / 2) ** 2
     half = half + np.cos(north) * np.cos(other_north) * np.sin((other_east - east) / 2) ** 2
     return np.asarray(2 * EARTH_KM * np.arcsin(np.sqrt(np.clip(half, 0.0, 1.0))))

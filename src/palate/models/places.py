@@ -14,16 +14,15 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from palate.behaviour.gazetteer import Gazetteer
 from palate.core import Abilities, FloatArray, Queries, Rankings
 from palate.core.recommender import Arrays
-from palate.data import Dataset
+from palate.data import Dataset, clock
 from palate.models.fitted import need
 from palate.models.linear import recommend_in_batches
-from palate.data import clock
 from palate.models.whereabouts.asked import Asked
 from palate.models.whereabouts.crowd import Crowd, gather
 from palate.models.whereabouts.learning import BATCH, examples, learn, order
-from palate.behaviour.gazetteer import Gazetteer
 from palate.models.whereabouts.settings import PlacesSettings
 from palate.models.whereabouts.table import build
 
@@ -88,7 +87,7 @@ class Places:
         start = 0
         for batch in queries.batches(BATCH):
             if len(batch):
-                made = build(Asked.of(batch, state.places, own.zone, own.window), state.crowd, state.places)
+                made = build(Asked.of(batch, state.places, own), state.crowd)
                 scores[start + made.row, made.item] = order(state.booster, made)
             start += len(batch)
         return scores

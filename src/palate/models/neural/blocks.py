@@ -186,7 +186,7 @@ class Transformer(nn.Module):
 
 
 class Recurrent(nn.Module):
-    """Gated recurrent units (GRU4Rec, Hidasi et al., 2016), or long short-term memory (Hochreiter & Schmidhuber, 1997)."""
+    """Gated recurrent units (Hidasi et al., 2016) or long short-term memory (Hochreiter & Schmidhuber, 1997)."""
 
     def __init__(self, width: int, layers: int, dropout: float, noise: Noise, cell: str = "gru") -> None:
         super().__init__()

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from palate.behaviour.gazetteer import Gazetteer
 from palate.core import Float64Array, Histories, Int64Array, IntArray, Queries
 from palate.data import clock
-from palate.behaviour.gazetteer import Gazetteer
+from palate.models.whereabouts.settings import PlacesSettings
 
 USUAL_GAP = 3.0
 """Hours that are taken to have passed where nobody says when."""
@@ -20,6 +21,8 @@ class Asked:
 
     Parameters
     ----------
+    places
+        All there are.
     history
         Known places, at most the newest of the window.
     wall
@@ -28,30 +31,35 @@ class Asked:
         float64 (n,), local time that is asked about; NaN where unknown.
     gap
         float64 (n,), hours since the last visit; NaN without one or without times.
-    last, before
-        int32 (n,), the last place and the one before; -1 where there is none.
+    last, before, here
+        int32 (n,), the last place, the one before, the one next to where the asker is told to be; -1 for none.
     lat, lon
         float64 (n,), where the asker is: as told, else at the last place.
     age
         float64 (m,), days from a visit to the question.
+    trip_hours
+        A gap of so many hours ends an outing.
     """
 
+    places: Gazetteer
     history: Histories
     wall: Float64Array
     when: Float64Array
     gap: Float64Array
     last: IntArray
     before: IntArray
+    here: IntArray
     lat: Float64Array
     lon: Float64Array
     age: Float64Array
+    trip_hours: float
 
     @classmethod
-    def of(cls, queries: Queries, places: Gazetteer, zone: str, window: int) -> Asked:
+    def of(cls, queries: Queries, places: Gazetteer, settings: PlacesSettings) -> Asked:
         history = queries.history
         if len(history.items) and history.items.max() >= places.n:
             history = history.where(history.items < places.n)
-        history = history.last(window)
+        history = history.last(settings.window)
         ends = history.indptr[1:]
         filled = history.lengths > 0
         last = _item(history, ends - 1, filled)
@@ -68,16 +76,26 @@ class Asked:
         # Where only the order is known, a visit is taken to come a third of a day after the one before.
         age = np.where(np.isnan(age), (history.ages + 1) / 3.0, age)
         return cls(
+            places,
             history,
-            clock.local(history.times, places.east[history.items], zone),
-            clock.local(when, np.nan_to_num(east, nan=float(np.median(places.east)) if places.n else 0.0), zone),
+            clock.local(history.times, places.east[history.items], settings.zone),
+            clock.local(
+                when, np.nan_to_num(east, nan=float(np.median(places.east)) if places.n else 0.0), settings.zone
+            ),
             np.maximum(when - came, 0.0) / clock.HOUR,
             last,
             before,
+            places.nearest(where[:, 0], where[:, 1]),
             lat,
             lon,
             age,
+            settings.trip_hours,
         )
+
+    @property
+    def starts(self) -> tuple[IntArray, IntArray, IntArray]:
+        """Places around which the next one is looked for."""
+        return self.last, self.before, self.here
 
     def __len__(self) -> int:
         return len(self.history)

@@ -7,11 +7,11 @@ from dataclasses import dataclass, fields
 import numpy as np
 from scipy import sparse
 
-from palate.core import Float64Array, FloatArray, Histories, IntArray
+from palate.behaviour.distance import GAPS, distance_decay, gap_bucket, ring
+from palate.behaviour.gazetteer import Gazetteer, on_the_globe
+from palate.core import FloatArray, Histories, IntArray
 from palate.core.artefact import pack_sparse, unpack_sparse
 from palate.core.recommender import Arrays
-from palate.behaviour.distance import GAPS, distance_decay, gap_bucket, ring
-from palate.behaviour.gazetteer import Gazetteer
 from palate.measure.geography import EARTH_KM
 
 HOURS = 48
@@ -36,6 +36,8 @@ class Crowd:
         float32 (n, n), how often each place followed each other one within an outing.
     category_moves
         float32 (gaps, c, c), log of how much more a category follows another than chance has it, by the time between.
+    ends
+        float32 (n,), log of how much more often outings end here than anywhere; by category where visits are few.
     decay
         float32 (gaps, rings), log of how much more people go that far than they would if distance meant nothing.
     alike
@@ -52,6 +54,7 @@ class Crowd:
     category_rhythm: FloatArray
     moves: sparse.csr_matrix
     category_moves: FloatArray
+    ends: FloatArray
     decay: FloatArray
     alike: sparse.csr_matrix
     proposed: IntArray
@@ -85,7 +88,9 @@ def gather(histories: Histories, hours: IntArray, places: Gazetteer, trip_hours:
     visitors = np.asarray(people.sum(axis=0)).ravel().astype(np.float32)
     source, target, gap = _moves(histories, trip_hours)
     moves = sparse.csr_matrix((np.ones(len(source), np.float32), (source, target)), shape=(n, n))
+    moves.sort_indices()
     decay = distance_decay(source, target, gap, visits, places)
+    each = max(successors // 3, 1)
     alike = _alike(people, visitors, successors)
     return Crowd(
         visits,
@@ -94,9 +99,10 @@ def gather(histories: Histories, hours: IntArray, places: Gazetteer, trip_hours:
         _rhythm(places.category[items], hours, n_categories),
         moves,
         _category_moves(places.category[source], places.category[target], gap, n_categories),
+        _ends(histories, places, n_categories, trip_hours),
         decay,
         alike,
-        _proposed(moves, alike, decay, visits, places, successors),
+        np.concatenate([_best(moves, each), _near(decay, visits, places, each), _best(alike, each)], axis=1),
         np.argsort(-visits, kind="stable")[:successors].astype(np.int32),
     )
 
@@ -107,6 +113,18 @@ def _moves(histories: Histories, trip_hours: float) -> tuple[IntArray, IntArray,
     hours = np.diff(times) / 3600.0
     together = (rows[1:] == rows[:-1]) & ~(hours > trip_hours)
     return items[:-1][together], items[1:][together], gap_bucket(hours[together])
+
+
+def _ends(histories: Histories, places: Gazetteer, n_categories: int, trip_hours: float) -> FloatArray:
+    items, kinds = histories.items, places.category
+    last = np.ones(len(items), dtype=bool)
+    same = histories.rows[1:] == histories.rows[:-1]
+    last[:-1] = ~same | (np.diff(histories.times) >= trip_hours * 3600.0)
+    usual = (last.sum() + 1.0) / (len(items) + 2.0)
+    of_kind = np.bincount(kinds[items], last, n_categories) + 10.0 * usual
+    of_kind = of_kind / (np.bincount(kinds[items], minlength=n_categories) + 10.0)
+    here = np.bincount(items, last, places.n) + 10.0 * of_kind[kinds]
+    return np.log(here / (np.bincount(items, minlength=places.n) + 10.0) / usual).astype(np.float32)
 
 
 def _rhythm(codes: IntArray, hours: IntArray, n: int) -> FloatArray:
@@ -141,24 +159,13 @@ def _alike(people: sparse.csr_matrix, visitors: FloatArray, keep: int) -> sparse
         best = np.argpartition(-block, min(keep, block.shape[1] - 1), axis=1)[:, :keep]
         chosen = np.take_along_axis(block, best, axis=1)
         kept = chosen > 0
-        rows.append((start + np.repeat(here, kept.sum(axis=1))))
+        rows.append(start + np.repeat(here, kept.sum(axis=1)))
         columns.append(best[kept])
         values.append(chosen[kept])
     cells = (np.concatenate(values).astype(np.float32), (np.concatenate(rows), np.concatenate(columns)))
-    return sparse.csr_matrix(cells, shape=(transposed.shape[0],) * 2)
-
-
-def _proposed(
-    moves: sparse.csr_matrix,
-    alike: sparse.csr_matrix,
-    decay: FloatArray,
-    visits: FloatArray,
-    places: Gazetteer,
-    successors: int,
-) -> IntArray:
-    """For each place: what follows it, what is near and busy, what the same people visit."""
-    each = max(successors // 3, 1)
-    return np.concatenate([_best(moves, each), _near(decay, visits, places, each), _best(alike, each)], axis=1)
+    alike = sparse.csr_matrix(cells, shape=(transposed.shape[0],) * 2)
+    alike.sort_indices()
+    return alike
 
 
 def _near(decay: FloatArray, visits: FloatArray, places: Gazetteer, keep: int) -> IntArray:
@@ -170,8 +177,7 @@ def _near(decay: FloatArray, visits: FloatArray, places: Gazetteer, keep: int) -
     around = min(6 * keep, len(known) - 1)
     if around < 1:
         return chosen
-    north, east = np.radians(places.lat[known]), np.radians(places.lon[known])
-    globe = np.stack([np.cos(north) * np.cos(east), np.cos(north) * np.sin(east), np.sin(north)], axis=1)
+    globe = on_the_globe(places.lat[known], places.lon[known])
     chords, columns = KDTree(globe).query(globe, k=around + 1)
     others = known[columns]
     score = np.log(visits[others] + 0.1) + decay.mean(axis=0)[ring(EARTH_KM * chords)]

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from palate.behaviour.gazetteer import Gazetteer
 from palate.core import BoolArray, FloatArray, Histories, Int64Array, IntArray, Queries
 from palate.core.threads import threads
 from palate.models.whereabouts.asked import Asked
 from palate.models.whereabouts.crowd import gather
-from palate.behaviour.gazetteer import Gazetteer
 from palate.models.whereabouts.settings import PlacesSettings
 from palate.models.whereabouts.table import Table, build, names
 
@@ -40,9 +41,7 @@ class Examples(NamedTuple):
     sizes: Int64Array
 
 
-def examples(
-    sequences: Histories, hours: IntArray, places: Gazetteer, settings: PlacesSettings
-) -> Examples | None:
+def examples(sequences: Histories, hours: IntArray, places: Gazetteer, settings: PlacesSettings) -> Examples | None:
     """Visits of the later part of the data, asked with what their user did before; None where they are too few.
 
     Parameters
@@ -57,9 +56,10 @@ def examples(
     edges = np.quantile(moment, np.linspace(settings.warm, 1.0, settings.folds + 1))
     edges[-1] = np.inf
     begins = sequences.indptr[:-1][sequences.rows]
+    wanted = _asked(sequences, settings)
     parts: list[Examples] = []
-    for start, stop in zip(edges[:-1], edges[1:], strict=True):
-        asked = np.flatnonzero((moment >= start) & (moment < stop) & (np.arange(len(moment)) > begins))
+    for start, stop in pairwise(edges):
+        asked = np.flatnonzero((moment >= start) & (moment < stop) & wanted)
         most = settings.questions // settings.folds
         if len(asked) > most:
             asked = np.sort(rng.choice(asked, most, replace=False))
@@ -70,7 +70,7 @@ def examples(
         histories = sequences.between(np.maximum(begins[asked], asked - settings.window), asked)
         queries = Queries(histories, when=sequences.times[asked])
         for rows in _batches(len(asked)):
-            made = build(Asked.of(queries.take(rows), places, settings.zone, settings.window), crowd, places)
+            made = build(Asked.of(queries.take(rows), places, settings), crowd)
             parts.append(_drawn(made, sequences.items[asked[rows]], settings.negatives, rng))
     if sum(len(part.sizes) for part in parts) < FEWEST:
         return None
@@ -122,6 +122,19 @@ PRIOR = {
     "decay": 0.2,
 }
 """Weights of the columns that order where too little is known to learn any."""
+
+
+def _asked(sequences: Histories, settings: PlacesSettings) -> BoolArray:
+    """Visits with a history that are asked for: the ends of outings of two visits or more, or every one."""
+    inside = np.zeros(len(sequences.items), dtype=bool)
+    inside[1:] = sequences.rows[1:] == sequences.rows[:-1]
+    if settings.learn_from == "every" or np.isnan(sequences.times).any():
+        return inside
+    begun = np.append(np.diff(sequences.times) >= settings.trip_hours * 3600.0, True)
+    follows = inside & ~np.concatenate([[True], begun[:-1]])
+    last = np.append(~inside[1:], True) | begun
+    ends = follows & last
+    return ends if ends.sum() >= 2 * FEWEST else inside
 
 
 def _batches(n: int) -> Iterator[slice]:

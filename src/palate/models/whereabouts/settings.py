@@ -24,6 +24,9 @@ class PlacesSettings(Settings):
         Newest visits of a history that are looked at.
     successors
         Places proposed for what others do after the last place, near it, and by people alike; a third each.
+    learn_from
+        What is asked for while learning: the ``ends`` of outings of two visits or more (every visit where they are
+        few), or ``every`` visit.
     questions
         At most this many visits are asked for while learning.
     negatives
@@ -42,8 +45,9 @@ class PlacesSettings(Settings):
     trip_hours: float = Field(default=24.0, gt=0)
     window: int = Field(default=400, ge=1)
     successors: int = Field(default=45, ge=3)
-    questions: int = Field(default=16_000, ge=50)
-    negatives: int = Field(default=30, ge=1)
+    learn_from: Literal["ends", "every"] = "ends"
+    questions: int = Field(default=12_000, ge=50)
+    negatives: int = Field(default=25, ge=1)
     folds: int = Field(default=4, ge=1)
     warm: float = Field(default=0.3, gt=0, lt=1)
     objective: Literal["lambdarank", "softmax"] = "lambdarank"
