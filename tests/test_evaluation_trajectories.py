@@ -41,13 +41,13 @@ def test_trajectories_need_times_and_outings() -> None:
 
 
 def test_models_are_compared_without_an_engine_and_the_report_has_a_map() -> None:
-    found = evaluate(town(weeks=4), protocol="trajectories", models=["places", "repeats"])
-    assert set(found.models) == {"places", "repeats"}
+    found = evaluate(town(weeks=4), protocol="trajectories", models=["places", "popularity"])
+    assert set(found.models) == {"places", "popularity"}
     records = {record["measure"]: record for record in found.comparisons}
     assert records["hit@1"]["model"] == "places"
-    assert records["hit@1"]["baseline"] == "repeats"
+    assert records["hit@1"]["baseline"] == "popularity"
     assert records["mrr"]["difference"] > 0
-    assert found.best_single == "repeats"
+    assert found.best_single == "popularity"
     page = found.as_json()["geography"]
     assert page["visits"] == page["shown"]
 

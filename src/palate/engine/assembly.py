@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
+from palate.behaviour.gazetteer import coordinates
 from palate.core import DataError, FloatArray, Scorer, UsageError
 from palate.core.recommender import fitted
 from palate.core.threads import limit_threads
@@ -200,7 +201,11 @@ def sources_for(
     for name in settings.sources:
         if name in NEED_TEXT and not text:
             notes.append(f"{name} is left out: the catalogue has no text")
-        elif (name == "interest" and (text or not _described(dataset))) or (name == "repeats" and masks):
+        elif (
+            (name == "interest" and (text or not _described(dataset)))
+            or (name == "repeats" and masks)
+            or (name == "places" and (masks or not _mapped(dataset)))
+        ):
             continue
         elif name in SEQUENCES and pairs < ENOUGH_PAIRS:
             notes.append(f"{name} is left out: {pairs} times something followed something is too little to learn from")
@@ -217,6 +222,12 @@ def _described(dataset: Dataset) -> bool:
     """Whether items have anything but text to tell them apart by."""
     catalogue = dataset.catalogue
     return catalogue.column("category") is not None or not bool(np.isnan(catalogue.prices).all())
+
+
+def _mapped(dataset: Dataset) -> bool:
+    """Whether most items have coordinates, and every event a time."""
+    lat, lon = coordinates(dataset.catalogue)
+    return dataset.has_times and bool(np.isfinite(lat + lon).mean() > 0.5)
 
 
 def _inner(dataset: Dataset, by: Literal["last", "time"], settings: RankerSettings) -> Fold:

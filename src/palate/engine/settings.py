@@ -36,7 +36,7 @@ from palate.ranking.pipeline import WishSettings
 from palate.ranking.ranker import RankerSettings
 from palate.ranking.rules import RuleSettings
 
-FAST = ("popularity", "repeats", "transitions", "item_knn", "ease", "als", "semantic", "lexical", "interest")
+FAST = ("popularity", "repeats", "transitions", "item_knn", "ease", "als", "semantic", "lexical", "interest", "places")
 """Counts, factors and frozen text."""
 
 BALANCED = (*FAST, "semantic_transitions", "sequential")

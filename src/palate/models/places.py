@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from palate.behaviour.gazetteer import Gazetteer
-from palate.core import Abilities, FloatArray, Queries, Rankings
+from palate.core import Abilities, FloatArray, IntArray, Queries, Rankings
 from palate.core.recommender import Arrays
 from palate.data import Dataset, clock
 from palate.models.fitted import need
@@ -25,9 +25,6 @@ from palate.models.whereabouts.crowd import Crowd, gather
 from palate.models.whereabouts.learning import BATCH, examples, learn, order
 from palate.models.whereabouts.settings import PlacesSettings
 from palate.models.whereabouts.table import build
-
-BELOW = np.float32(50.0)
-"""What places that nobody proposed stand below all that somebody did."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +41,9 @@ class _Fitted:
 
     @cached_property
     def unproposed(self) -> FloatArray:
-        """Scores of places that are no candidates: by visits, below every candidate."""
+        """Scores of places that are no candidates, -1 to below 0: by visits."""
         busy = np.log1p(self.crowd.visits)
-        return np.asarray(busy - busy.max(initial=0.0) - BELOW, dtype=np.float32)
+        return np.asarray(busy / (busy.max(initial=0.0) + 1.0) - 1.0, dtype=np.float32)
 
 
 class Places:
@@ -81,14 +78,18 @@ class Places:
         return self
 
     def score(self, queries: Queries) -> FloatArray:
-        """What the ranker says of candidates, and below them all other places by visits; float32 (n, n_items)."""
+        """Scores of all places; float32 (n, n_items).
+
+        Above 0 the softmax of what the ranker says of a question's candidates, so that they add up to 1; below 0 all
+        other places, by visits.
+        """
         state, own = need(self._state, self.name), self.settings
         scores = np.tile(state.unproposed, (len(queries), 1))
         start = 0
         for batch in queries.batches(BATCH):
             if len(batch):
                 made = build(Asked.of(batch, state.places, own), state.crowd)
-                scores[start + made.row, made.item] = order(state.booster, made)
+                scores[start + made.row, made.item] = _shares(order(state.booster, made), made.row, len(batch))
             start += len(batch)
         return scores
 
@@ -108,3 +109,11 @@ class Places:
         trees = np.asarray(arrays["trees"]).tobytes().decode()
         self._state = _Fitted(Gazetteer(**below("places.")), Crowd.restored(below("crowd.")), trees)
         return self
+
+
+def _shares(values: FloatArray, row: IntArray, n: int) -> FloatArray:
+    """Softmax of each row's values, all above 0."""
+    top = np.full(n, -np.inf)
+    np.maximum.at(top, row, values)
+    odds = np.exp(np.maximum(values - top[row], -60.0))
+    return np.asarray(odds / np.bincount(row, odds, minlength=n)[row], dtype=np.float32)
