@@ -48,7 +48,7 @@ def test_morans_i_of_a_gradient_a_chessboard_and_noise() -> None:
     assert up > 0.9
     assert expected == pytest.approx(-1 / 63)
     assert p < 0.01
-    turns, _, p = morans_i(np.arange(n) % 2 * 1.0, _row_of(n))
+    turns, _, p = morans_i((np.arange(n) % 2).astype(np.float64), _row_of(n))
     assert turns == pytest.approx(-1.0, abs=0.05)
     assert p > 0.95
     noise, _, p = morans_i(np.random.default_rng(1).random(n), _row_of(n))

@@ -144,7 +144,7 @@ def test_what_is_learnt_from_lies_before_what_is_asked() -> None:
     begin = trip_quantile(TOWN, 0.9)
     fold = ask_last_of_trips(TOWN, begin)
     assert len(fold)
-    assert fold.dataset.events["time"].max() < begin
+    assert fold.dataset.events["time"].to_numpy().max() < begin
     assert fold.queries.when is not None
     assert (fold.queries.when >= begin).all()
     newest = fold.queries.history.times[fold.queries.history.indptr[1:] - 1]

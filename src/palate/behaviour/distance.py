@@ -71,7 +71,7 @@ def distance_decay(
     counts = np.bincount(cells, minlength=n_gaps * n_rings).reshape(n_gaps, n_rings)
     usual = _LEAST * (counts.sum(axis=0) + expected) / (counts.sum() + 1.0)
     share = (counts + usual) / (counts.sum(axis=1, keepdims=True) + _LEAST)
-    return _falling(np.log(share / expected), expected).astype(np.float32)
+    return _falling(np.log(share / expected), np.asarray(expected, dtype=np.float64)).astype(np.float32)
 
 
 def _falling(curves: Float64Array, weights: Float64Array) -> Float64Array:

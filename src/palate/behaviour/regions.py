@@ -157,7 +157,7 @@ def demand(
     first, count = int(slot.min()), int(slot.max() - slot.min()) + 1
     cells = cell[there].astype(np.int64) * count + (slot - first)
     visits = np.bincount(cells, minlength=len(regions) * count).reshape(len(regions), count).astype(np.int32)
-    return (np.arange(count) + first) * hours * clock.HOUR, visits
+    return np.asarray((np.arange(count) + first) * hours * clock.HOUR, dtype=np.float64), visits
 
 
 def clustering(dataset: Dataset, regions: Regions, seed: int = 0) -> dict[str, float]:

@@ -70,7 +70,7 @@ def weekday(clock: Float64Array) -> Float64Array:
 def hour_of_week(clock: Float64Array) -> IntArray:
     """0 to 23 on working days, 24 to 47 at the weekend, -1 where unknown; int32."""
     hour = np.nan_to_num(hour_of_day(clock) + 24.0 * (weekday(clock) >= 5), nan=-1.0)
-    return np.floor(hour).astype(np.int32)
+    return np.asarray(np.floor(hour), dtype=np.int32)
 
 
 def apart(hour: Float64Array, other: Float64Array) -> Float64Array:

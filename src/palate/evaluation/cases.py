@@ -185,7 +185,7 @@ def _place(value: Any, where: str) -> tuple[float, float]:
     """Latitude and longitude in degrees; NaN for none."""
     if value is None:
         return math.nan, math.nan
-    pair = [value.get("lat"), value.get("lon")] if isinstance(value, dict) else value
+    pair: Any = [value.get("lat"), value.get("lon")] if isinstance(value, dict) else value
     numbers = isinstance(pair, list) and len(pair) == 2 and all(type(part) in (int, float) for part in pair)
     if not numbers or not (abs(pair[0]) <= 90 and abs(pair[1]) <= 180):
         turned = " (latitude comes first)" if numbers and abs(pair[1]) <= 90 < abs(pair[0]) <= 180 else ""

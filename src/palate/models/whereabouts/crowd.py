@@ -124,7 +124,7 @@ def _ends(histories: Histories, places: Gazetteer, n_categories: int, trip_hours
     of_kind = np.bincount(kinds[items], last, n_categories) + 10.0 * usual
     of_kind = of_kind / (np.bincount(kinds[items], minlength=n_categories) + 10.0)
     here = np.bincount(items, last, places.n) + 10.0 * of_kind[kinds]
-    return np.log(here / (np.bincount(items, minlength=places.n) + 10.0) / usual).astype(np.float32)
+    return np.asarray(np.log(here / (np.bincount(items, minlength=places.n) + 10.0) / usual), dtype=np.float32)
 
 
 def _rhythm(codes: IntArray, hours: IntArray, n: int) -> FloatArray:
@@ -135,7 +135,7 @@ def _rhythm(codes: IntArray, hours: IntArray, n: int) -> FloatArray:
     smooth = (smooth + 0.08 * (np.roll(table, 2, 2) + np.roll(table, -2, 2))).reshape(n, HOURS)
     usual = (smooth.sum(axis=0) + 1.0) / (smooth.sum() + HOURS)
     share = (smooth + 5.0 * usual) / (smooth.sum(axis=1, keepdims=True) + 5.0)
-    return np.log(share / usual).astype(np.float32)
+    return np.asarray(np.log(share / usual), dtype=np.float32)
 
 
 def _category_moves(source: IntArray, target: IntArray, gap: IntArray, n: int) -> FloatArray:
@@ -144,7 +144,7 @@ def _category_moves(source: IntArray, target: IntArray, gap: IntArray, n: int) -
     counts = np.bincount(cells, minlength=n_gaps * n * n).reshape(n_gaps, n, n).astype(np.float64)
     usual = (counts.sum(axis=(0, 1)) + 1.0) / (counts.sum() + n)
     near = counts + 0.3 * (counts.sum(axis=0) - counts)
-    return np.log((near + 5.0 * usual) / (near.sum(axis=2, keepdims=True) + 5.0) / usual).astype(np.float32)
+    return np.asarray(np.log((near + 5.0 * usual) / (near.sum(axis=2, keepdims=True) + 5.0) / usual), dtype=np.float32)
 
 
 def _alike(people: sparse.csr_matrix, visitors: FloatArray, keep: int) -> sparse.csr_matrix:
