@@ -26,7 +26,7 @@ def test_every_place_lies_in_a_cell_and_every_visit_is_counted() -> None:
     table = popularity(data, regions)
     assert table["visits"].sum() == len(data.sequences.items)
     assert table["items"].sum() == data.n_items
-    assert table["people"].max() <= data.n_users
+    assert table["people"].to_numpy().max() <= data.n_users
     assert table["visits"].is_sorted(descending=True)
 
 

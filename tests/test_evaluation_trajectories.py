@@ -22,7 +22,7 @@ def test_the_last_outings_are_asked_and_nothing_of_them_is_learnt() -> None:
     assert trial.in_time
     assert trial.seen == "keep"
     held = data.events["time"].to_numpy()[trial.held_out]
-    assert trial.train.events["time"].max() < held.min()
+    assert trial.train.events["time"].to_numpy().max() < held.min()
     assert trial.train.n_events + len(held) == data.n_events
     queries = trial.test.queries
     assert queries.when is not None

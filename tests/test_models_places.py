@@ -114,6 +114,11 @@ def test_a_zone_that_does_not_exist_is_refused() -> None:
         Places(PlacesSettings(zone="Mars/Olympus")).fit(town(people=5, weeks=1))
 
 
+def test_a_point_that_is_not_on_earth_is_refused(model: Places) -> None:
+    with pytest.raises(UsageError, match="latitude and longitude in degrees, in this order"):
+        model.score(_asked(0, MONDAY + 30 * DAY, np.array([[116.4, 39.9]])))
+
+
 def test_where_in_the_question_moves_the_sun_clock(model: Places) -> None:
     assert model._state is not None
     places = model._state.places

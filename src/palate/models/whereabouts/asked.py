@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from palate.behaviour.gazetteer import Gazetteer
-from palate.core import Float64Array, Histories, Int64Array, IntArray, Queries
+from palate.core import Float64Array, Histories, Int64Array, IntArray, Queries, UsageError
 from palate.data import clock
 from palate.models.whereabouts.settings import PlacesSettings
 
@@ -56,6 +56,13 @@ class Asked:
 
     @classmethod
     def of(cls, queries: Queries, places: Gazetteer, settings: PlacesSettings) -> Asked:
+        """Questions beside what is known of places.
+
+        Raises
+        ------
+        UsageError
+            The settings name no time zone, or a question a point that is not on Earth.
+        """
         history = queries.history
         if len(history.items) and history.items.max() >= places.n:
             history = history.where(history.items < places.n)
@@ -70,6 +77,8 @@ class Asked:
         when = np.where(np.isnan(told), came + USUAL_GAP * clock.HOUR, told)
         where = np.full((len(history), 2), np.nan) if queries.where is None else queries.where
         here = np.isfinite(where).all(axis=1)
+        if (np.abs(where[here]) > (90.0, 180.0)).any():
+            raise UsageError("where is latitude and longitude in degrees, in this order: -90 to 90 and -180 to 180")
         lat, lon = (np.where(here, where[:, c], _at(own, last)) for c, own in enumerate((places.lat, places.lon)))
         east = np.where(here, np.round(lon / 15.0), _at(places.east, last))
         age = np.maximum(np.repeat(when, history.lengths) - history.times, 0.0) / clock.DAY

@@ -83,11 +83,11 @@ class _Cells:
         proposed = (np.arange(n, dtype=np.int64)[:, None] * n_items + more)[more >= 0]
         cells = np.unique(np.concatenate([keys, proposed]))
         row, item = (cells // n_items).astype(np.int32), (cells % n_items).astype(np.int32)
-        return cls(row, item, np.searchsorted(cells, keys), visit)
+        return cls(row, item, np.asarray(np.searchsorted(cells, keys), dtype=np.int64), visit)
 
     def sum(self, weights: Float64Array) -> FloatArray:
         """For each candidate, the weight of the asker's visits of it."""
-        return self.spread(np.bincount(self.visit, weights, minlength=len(self.own)))
+        return self.spread(np.asarray(np.bincount(self.visit, weights, minlength=len(self.own)), dtype=np.float64))
 
     def spread(self, values: Float64Array, empty: float = 0.0) -> FloatArray:
         """Values of the asker's own places as values of all candidates."""
@@ -105,7 +105,7 @@ def build(asked: Asked, crowd: Crowd) -> Table:
     """Candidates of each question and what is known of them."""
     cells, n = _Cells.of(asked, crowd), len(asked)
     weights = _weights(asked)
-    columns = {name: cells.sum(weights[name]) for name in OWN}
+    columns: dict[str, Any] = {name: cells.sum(weights[name]) for name in OWN}
     for name in SHARED:
         total = np.bincount(cells.row, columns[name], minlength=n)
         columns[f"share_{name}"] = columns[name] / np.maximum(total, 1e-9)[cells.row]
