@@ -187,7 +187,8 @@ def _comparison(evaluation: Evaluation, words: Mapping[str, str]) -> str:
         )
     head = [words[key] for key in ("baseline", "measure", "difference", "relative", "interval", "p_holm")]
     table = _grid(head, rows)
-    return _card(words["comparison"], table + f"<p class='faint'>{escape(words['comparison_note'])}</p>")
+    title = words["comparison"].replace("palate", str(evaluation.comparisons[0]["model"]))
+    return _card(title, table + f"<p class='faint'>{escape(words['comparison_note'])}</p>")
 
 
 def _share(value: float) -> str:
