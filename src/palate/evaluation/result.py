@@ -30,7 +30,8 @@ class Evaluation:
     best_single
         The best single collaborative model, by validation where there is one; None where none was asked.
     comparisons
-        Paired comparisons of ``palate``, or else of the model named first, with the others, see ``palate.evaluation.comparison``.
+        Paired comparisons of ``palate``, or else of the model named first, with the others, see
+        ``palate.evaluation.comparison``.
     slices
         Figures for parts of the questions, see ``palate.evaluation.slices``.
     validation
