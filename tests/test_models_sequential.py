@@ -21,7 +21,16 @@ from palate.models.neural.lessons import held_out, suited
 from palate.models.neural.losses import calibrated_cross_entropy, full_softmax, sampled_softmax
 from palate.models.neural.network import Shape, build
 from palate.models.neural.packing import batches, cut, gap_buckets, newest, pad
-from palate.models.sequential import GRU4REC, SASREC, GRU4Rec, SASRec, Sequential, SequentialSettings
+from palate.models.sequential import (
+    GRU4REC,
+    LSTM,
+    SASREC,
+    GRU4Rec,
+    LongShortTermMemory,
+    SASRec,
+    Sequential,
+    SequentialSettings,
+)
 from palate.testing import FakeEncoder, RecommenderConformance, small_shop
 from palate.training import TrainingSettings, loop
 from palate.training.checkpoints import KEPT, forget
@@ -43,6 +52,11 @@ class TestSASRec(RecommenderConformance):
 class TestGRU4Rec(RecommenderConformance):
     def make(self) -> Scorer[Dataset]:
         return GRU4Rec(GRU4REC.model_copy(update=SMALL))
+
+
+class TestLongShortTermMemory(RecommenderConformance):
+    def make(self) -> Scorer[Dataset]:
+        return LongShortTermMemory(LSTM.model_copy(update=SMALL))
 
 
 def chain(n_users: int = 120, n_items: int = 12, length: int = 8) -> Dataset:

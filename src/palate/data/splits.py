@@ -186,3 +186,58 @@ def _check_times(dataset: Dataset) -> None:
             f"a split in time needs a time for every event; {missing:,} of {dataset.n_events:,} have none. "
             "Use --protocol loo-strict, which needs only the order."
         )
+
+
+def trips(dataset: Dataset, gap: float = DAY) -> Ragged:
+    """Outings: visits of one user with at most ``gap`` seconds between each and the next.
+
+    Returns
+    -------
+    One row an outing, the positions of its visits in ``dataset.sequences``, by user and then by time.
+
+    Raises
+    ------
+    DataError
+        Some events have no time.
+    """
+    sequences = dataset.sequences
+    missing = int(np.isnan(sequences.times).sum())
+    if missing:
+        raise DataError(
+            f"outings are told apart by the time between visits; {missing:,} of {len(sequences.times):,} have none. "
+            "Use --protocol loo-strict, which needs only the order."
+        )
+    rows, times = sequences.rows, sequences.times
+    begins = np.ones(len(rows), dtype=bool)
+    begins[1:] = (rows[1:] != rows[:-1]) | (np.diff(times) >= gap)
+    starts = np.flatnonzero(begins)
+    return Ragged(np.append(starts, len(rows)).astype(np.int64), np.arange(len(rows), dtype=np.int32))
+
+
+def ask_last_of_trips(dataset: Dataset, begin: float, end: float = np.inf, gap: float = DAY) -> Fold:
+    """Ask where each outing of two visits or more ended, of those that began from ``begin`` to before ``end``.
+
+    The history is everything the user did before, in this outing and in all others; learnt from is what happened
+    before ``begin``.
+
+    Parameters
+    ----------
+    gap
+        Seconds between two visits from which on the second begins another outing.
+    """
+    outings, sequences = trips(dataset, gap), dataset.sequences
+    first = sequences.times[outings.indptr[:-1]] if len(outings) else np.zeros(0)
+    chosen = (first >= begin) & (first < end) & (outings.lengths >= 2)
+    answers = outings.indptr[1:][chosen] - 1
+    users = sequences.rows[answers]
+    history = sequences.between(sequences.indptr[:-1][users], answers)
+    queries = Queries(history, when=sequences.times[answers], users=users)
+    earlier = dataset.only(dataset.events["time"].to_numpy() < begin)
+    return Fold(earlier, queries, Ragged.of(sequences.items[answers, None]), users)
+
+
+def trip_quantile(dataset: Dataset, share: float, gap: float = DAY) -> float:
+    """Time in seconds by which this share of all outings had begun."""
+    outings = trips(dataset, gap)
+    begun = np.sort(dataset.sequences.times[outings.indptr[:-1]])
+    return float(begun[min(int(share * len(begun)), len(begun) - 1)])

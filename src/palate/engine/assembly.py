@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
+from palate.behaviour.gazetteer import coordinates
 from palate.core import DataError, FloatArray, Scorer, UsageError
 from palate.core.recommender import fitted
 from palate.core.threads import limit_threads
@@ -39,7 +40,7 @@ TEXT_SOURCES = frozenset({"semantic", "lexical"})
 NEED_TEXT = TEXT_SOURCES | {"semantic_transitions", "transferred", "generative"}
 """Sources that have nothing to say where the catalogue has no text."""
 
-SEQUENCES = frozenset({"sequential", "sasrec", "gru4rec", "generative"})
+SEQUENCES = frozenset({"sequential", "sasrec", "gru4rec", "lstm", "generative"})
 """Sources that learn by gradients what follows what."""
 
 ENOUGH_PAIRS = 500
@@ -229,6 +230,7 @@ def sources_for(
         "repeats": lambda: masks,
         "baskets": lambda: not _has_baskets(dataset),
         "knowledge": lambda: not settings.models.knowledge.file,
+        "places": lambda: masks or not _mapped(dataset),
     }
     for name in settings.sources:
         if name in NEED_TEXT and not text:
@@ -257,6 +259,12 @@ def _has_baskets(dataset: Dataset) -> bool:
     if "basket_id" not in dataset.events.columns:
         return False
     return int((Baskets.of(dataset).contents.lengths > 1).sum()) >= ENOUGH_PAIRS
+
+
+def _mapped(dataset: Dataset) -> bool:
+    """Whether most items have coordinates, and every event a time."""
+    lat, lon = coordinates(dataset.catalogue)
+    return dataset.has_times and bool(np.isfinite(lat + lon).mean() > 0.5)
 
 
 def _inner(dataset: Dataset, by: Inner, settings: RankerSettings) -> Fold:

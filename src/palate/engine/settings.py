@@ -25,10 +25,11 @@ from palate.models.popularity import PopularitySettings
 from palate.models.repeats import RepeatsSettings
 from palate.models.semantic import SemanticSettings
 from palate.models.semantic_transitions import SemanticTransitionsSettings
-from palate.models.sequential import GRU4REC, SASREC, SequentialSettings
+from palate.models.sequential import GRU4REC, LSTM, SASREC, SequentialSettings
 from palate.models.transfer import TransferSettings
 from palate.models.transitions import TransitionsSettings
 from palate.models.user_knn import UserKNNSettings
+from palate.models.whereabouts.settings import PlacesSettings
 from palate.ranking.attractiveness import AttractivenessSettings
 from palate.ranking.bandit import BanditSettings
 from palate.ranking.candidates import CandidateSettings
@@ -52,6 +53,7 @@ FAST = (
     "semantic",
     "lexical",
     "interest",
+    "places",
 )
 """Counts, factors and frozen text."""
 
@@ -91,6 +93,8 @@ class ModelSettings(Settings):
     transferred: TransferSettings = Field(default_factory=TransferSettings)
     sasrec: SequentialSettings = SASREC
     gru4rec: SequentialSettings = GRU4REC
+    lstm: SequentialSettings = LSTM
+    places: PlacesSettings = Field(default_factory=PlacesSettings)
     generative: GenerativeSettings = Field(default_factory=GenerativeSettings)
 
     def seeded(self, seed: int) -> ModelSettings:

@@ -13,14 +13,17 @@ from palate.core.recommender import fitted
 from palate.data import Dataset, Fold
 from palate.evaluation.protocols import Trial
 from palate.evaluation.tuning import MEASURE, sample, tune, validated
-from palate.models import FROM_EVENTS
+from palate.models import ALONE, FROM_EVENTS, READ_CATALOGUE
 
 ENTRY = "palate"
 """The name under which the whole fused engine is reported."""
 
 
 COLLABORATIVE: Mapping[str, Callable[..., Scorer[Dataset]]] = FROM_EVENTS
-"""Models that learn from events alone, by name; they can be measured, and tuned, without an engine."""
+"""Models that learn from events alone, by name."""
+
+SINGLE: Mapping[str, Callable[..., Scorer[Dataset]]] = ALONE
+"""Models that can be measured, and tuned, without an engine, by name."""
 
 Progress = Callable[[str, float], None]
 """Called with what is being done, and the share (0 to 1) of it that is done."""
@@ -170,4 +173,5 @@ def _baselines(sources: Mapping[str, Scorer[Dataset]], classes: Mapping[str, Any
 
 def events_alone(model: Scorer[Dataset]) -> bool:
     """Whether a model is collaborative: it learns from events, and from nothing that is said of items."""
-    return not model.abilities.uses_text and not model.abilities.unseen_items
+    reads = model.abilities.uses_text or model.abilities.unseen_items or model.name in READ_CATALOGUE
+    return not reads

@@ -1,16 +1,6 @@
 """What is learnt from, what selects and what is asked, under each protocol.
 
-================  ====================================================================================================
-loo-strict        Each user's last event of interest is asked, the one before selects, everything before is learnt from.
-                  At test time the validation event is context.
-loo-strict+val    The same, but the ranker learns from the validation answers too.
-loo-refit         Settings are chosen as in loo-strict; then everything is fitted again on all but the test event.
-temporal          One cut in time: learn up to the 80 % quantile, select on 80-90 %, ask after 90 %.
-temporal-baskets  The same cut; asked is one item held out of each user's first basket after it, beside the basket's
-                  rest and everything up to the cut.
-cases             Everything is learnt from; a file asks.
-================  ====================================================================================================
-
+================  =============================================================================================
 Figures of two protocols never stand in one table: a refit alone is worth more than most methods.
 """
 
@@ -26,16 +16,18 @@ import numpy as np
 from palate.core import BoolArray, DataError, Int64Array, Queries, UsageError
 from palate.data import Dataset, Fold, cut_at, cut_at_baskets, hold_out_last, time_quantile
 from palate.data.baskets import basket_numbers
-from palate.data.splits import asked_baskets
+from palate.data.splits import ask_last_of_trips, asked_baskets, trip_quantile
 from palate.evaluation.cases import read_cases
 
-ProtocolName = Literal["loo-strict", "loo-strict+val", "loo-refit", "temporal", "temporal-baskets", "cases"]
+ProtocolName = Literal[
+    "loo-strict", "loo-strict+val", "loo-refit", "temporal", "temporal-baskets", "trajectories", "cases"
+]
 Seen = Literal["auto", "mask", "keep"]
 PROTOCOLS: tuple[str, ...] = get_args(ProtocolName)
 SEEN: tuple[str, ...] = get_args(Seen)
 
 LEARN_UNTIL, ASK_AFTER = 0.8, 0.9
-"""Time quantiles of the temporal protocol."""
+"""Time quantiles of the temporal protocol; outings that began after the second are asked under trajectories."""
 
 MINIMUM_EVENTS = 3
 """Events of interest a user needs to be asked in the leave-one-out protocols."""
@@ -82,7 +74,7 @@ class Trial:
         """Which questions about what is learnt from are like those that are asked."""
         if self.name == "temporal-baskets":
             return "baskets"
-        return "time" if self.name == "temporal" else "last"
+        return "time" if self.name in ("temporal", "trajectories") else "last"
 
     @property
     def learnt(self) -> Dataset:
@@ -108,6 +100,8 @@ def plan(dataset: Dataset, protocol: str, *, seen: str = "auto", cases: Path | N
         raise UsageError("the protocol 'cases' needs a file of cases (--cases FILE), and no other protocol takes one")
     if protocol in ("temporal", "temporal-baskets"):
         trial = _temporal(dataset, protocol)
+    elif protocol == "trajectories":
+        trial = _trajectories(dataset)
     elif cases is not None:
         test, notes = read_cases(cases, dataset)
         nothing = np.zeros(dataset.n_events, dtype=bool)
@@ -206,6 +200,28 @@ def _rest_of_baskets(dataset: Dataset, ask: float, test: Fold) -> Int64Array:
     sequences = dataset.sequences
     given = np.isin(numbers, asked_baskets(dataset, ask).numbers) & (sequences.items != answers[sequences.rows])
     return dataset.sequence_rows[given]
+
+
+def _trajectories(dataset: Dataset) -> Trial:
+    if not dataset.has_times:
+        missing = int(np.isnan(dataset.events["time"].to_numpy()).sum())
+        raise UsageError(
+            f"trajectories are told apart by the time between visits; {missing:,} of {dataset.n_events:,} events have "
+            "none. Use --protocol loo-strict, which needs only the order."
+        )
+    begin = trip_quantile(dataset, ASK_AFTER)
+    test = ask_last_of_trips(dataset, begin)
+    if not len(test) or not test.dataset.n_events:
+        raise UsageError(
+            f"no outing of two visits or more began after {_day(begin)}, when {ASK_AFTER:.0%} of all had begun. "
+            "Use --protocol temporal."
+        )
+    note = (
+        f"outings end at gaps of 24 hours; learnt up to {_day(begin)}, when {ASK_AFTER:.0%} of them had begun; the "
+        f"last visit of {len(test):,} later ones of two visits or more is asked, all earlier visits given"
+    )
+    times = dataset.events["time"].to_numpy()
+    return Trial("trajectories", test.dataset, None, test, None, False, times >= begin, "auto", (note,))
 
 
 def _decide_seen(trial: Trial, seen: str) -> Trial:

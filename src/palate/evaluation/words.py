@@ -32,6 +32,11 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "slice_users": "Users",
         "slice_items": "Items",
         "n": "questions",
+        "geography": "Where it happens",
+        "geography_note": "Events of interest in {cells} hexagonal cells (H3, resolution {resolution}), darker where "
+        "there are more, on a logarithmic scale; Mercator projection. A cell says: events / people / items.",
+        "clustering": "How far neighbouring cells are alike: Moran's I = {i:.3f} (by chance {expected:.3f}, "
+        "p = {p:.3f}).",
         "pareto": "What accuracy costs: objectives weighed against each other",
         "pareto_note": "★ and green: no other weighting is at least as good in every measure and better in one. "
         "{queries} test questions under every weighting, 95 % intervals; whoever picks a weighting here has chosen it "
@@ -109,6 +114,11 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "new users": "新用户",
         "known items": "已有物品",
         "new items": "新物品",
+        "geography": "发生在哪里",
+        "geography_note": "{cells} 个六边形格子（H3，分辨率 {resolution}）中的兴趣行为数，按对数着色，越深越多；"
+        "墨卡托投影。"
+        "格子提示依次为：行为数 / 人数 / 物品数。",
+        "clustering": "空间自相关：Moran's I = {i:.3f}（随机期望 {expected:.3f}，p = {p:.3f}）。",
         "pareto": "准确度的代价：多目标权衡",
         "pareto_note": "★ 与绿色：没有其他权重能在每项指标上都不差且至少一项更好。"
         "每组权重都回答同样的 {queries} 个测试查询，区间为 95% 置信区间；若据此挑选权重，即是在测试集上作选择。",

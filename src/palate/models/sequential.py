@@ -58,6 +58,8 @@ SASREC = SequentialSettings(text=False, attributes=False)
 
 GRU4REC = SASREC.model_copy(update={"blocks": 1})
 
+LSTM = GRU4REC
+
 
 class SequenceModel(HistoryReader):
     """What comes next after all that came before, in its order; what the models below share.
@@ -177,3 +179,12 @@ class GRU4Rec(SequenceModel):
     abilities: ClassVar[Abilities] = Abilities(uses_time=True)
     defaults: ClassVar[SequentialSettings] = GRU4REC
     body: ClassVar[str] = "gru"
+
+
+class LongShortTermMemory(SequenceModel):
+    """Long short-term memory over ids, with the same loss and training."""
+
+    name: ClassVar[str] = "lstm"
+    abilities: ClassVar[Abilities] = Abilities(uses_time=True)
+    defaults: ClassVar[SequentialSettings] = LSTM
+    body: ClassVar[str] = "lstm"
