@@ -50,9 +50,9 @@ class Backtest:
     mean: FloatArray
     truth: FloatArray
 
-    def before(self, count: int) -> Backtest:
-        """The first ``count`` origins."""
-        part = slice(None, count)
+    def window(self, first: int, last: int) -> Backtest:
+        """The origins from ``first`` to before ``last``."""
+        part = slice(max(first, 0), last)
         return Backtest(
             self.names,
             self.origins[part],
@@ -96,7 +96,7 @@ def backtest(
     once: frozenset[str] = frozenset(),
     report: Report = lambda step, fraction: None,
 ) -> Backtest:
-    """Let every forecaster forecast from every origin, knowing only what lies before it (rolling origins; Tashman 2000).
+    """Let every forecaster look ahead from every origin, knowing what lies before it (rolling origins; Tashman 2000).
 
     Parameters
     ----------
@@ -141,7 +141,7 @@ def choose(errors: Float64Array) -> IntArray:
     default = _default(capped)
     with np.errstate(invalid="ignore"):
         gain = capped[default] - capped
-    m, n, k = errors.shape
+    n = errors.shape[1]
     # A forecaster that failed at an origin where the default did not is out.
     failed = (np.isnan(errors) & ~np.isnan(errors[default])).any(axis=2)
     count = (~np.isnan(gain)).sum(axis=2)
@@ -159,7 +159,7 @@ def choose(errors: Float64Array) -> IntArray:
 
 def _default(errors: Float64Array) -> int:
     """The simplest forecaster that is not worse than the best of all series by more than one standard error."""
-    m, n, _ = errors.shape
+    n = errors.shape[1]
     usable = ~np.isnan(errors).all(axis=2).all(axis=1)
     if not usable.any():
         return 0

@@ -51,13 +51,16 @@ def forecast(
     notes = (*panel.notes, *skipped)
     if len(origins) < settings.origins:
         notes = (*notes, Note("origins", {"count": len(origins), "wanted": settings.origins}))
-    paths = _ahead(panel, competitors, learn(panel), horizon, chosen, chosen_mean)
-    return assembled(panel, tried, chosen, chosen_mean, paths, settings.level, notes)
+    paths = _ahead(panel, competitors, learn(panel), horizon, chosen=chosen, chosen_mean=chosen_mean)
+    return assembled(
+        panel, tried, chosen=chosen, chosen_mean=chosen_mean, paths=paths, level=settings.level, notes=notes
+    )
 
 
 def assembled(
     panel: Panel,
     tried: Backtest,
+    *,
     chosen: IntArray,
     chosen_mean: IntArray,
     paths: Paths,
@@ -135,11 +138,17 @@ def _network(
 
 
 def _ahead(
-    panel: Panel, competitors: dict[str, Fit], calendar: Calendar, horizon: int, chosen: IntArray, chosen_mean: IntArray
+    panel: Panel,
+    competitors: dict[str, Fit],
+    calendar: Calendar,
+    horizon: int,
+    *,
+    chosen: IntArray,
+    chosen_mean: IntArray,
 ) -> Paths:
     """What the chosen forecasters say of the days ahead; each is asked only of the series that chose it."""
-    median, mean = (np.zeros((len(panel), horizon)) for _ in range(2))
     fallback = seasonal_naive(panel, horizon)
+    median, mean = np.zeros_like(fallback.median), np.zeros_like(fallback.mean)
     for model, fit in enumerate(competitors.values()):
         rows = np.flatnonzero((chosen == model) | (chosen_mean == model))
         if not len(rows):

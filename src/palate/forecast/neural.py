@@ -107,7 +107,7 @@ def fit(
         rows = rng.integers(0, len(panel), settings.batch)
         # A window before the first sale teaches nothing: it would be all unknown.
         ends_of = np.maximum(rng.choice(ends, settings.batch), np.minimum(began[rows] + WEEK, ends[-1]))
-        past, days, center, size = _inputs(panel.values, tables, rows, ends_of, window, horizon)
+        past, days, center, size = _inputs(panel.values, tables, rows, ends_of, window=window, horizon=horizon)
         truth = panel.values[rows[:, None], ends_of[:, None] + np.arange(horizon)]
         target = torch.from_numpy(((truth - center) / size).astype(np.float32))
         loss = _loss(network(torch.from_numpy(past), torch.from_numpy(days)), target)
@@ -131,7 +131,7 @@ def _predict(network: Network, panel: Panel, window: int, horizon: int, effects:
     for begin in range(0, len(panel), _BATCH_AHEAD):
         rows = np.arange(begin, min(begin + _BATCH_AHEAD, len(panel)))
         ends = np.full(len(rows), panel.length)
-        past, days, center, size = _inputs(panel.values, tables, rows, ends, window, horizon)
+        past, days, center, size = _inputs(panel.values, tables, rows, ends, window=window, horizon=horizon)
         with torch.inference_mode():
             scaled = network(torch.from_numpy(past), torch.from_numpy(days)).numpy().astype(np.float64)
         mean[rows] = scaled[:, :, 0] * size + center
@@ -161,7 +161,7 @@ def _tables(panel: Panel, effects: Effects, horizon: int) -> FloatArray:
 
 
 def _inputs(
-    values: Float64Array, tables: FloatArray, rows: Int64Array, ends: Int64Array, window: int, horizon: int
+    values: Float64Array, tables: FloatArray, rows: Int64Array, ends: Int64Array, *, window: int, horizon: int
 ) -> tuple[FloatArray, FloatArray, Float64Array, Float64Array]:
     """Windows (b, window, .), days ahead (b, horizon, .), and centre and size (b, 1) of each window."""
     before = ends[:, None] + np.arange(-window, 0)
