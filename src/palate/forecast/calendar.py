@@ -26,8 +26,10 @@ _TRADE = {
 
 _SMALLEST = 0.05
 """Share of the usual demand that a closed day counts as, so that it has a logarithm."""
-_SMOOTH = 15
-"""Days on either side whose median tells the usual demand of the whole panel."""
+_NEAR = 6 * WEEK
+"""Days on either side among which the same weekdays tell what is usual."""
+_LEAST_NOISE = 1e-4
+"""Variance of logarithms that is taken for chance where there seems to be none."""
 
 
 @dataclass(frozen=True)
@@ -73,36 +75,49 @@ def marked(days: DayArray, countries: Sequence[str]) -> dict[int, list[tuple[str
 
 
 def effects(panel: Panel, countries: Sequence[str]) -> Effects:
-    """Learn what days of the calendar do, shrunk by what chance does on ordinary days.
+    """Learn what days of the calendar do, from all series together, shrunk by what chance does on ordinary days.
 
-    Demand of each day over all series, each divided by its own mean, is compared with its usual size: the running
-    median of that weekday. An effect is the mean logarithm of that ratio, drawn towards the mean of its calendar, and
-    that towards none, as far as their spread asks for (empirical Bayes; Efron & Morris 1975).
+    Demand of each day over all series, each divided by its own mean, is compared with its usual size: the median of
+    that weekday in the weeks around. A calendar is kept where its days differ from the usual more than chance allows
+    (chi-square, three standard deviations), and explains its days before weaker calendars do. The effect of a day is
+    the mean logarithm of that ratio, drawn towards the mean of its calendar, and that towards none, as far as their
+    spread asks for (empirical Bayes; Efron & Morris 1975).
     """
     own = marked(panel.days, countries)
-    ratio = _against_usual(panel)
-    logs = np.log(np.maximum(ratio, _SMALLEST))
-    ordinary = np.array([place not in own for place in range(panel.length)]) & ~np.isnan(logs)
-    noise = float(np.var(np.clip(logs[ordinary], -1.0, 1.0))) if ordinary.sum() > WEEK else 1.0
-    seen: dict[str, list[float]] = {}
-    calendar_of: dict[str, str] = {}
+    logs = np.log(np.maximum(_against_usual(panel), _SMALLEST))
+    known = ~np.isnan(logs)
+    ordinary = np.array([place not in own for place in range(panel.length)], dtype=np.bool_) & known
+    noise = float(np.var(logs[ordinary])) if ordinary.sum() > WEEK else 1.0
+    noise = max(noise, _LEAST_NOISE)
+    days_of: dict[str, dict[int, str]] = {}
     for place, days in own.items():
-        if np.isnan(logs[place]):
-            continue
-        for calendar, name in days:
-            seen.setdefault(name, []).append(float(logs[place]))
-            calendar_of[name] = calendar
+        for calendar, name in days if known[place] else ():
+            days_of.setdefault(calendar, {})[place] = name
+    strength = {name: float(np.mean([logs[place] ** 2 for place in days])) for name, days in days_of.items()}
     names: dict[str, float] = {}
-    for calendar in set(calendar_of.values()):
-        means = {
-            name: (float(np.mean(logs)), len(logs)) for name, logs in seen.items() if calendar_of[name] == calendar
-        }
-        center, spread = _shrunk([mean for mean, _ in means.values()], noise)
-        names[calendar] = float(np.exp(center))
-        for name, (mean, count) in means.items():
-            weight = spread / (spread + noise / count) if spread else 0.0
-            names[name] = float(np.exp(center + weight * (mean - center)))
+    explained: set[int] = set()
+    for calendar in sorted(strength, key=lambda name: -strength[name]):
+        seen: dict[str, list[float]] = {}
+        for place, name in days_of[calendar].items():
+            if place not in explained:
+                seen.setdefault(name, []).append(float(logs[place]))
+        values = np.concatenate([*seen.values(), []])
+        if not len(values) or np.sum(values**2) / noise < len(values) + 3 * np.sqrt(2 * len(values)):
+            continue
+        explained |= days_of[calendar].keys()
+        names |= _calendar_effects(calendar, seen, noise)
     return Effects(names, tuple(countries))
+
+
+def _calendar_effects(calendar: str, seen: dict[str, list[float]], noise: float) -> dict[str, float]:
+    """Effects of one calendar's days by name, and under its own name that of a day never seen."""
+    means = {name: (float(np.mean(logs)), len(logs)) for name, logs in seen.items()}
+    center, spread = _shrunk([mean for mean, _ in means.values()], noise)
+    found = {calendar: float(np.exp(center))}
+    for name, (mean, count) in means.items():
+        weight = spread / (spread + noise / count) if spread else 0.0
+        found[name] = float(np.exp(center + weight * (mean - center)))
+    return found
 
 
 def _shrunk(means: Sequence[float], noise: float) -> tuple[float, float]:
@@ -121,10 +136,9 @@ def _against_usual(panel: Panel) -> Float64Array:
     whole = np.where(known, share, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
     whole[~known.any(axis=0)] = np.nan
     usual = np.full(panel.length, np.nan)
-    reach = _SMOOTH * 3 // WEEK
     for place in range(panel.length):
         alike = np.arange(place % WEEK, panel.length, WEEK)
-        near = alike[(np.abs(alike - place) <= reach * WEEK) & (alike != place)]
+        near = alike[(np.abs(alike - place) <= _NEAR) & (alike != place)]
         values = whole[near]
         values = values[~np.isnan(values)]
         if len(values) >= 2:

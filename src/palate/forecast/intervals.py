@@ -6,6 +6,9 @@ import numpy as np
 
 from palate.core import Float64Array, FloatArray
 
+_STEP = 0.5
+"""Share of a miss that the next level makes up for."""
+_WIDEST = 0.995
 _STEADY = 28.0
 """Days of residuals that the size all series share counts as, beside a series' own."""
 
@@ -42,14 +45,28 @@ def half_widths(
     """Half the width of intervals ahead, float64 (n, horizon): split conformal prediction on scaled residuals.
 
     The quantile of |residual| over its expected size at rank ceil((r + 1) level) of r residuals (Vovk et al. 2005; Lei
-    et al. 2018), over all series together: intervals cover that share of days over all of them, not of each one.
+    et al. 2018), over all series together: intervals cover that share of days over all of them, not of each one. The
+    level is raised by what intervals at one past origin, set by the origins before it, missed (adaptive conformal
+    inference; Gibbs & Candes 2021).
     """
     score = np.abs(truth - median) / np.maximum(expected, 1e-12)
+    # Demand drifts: what past intervals missed, when they were set by what came before them, asks for wider ones.
+    asked = level
+    for origin in range(1, score.shape[1]):
+        bound = _quantile(score[:, :origin], asked)
+        later = score[:, origin]
+        later = later[~np.isnan(later)]
+        if len(later) and np.isfinite(bound):
+            asked = float(np.clip(asked + _STEP * (level - (later <= bound).mean()), level, _WIDEST))
+    return np.asarray(_quantile(score, asked) * ahead)
+
+
+def _quantile(score: FloatArray, level: float) -> float:
+    """The conformal quantile of what is known; NaN where nothing is."""
     known = np.sort(score[~np.isnan(score)])
     if not len(known):
-        return np.full(ahead.shape, np.nan)
-    rank = min(int(np.ceil((len(known) + 1) * level)), len(known)) - 1
-    return np.asarray(known[rank] * ahead)
+        return float("nan")
+    return float(known[min(int(np.ceil((len(known) + 1) * level)), len(known)) - 1])
 
 
 def _shape(median: Float64Array, size: Float64Array) -> Float64Array:
