@@ -86,6 +86,9 @@ def main() -> None:
     parser.add_argument("--only", default="", help="parts of the cells' names, with commas")
     parser.add_argument("--json", type=Path, help="write the figures here")
     arguments = parser.parse_args()
+    import torch
+
+    torch.set_num_threads(1)
     figures: dict[str, Any] = {}
     wanted = [part for part in arguments.only.split(",") if part]
 

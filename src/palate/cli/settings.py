@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from palate.core import Kind, Settings
 from palate.core.configuration import read_settings
 from palate.engine.settings import EngineSettings
+from palate.forecast.settings import ForecastSettings, SeriesSettings
 from palate.serving.settings import ServingSettings
 
 FILE = "palate.toml"
@@ -84,6 +85,8 @@ class PalateSettings(Settings):
     training: TrainingSettings = Field(default_factory=TrainingSettings)
     engine: EngineSettings = Field(default_factory=EngineSettings)
     evaluation: EvaluationSettings = Field(default_factory=EvaluationSettings)
+    forecast: ForecastSettings = Field(default_factory=ForecastSettings)
+    series: SeriesSettings = Field(default_factory=SeriesSettings)
     serving: ServeSettings = Field(default_factory=ServeSettings)
 
     def engine_of(self, preset: str) -> EngineSettings:

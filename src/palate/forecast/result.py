@@ -87,8 +87,8 @@ class Forecast:
         daily = np.append(self.mean.mean(axis=1), 0.0)
         return daily[rows].astype(np.float32)
 
-    def of(self, name: str) -> dict[str, Any]:
-        """One series as JSON values.
+    def of(self, name: str, horizon: int | None = None) -> dict[str, Any]:
+        """One series as JSON values, all of its days or the first ``horizon``.
 
         Raises
         ------
@@ -104,14 +104,14 @@ class Forecast:
                 strict=True,
             )
         ]
-        return {**self.summary(row), "level": self.level, "days": days}
+        return {**self.summary(row, horizon), "level": self.level, "days": days[:horizon]}
 
-    def summary(self, row: int) -> dict[str, Any]:
-        """One series in a line: its sum over the horizon, which forecaster it got and how far that was off before."""
+    def summary(self, row: int, horizon: int | None = None) -> dict[str, Any]:
+        """One series in a line: its sum over the days, which forecaster it got and how far that was off before."""
         return {
             "kind": self.kind,
             "id": self.ids[row],
-            "sum": round(float(self.mean[row].sum()), 4),
+            "sum": round(float(self.mean[row, :horizon].sum()), 4),
             "model": self.models[self.chosen[row]],
             "mean_model": self.models[self.chosen_mean[row]],
             MASE: _number(self.error[row]),

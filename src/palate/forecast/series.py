@@ -23,6 +23,8 @@ UNNAMED = "(none)"
 
 _REGULAR = 0.8
 """A weekday of which at least this share is empty is one on which the shop is closed."""
+_MOST_CELLS = 100_000_000
+"""Series times days that are held; 800 MB."""
 _BUSY = 5.0
 """Mean events a day from which an empty day is no chance."""
 
@@ -56,10 +58,16 @@ def daily(
     notes = (*notes, *cut)
     keep &= codes >= 0
     if not keep.any():
-        raise DataError(f"no {settings.kind} says which {by} it was of; nothing can be forecast.")
+        raise DataError(f"no event of demand says which {by} it was of; nothing can be forecast.")
     codes, days, amounts = codes[keep], days[keep], frame["amount"].to_numpy()[keep]
     first, last = int(days.min()), int(days.max())
     length = last - first + 1
+    most = max(min(settings.most_days, _MOST_CELLS // len(names)), 1)
+    if length > most:
+        notes = (*notes, Note("recent", {"days": most, "count": len(names)}))
+        first, length = last - most + 1, most
+        recent = days >= first
+        codes, days, amounts = codes[recent], days[recent], amounts[recent]
     values = np.bincount(codes * length + days - first, weights=amounts, minlength=len(names) * length)
     values = values.reshape(len(names), length)
     began = np.full(len(names), length, dtype=np.int64)
@@ -78,14 +86,10 @@ def daily(
 
 def _events(dataset: Dataset, settings: SeriesSettings) -> tuple[pl.DataFrame, tuple[Note, ...]]:
     """Rows of demand: row, day, second of the day, amount."""
-    demand = dataset.kinds.position(settings.kind)
+    demand, notes = _kind(dataset, settings.kind)
     back = dataset.kinds.position("return")
     events = dataset.events.with_row_index("row").filter(pl.col("kind").is_in([demand, back]))
     count = int((events["kind"] == demand).sum())
-    if not count:
-        kinds = dataset.kinds
-        there = sorted({kinds.names[position] for position in dataset.events["kind"].unique().to_list()})
-        raise DataError(f"there is no {settings.kind} in the data to forecast; kinds here: {', '.join(there)}.")
     if bool(events["time"].is_nan().any()):
         raise DataError("some events have no time: they cannot be put on a day, and nothing can be forecast.")
     try:
@@ -96,9 +100,11 @@ def _events(dataset: Dataset, settings: SeriesSettings) -> tuple[pl.DataFrame, t
     local = pl.from_epoch((pl.col("time") * 1e6).cast(pl.Int64), "us").dt.replace_time_zone("UTC")
     local = local.dt.convert_time_zone(settings.time_zone).dt.replace_time_zone(None)
     returned = int((events["kind"] == back).sum())
-    notes: tuple[Note, ...] = ()
     if returned:
-        notes = (Note(f"returns_{settings.returns}", {"count": returned, "of": count + returned}),)
+        notes = (
+            *notes,
+            Note(f"returns_{settings.returns}", {"count": returned, "of": count + returned}),
+        )
         if settings.returns == "ignore":
             events = events.filter(pl.col("kind") == demand)
     frame = events.select(
@@ -110,6 +116,25 @@ def _events(dataset: Dataset, settings: SeriesSettings) -> tuple[pl.DataFrame, t
         (pl.when(pl.col("kind") == back).then(-quantity.abs()).otherwise(quantity)).alias("amount"),
     )
     return frame, notes
+
+
+def _kind(dataset: Dataset, asked: str) -> tuple[int, tuple[Note, ...]]:
+    """The kind of event that is demand."""
+    kinds, there = dataset.kinds, dataset.events["kind"].to_numpy()
+    counts = np.bincount(there, minlength=len(kinds))
+    if asked:
+        position = kinds.position(asked)
+        if not counts[position]:
+            known = [name for name, count in zip(kinds.names, counts, strict=True) if count]
+            raise DataError(f"there is no {asked} in the data to forecast; kinds here: {', '.join(known)}.")
+        return position, ()
+    position = kinds.position("purchase")
+    if counts[position]:
+        return position, ()
+    position = int(np.argmax(np.where(kinds.weights > 0, counts, 0)))
+    if not counts[position] or kinds.weights[position] <= 0:
+        raise DataError("no event of the data speaks for an item; there is no demand to forecast.")
+    return position, (Note("kind", {"kind": kinds.names[position], "count": int(counts[position])}),)
 
 
 def _series(dataset: Dataset, frame: pl.DataFrame, by: By, segment: str | None) -> tuple[list[str], Int64Array]:

@@ -30,7 +30,7 @@ class SeriesSettings(Settings):
     Parameters
     ----------
     kind
-        The kind of event that is demand.
+        The kind of event that is demand; "": purchase, else the most frequent kind that speaks for an item.
     returns
         ``ignore``: what came back was wanted when it was bought; ``subtract``: net of what came back, so that days may
         be negative.
@@ -39,12 +39,15 @@ class SeriesSettings(Settings):
     gap_days
         So many days in a row without any event, where there is one on almost every such day, are a gap in the record
         and not days of no demand.
+    most_days
+        Older days are not looked at.
     """
 
-    kind: str = "purchase"
+    kind: str = ""
     returns: Literal["ignore", "subtract"] = "ignore"
     time_zone: str = "UTC"
     gap_days: Annotated[int, Field(ge=1)] = 2
+    most_days: Annotated[int, Field(ge=1)] = 1_100
 
 
 class ForecastSettings(Settings):
