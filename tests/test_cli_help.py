@@ -20,6 +20,7 @@ VERBS = (
         "train",
         "evaluate",
         "tune",
+        "forecast",
         "recommend",
         "similar",
         "explain",
@@ -43,6 +44,8 @@ HEAVY = (
     "polars",
     "optuna",
     "sqlalchemy",
+    "statsforecast",
+    "holidays",
 )
 
 HELP = "from palate.cli import main\ntry:\n    main(['--help'])\nexcept SystemExit as end:\n    assert end.code == 0"

@@ -14,6 +14,9 @@ from palate.forecast.panel import WEEK, Panel, scale_of
 LEAST_HISTORY = 3 * WEEK
 """Days that the first origin must have behind it."""
 
+YOUNG = 2 * WEEK
+"""A series with fewer known days at an origin is not judged there."""
+
 _WORST = 20.0
 """Errors count no more than this many times the usual change of a week: one day must not choose for the others."""
 
@@ -39,7 +42,7 @@ class Backtest:
     mean
         float32 (m, n, k, horizon).
     truth
-        float32 (n, k, horizon), what happened.
+        float32 (n, k, horizon), what happened; NaN where a series was too young to be judged.
     """
 
     names: tuple[str, ...]
@@ -109,6 +112,8 @@ def backtest(
     median = np.full((len(names), n, k, horizon), np.nan, dtype=np.float32)
     mean = np.full_like(median, np.nan)
     truth = np.stack([panel.values[:, origin : origin + horizon] for origin in origins], axis=1)
+    known_days = np.stack([(~np.isnan(panel.values[:, : int(origin)])).sum(axis=1) for origin in origins], axis=1)
+    truth[known_days < YOUNG] = np.nan
     learnt: dict[str, Predict] = {}
     for place, origin in enumerate(origins):
         known = panel.until(int(origin))

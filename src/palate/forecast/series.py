@@ -182,7 +182,8 @@ def _attribute(dataset: Dataset, segment: str | None) -> pl.Series:
     known = [] if dataset.users is None else [name for name in dataset.users.columns if name != "user_id"]
     if dataset.users is None or segment not in known:
         there = f"Known: {', '.join(known)}." if known else "The data says nothing of its users."
-        raise UsageError(f"segments are told apart by an attribute of users; {segment!r} is none. {there}")
+        asked = "none was named" if segment is None else f"{segment!r} is none"
+        raise UsageError(f"segments are told apart by an attribute of users; {asked}. {there}")
     return dataset.users[segment].cast(pl.String)
 
 
