@@ -106,9 +106,17 @@ def main() -> None:
             continue
         dataset = load(arguments.data)
         for by in ("item", "category"):
-            panel = busiest(daily(dataset, by, SeriesSettings(time_zone=zone)), MOST_ITEMS)  # type: ignore[arg-type]
+            panel = busiest(daily(dataset, by, SeriesSettings(time_zone=zone)), MOST_ITEMS)
             run(f"{name}/{by}", panel, SETTINGS.model_copy(update={"most_classical": 0}))
-            every = ("seasonal_naive", "smoothing_7", "smoothing_28", "smoothing_91", "croston", "tsb", "adida")
+            every: tuple[str, ...] = (
+                "seasonal_naive",
+                "smoothing_7",
+                "smoothing_28",
+                "smoothing_91",
+                "croston",
+                "tsb",
+                "adida",
+            )
             every = (*every, "ets", "arima", *sorted(NETWORKS, reverse=True))
             run(f"{name}/{by}/all", sampled(panel, WITH_CLASSICAL), SETTINGS.model_copy(update={"models": every}))
     for name, values in (("mackey-glass", mackey_glass(8, 600, 0)), ("setar", setar(8, 600, 0))):

@@ -61,7 +61,7 @@ def marked(days: DayArray, countries: Sequence[str]) -> dict[int, list[tuple[str
     if not len(days):
         return found
     first, last = days[0].astype(date).year, days[-1].astype(date).year
-    table = {}
+    table: dict[date, list[tuple[str, str]]] = {}
     for year in range(first, last + 1):
         for country in countries:
             for day, name in _public(country, year):

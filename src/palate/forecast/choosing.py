@@ -165,7 +165,7 @@ def choose(errors: Float64Array) -> IntArray:
 def _default(errors: Float64Array) -> int:
     """The simplest forecaster that is not worse than the best of all series by more than one standard error."""
     n = errors.shape[1]
-    usable = ~np.isnan(errors).all(axis=2).all(axis=1)
+    usable = np.asarray(~np.isnan(errors).all(axis=(1, 2)))
     if not usable.any():
         return 0
     complete = ~np.isnan(errors[usable]).any(axis=0)

@@ -15,7 +15,7 @@ _MOST_WEEKS_BACK = 8
 _SPREAD = 0.1
 """Variance of true weekday shares between series, about the panel's; noisier series keep closer to the panel."""
 _CELLS = 4_000_000
-"""Values sorted at once."""
+"""Days of series worked on at once, so that 100,000 series fit."""
 
 
 @dataclass(frozen=True)
@@ -109,20 +109,19 @@ def smoothing(panel: Panel, calendar: Calendar, horizon: int, half_life: float) 
     exponential smoothing (Brown 1959) with weights that gaps and closed days drop out of. The median is that of the
     same weighted days, each divided by its season (non-parametric time series; Alexandrov et al. 2020).
     """
-    seasons = calendar.seasons(panel.days)
-    ahead = calendar.seasons(panel.after(horizon))
-    known = ~np.isnan(panel.values)
-    weight = np.exp2(-np.arange(panel.length)[::-1] / half_life) * known
-    expected = (weight * seasons).sum(axis=1)
-    level = np.where(known, panel.values, 0.0)
-    level = (weight * level).sum(axis=1) / np.where(expected > 0, expected, 1.0)
-    middle = np.empty(len(panel))
+    fade = np.exp2(-np.arange(panel.length)[::-1] / half_life)
+    level, middle = np.empty(len(panel)), np.empty(len(panel))
     at_once = max(1, _CELLS // max(panel.length, 1))
     for begin in range(0, len(panel), at_once):
-        part = slice(begin, begin + at_once)
-        usable = known[part] & (seasons[part] > 0)
-        ratio = np.where(usable, panel.values[part], 0.0) / np.where(usable, seasons[part], 1.0)
-        middle[part] = weighted_median(ratio, np.where(usable, weight[part] * seasons[part], 0.0), usable)
+        part = np.arange(begin, min(begin + at_once, len(panel)))
+        values, seasons = panel.values[part], calendar.rows(part).seasons(panel.days)
+        known = ~np.isnan(values)
+        values, weight = np.where(known, values, 0.0), fade * known * seasons
+        expected = weight.sum(axis=1)
+        level[part] = (fade * values).sum(axis=1) / np.where(expected > 0, expected, 1.0)
+        usable = known & (seasons > 0)
+        middle[part] = weighted_median(values / np.where(usable, seasons, 1.0), weight, usable)
+    ahead = calendar.seasons(panel.after(horizon))
     return Paths(level[:, None] * ahead, middle[:, None] * ahead)
 
 

@@ -101,7 +101,8 @@ def forecasters(
     panel: Panel, settings: ForecastSettings, network: NetworkSettings | None = None
 ) -> tuple[dict[str, Fit], tuple[Note, ...]]:
     """The forecasters that compete, the simplest first, and what is said of those that do not."""
-    names, notes = settings.models, ()
+    names = settings.models
+    notes: tuple[Note, ...] = ()
     if not names:
         names = tuple(name for name in MODELS if name in VECTORISED or name in CLASSICAL)
         if len(panel) > settings.most_classical:

@@ -54,7 +54,7 @@ class Panel:
     @property
     def length(self) -> int:
         """Days."""
-        return self.values.shape[1]
+        return int(self.values.shape[1])
 
     @cached_property
     def days(self) -> DayArray:

@@ -71,7 +71,7 @@ class Forecast:
 
     @property
     def horizon(self) -> int:
-        return self.mean.shape[1]
+        return int(self.mean.shape[1])
 
     @property
     def days(self) -> DayArray:
@@ -132,9 +132,16 @@ class Forecast:
             kind=manifest["kind"],
             ids=Ids(manifest["ids"], manifest["kind"]),
             start=np.datetime64(int(arrays["start"][0]), "D"),
+            mean=arrays["mean"],
+            median=arrays["median"],
+            lower=arrays["lower"],
+            upper=arrays["upper"],
             level=float(manifest["level"]),
             models=tuple(manifest["models"]),
-            **{name: arrays[name] for name in _KEPT},
+            chosen=arrays["chosen"],
+            chosen_mean=arrays["chosen_mean"],
+            error=arrays["error"],
+            naive_error=arrays["naive_error"],
         )
 
     def manifest(self) -> dict[str, Any]:

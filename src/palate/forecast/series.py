@@ -68,8 +68,8 @@ def daily(
         first, length = last - most + 1, most
         recent = days >= first
         codes, days, amounts = codes[recent], days[recent], amounts[recent]
-    values = np.bincount(codes * length + days - first, weights=amounts, minlength=len(names) * length)
-    values = values.reshape(len(names), length)
+    summed = np.bincount(codes * length + days - first, weights=amounts, minlength=len(names) * length)
+    values = summed.astype(np.float64, copy=False).reshape(len(names), length)
     began = np.full(len(names), length, dtype=np.int64)
     np.minimum.at(began, codes, days - first)
     values[np.arange(length) < began[:, None]] = np.nan
