@@ -21,6 +21,7 @@ VERBS = (
         "adapt",
         "evaluate",
         "tune",
+        "forecast",
         "recommend",
         "similar",
         "ask",
@@ -46,6 +47,8 @@ HEAVY = (
     "polars",
     "optuna",
     "sqlalchemy",
+    "statsforecast",
+    "holidays",
 )
 
 HELP = "from palate.cli import main\ntry:\n    main(['--help'])\nexcept SystemExit as end:\n    assert end.code == 0"

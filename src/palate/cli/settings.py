@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from palate.core import Kind, Settings
 from palate.core.configuration import read_settings
 from palate.engine.settings import EngineSettings
+from palate.forecast.settings import ForecastSettings, SeriesSettings
 from palate.language.generation_choice import GenerationSettings
 from palate.language.tuning.settings import AdaptSettings
 from palate.models.association import AssociationSettings
@@ -92,6 +93,8 @@ class PalateSettings(Settings):
     engine: EngineSettings = Field(default_factory=EngineSettings)
     evaluation: EvaluationSettings = Field(default_factory=EvaluationSettings)
     rules: AssociationSettings = Field(default_factory=AssociationSettings)
+    forecast: ForecastSettings = Field(default_factory=ForecastSettings)
+    series: SeriesSettings = Field(default_factory=SeriesSettings)
     serving: ServeSettings = Field(default_factory=ServeSettings)
     generation: GenerationSettings = Field(default_factory=GenerationSettings)
 

@@ -30,7 +30,7 @@ PLOTTED = "ndcg@10"
 _MOST = 6
 """Models in one plot of slices; more would not be read."""
 
-_STYLE = """
+STYLE = """
 :root { color-scheme: light; --ink: #22272e; --faint: #6b7480; --line: #e4e7ea; --green: #2f6f4f; }
 * { box-sizing: border-box; }
 body { margin: 0; background: #f6f7f5; color: var(--ink); font: 15px/1.55 system-ui, -apple-system, "Segoe UI",
@@ -84,8 +84,8 @@ def page(evaluation: Evaluation, language: str = "en") -> str:
         (
             f"<h1>{escape(title)}</h1><p class='lead'>{escape(words['lead'])}</p>",
             _tiles(evaluation, words),
-            _card(words["table"], _table(models, words) + f"<p class='faint'>{escape(words['table_note'])}</p>"),
-            _card(words["intervals"], intervals_chart(models, PLOTTED)),
+            card(words["table"], _table(models, words) + f"<p class='faint'>{escape(words['table_note'])}</p>"),
+            card(words["intervals"], intervals_chart(models, PLOTTED)),
             _comparison(evaluation, words),
             _slices(evaluation, models, words),
             _geography(evaluation, words),
@@ -94,13 +94,13 @@ def page(evaluation: Evaluation, language: str = "en") -> str:
             _importance(evaluation, words),
             _rules(evaluation, words),
             _tuning(evaluation, words),
-            _card(words["notes"], "<ul>" + "".join(f"<li>{escape(note)}</li>" for note in evaluation.notes) + "</ul>"),
+            card(words["notes"], "<ul>" + "".join(f"<li>{escape(note)}</li>" for note in evaluation.notes) + "</ul>"),
         )
     )
     return (
         f'<!doctype html><html lang="{words["lang"]}"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>palate · {escape(title)}</title><style>{_STYLE}</style></head>"
+        f"<title>palate · {escape(title)}</title><style>{STYLE}</style></head>"
         f"<body><main>{body}</main></body></html>\n"
     )
 
@@ -111,7 +111,7 @@ def _ordered(evaluation: Evaluation) -> dict[str, Mapping[str, Any]]:
     return {name: evaluation.models[name] for name in names}
 
 
-def _card(title: str, body: str) -> str:
+def card(title: str, body: str) -> str:
     return f'<section class="card"><h2>{escape(title)}</h2>{body}</section>'
 
 
@@ -189,7 +189,7 @@ def _comparison(evaluation: Evaluation, words: Mapping[str, str]) -> str:
     head = [words[key] for key in ("baseline", "measure", "difference", "relative", "interval", "p_holm")]
     table = _grid(head, rows)
     title = words["comparison"].replace("palate", str(evaluation.comparisons[0]["model"]))
-    return _card(title, table + f"<p class='faint'>{escape(words['comparison_note'])}</p>")
+    return card(title, table + f"<p class='faint'>{escape(words['comparison_note'])}</p>")
 
 
 def _share(value: float) -> str:
@@ -204,7 +204,7 @@ def _slices(evaluation: Evaluation, models: Mapping[str, Any], words: Mapping[st
         for group, parts in evaluation.slices.items()
         if len(parts) > 1
     ]
-    return _card(f"{PLOTTED} {words['by_slice']}", legend(names) + "".join(charts)) if charts else ""
+    return card(f"{PLOTTED} {words['by_slice']}", legend(names) + "".join(charts)) if charts else ""
 
 
 def _geography(evaluation: Evaluation, words: Mapping[str, str]) -> str:
@@ -215,7 +215,7 @@ def _geography(evaluation: Evaluation, words: Mapping[str, str]) -> str:
     said = words["clustering"].format(**moran) if moran["i"] == moran["i"] else ""
     note = words["geography_note"].format(resolution=found["resolution"], cells=f"{len(found['cells']):,}")
     notes = f"<p class='faint'>{escape(note)} {escape(said)}</p>"
-    return _card(words["geography"], density_map(found["cells"], words["geography"]) + notes)
+    return card(words["geography"], density_map(found["cells"], words["geography"]) + notes)
 
 
 def _translated(parts: Sequence[Mapping[str, Any]], words: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -243,7 +243,7 @@ def _pareto(evaluation: Evaluation, words: Mapping[str, str]) -> str:
         rows.append(f"<tr{entry}><td>{place}{star}</td><td>{escape(weights)}</td>{cells}</tr>")
     table = _grid(["#", words["weights"], *measures], rows)
     note = words["pareto_note"].format(queries=f"{evaluation.pareto['queries']:,}")
-    return _card(words["pareto"], "".join(charts) + table + f"<p class='faint'>{escape(note)}</p>")
+    return card(words["pareto"], "".join(charts) + table + f"<p class='faint'>{escape(note)}</p>")
 
 
 def _cold(evaluation: Evaluation, words: Mapping[str, str]) -> str:
@@ -259,7 +259,7 @@ def _cold(evaluation: Evaluation, words: Mapping[str, str]) -> str:
     head = [words["engine"], *(f"{measure}, {words[f'{which}_questions']}" for which, measure in columns)]
     head += [words["kept warm only"], words["kept whole"]]
     note = cold_note(evaluation.cold, words)
-    return _card(words["cold"], _grid(head, rows) + f"<p class='faint'>{escape(note)}</p>")
+    return card(words["cold"], _grid(head, rows) + f"<p class='faint'>{escape(note)}</p>")
 
 
 def cold_note(cold: Mapping[str, Any], words: Mapping[str, str]) -> str:
@@ -284,7 +284,7 @@ def _importance(evaluation: Evaluation, words: Mapping[str, str]) -> str:
         if own["gain"]
     ]
     notes = "".join(f"<p class='faint'>{escape(note)}</p>" for note in importance_notes(evaluation.importance, words))
-    return _card(words["importance"], _grid([words["feature"], words["share"], words["gain"]], rows) + notes)
+    return card(words["importance"], _grid([words["feature"], words["share"], words["gain"]], rows) + notes)
 
 
 def _rules(evaluation: Evaluation, words: Mapping[str, str]) -> str:
@@ -299,7 +299,7 @@ def _rules(evaluation: Evaluation, words: Mapping[str, str]) -> str:
         rows.append(f"<tr><td>{escape(named)}</td>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
     head = [words[name] for name in ("rule", "baskets", *measures)]
     note = f"<p class='faint'>{escape(words['rules_note'])}</p>"
-    return _card(words["rules"], _grid(head, rows) + note)
+    return card(words["rules"], _grid(head, rows) + note)
 
 
 def _grid(head: Sequence[str], rows: Sequence[str]) -> str:
@@ -333,4 +333,4 @@ def _tuning(evaluation: Evaluation, words: Mapping[str, str]) -> str:
             f"<td>{escape(settings)}</td></tr>"
         )
     head = [words[key] for key in ("model", "tried", "validation", "chosen")]
-    return _card(words["tuning"], _grid(head, rows))
+    return card(words["tuning"], _grid(head, rows))

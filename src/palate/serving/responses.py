@@ -148,6 +148,33 @@ class Questions(BaseModel):
     items: list[Guess] = Field(description="As many recommendations as were asked for, best first.")
 
 
+class ForecastDay(BaseModel):
+    """Demand of one day ahead; the bounds are null where the past says nothing of how far off it may be."""
+
+    day: str
+    mean: float
+    median: float
+    lower: float | None
+    upper: float | None
+
+
+class Forecasted(BaseModel):
+    """Demand of one series, the forecaster it got, and how far that was off before (MASE) beside last week repeated."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    kind: str
+    id: str
+    sum: float
+    model: str
+    mean_model: str
+    mase: float | None
+    naive_mase: float | None
+    level: float
+    days: list[ForecastDay]
+    notes: list[str]
+
+
 class Health(BaseModel):
     """``ok``, or what is wrong in words."""
 
