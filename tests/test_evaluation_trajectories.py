@@ -19,7 +19,7 @@ from tests.places_world import DAY, HOUR, MONDAY, town
 def test_the_last_outings_are_asked_and_nothing_of_them_is_learnt() -> None:
     data = town()
     trial = plan(data, "trajectories")
-    assert trial.in_time
+    assert trial.inner == "time"
     assert trial.seen == "keep"
     held = data.events["time"].to_numpy()[trial.held_out]
     assert trial.train.events["time"].to_numpy().max() < held.min()

@@ -115,6 +115,7 @@ class Catalogue:
             if isinstance(dtype, pl.Array) and dtype.inner == pl.Float32
         }
 
+    @cached_property
     def innermost_categories(self) -> IntArray:
         """Position of each item's last category, -1 where it has none; int32 (n,)."""
         ragged, _ = self.categories

@@ -199,7 +199,7 @@ def _rest_of_baskets(dataset: Dataset, ask: float, test: Fold) -> Int64Array:
     answers[test.users] = test.targets.values
     sequences = dataset.sequences
     given = np.isin(numbers, asked_baskets(dataset, ask).numbers) & (sequences.items != answers[sequences.rows])
-    return dataset.sequence_rows[given]
+    return np.asarray(dataset.sequence_rows[given], dtype=np.int64)
 
 
 def _trajectories(dataset: Dataset) -> Trial:
