@@ -98,12 +98,16 @@ class VectorSettings(Settings):
         stands for is learnt there in hundreds of steps, while the trunk moves slowly.
     dropout
         Share of the state and of the tokens dropped in training.
+    sides
+        2: what somebody had is read by another head than what is offered, so that an order of events can be learnt; 1:
+        by the same.
     """
 
     dimensions: int = Field(default=384, ge=2)
     whitening: float = Field(default=1.0, ge=0, le=1)
     words: bool = True
     dropout: float = Field(default=0.4, ge=0, lt=1)
+    sides: Literal[1, 2] = 2
 
 
 class ContrastSettings(Settings):

@@ -89,10 +89,10 @@ class Vectors(nn.Module):
             )
         return functional.normalize(mapped, dim=1)
 
-    def of(self, corpus: Corpus, rows: Int64Array) -> Tensor:
-        """Unit vectors of these texts; zeros for those that say nothing."""
+    def of(self, corpus: Corpus, rows: Int64Array, states: Tensor | None = None) -> Tensor:
+        """Unit vectors of these texts, of whose states if they are known; zeros for those that say nothing."""
         says = torch.from_numpy(corpus.says[rows].astype(np.float32))
-        vectors: Tensor = self(corpus.states(rows), *corpus.bags(rows))
+        vectors: Tensor = self(corpus.states(rows) if states is None else states, *corpus.bags(rows))
         return vectors * says[:, None]
 
     def finish(self, states: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
