@@ -106,7 +106,7 @@ class Semantic:
 
     @property
     def asking_vectors(self) -> FloatArray:
-        """float32 (n_items, dimensions), of the items as something had; ``item_vectors`` where the encoder has one side."""
+        """The same of the items as something had; ``item_vectors`` where the encoder has one side."""
         return self.item_vectors if self._asking is None else self._asking
 
     @property

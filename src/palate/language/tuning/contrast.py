@@ -126,6 +126,7 @@ class Contrast(Objective):
         self.corpus, self.vectors, self.asking, self.hide = corpus, vectors, asking, hide
         given = self.settings.others
         self.others = given if given is not None else _OTHERS if corpus.trunk.frozen else 0
+        self.all_answer = len(corpus) <= 2 * self.others
         self.known = lessons.readable(corpus.says)
         self.held_out = None if held_out is None else held_out.readable(corpus.says)
         self.lessons = len(self.known)
@@ -145,8 +146,7 @@ class Contrast(Objective):
         lessons, settings = self.known.take(rows), self.settings
         context, targets = lessons.context, lessons.targets
         wrong = np.empty(0, np.int32) if lessons.negatives is None else lessons.negatives[lessons.negatives >= 0]
-        drawn = torch.randint(len(self.corpus), (self.others,), generator=generator).numpy().astype(np.int32)
-        drawn = drawn[self.corpus.says[drawn]]
+        drawn = self._drawn(generator)
         texts, places = np.unique(np.concatenate([context.items, targets, wrong, drawn]), return_inverse=True)
         texts = texts.astype(np.int64)
         states = self.corpus.states(texts)
@@ -163,7 +163,8 @@ class Contrast(Objective):
             likeness = asked @ vectors.T
         scores = self.sharpness.exp().clamp_max(200.0) * likeness.float()
         # The chance that a batch of this size, or the draw, holds the text.
-        chance = -np.expm1(-self._met[texts] * len(rows) - self.others / len(self.corpus))
+        draws = np.inf if self.all_answer else self.others / len(self.corpus)
+        chance = -np.expm1(-self._met[texts] * len(rows) - draws)
         scores = scores - settings.correction * torch.from_numpy(np.log(np.maximum(chance, 1e-9)).astype(np.float32))
         if self.hide:
             own = torch.zeros(scores.shape, dtype=torch.bool)
@@ -171,6 +172,14 @@ class Contrast(Objective):
             own[torch.arange(len(targets)), wanted] = False
             scores = scores.masked_fill(own, float("-inf"))
         return functional.cross_entropy(scores, wanted)
+
+    def _drawn(self, generator: torch.Generator) -> IntArray:
+        """Rows of texts that a lesson's answer is told from, beside those of its batch."""
+        n = len(self.corpus)
+        if self.all_answer:
+            return np.nonzero(self.corpus.says)[0].astype(np.int32)
+        drawn = torch.randint(n, (self.others,), generator=generator).numpy().astype(np.int32)
+        return drawn[self.corpus.says[drawn]]
 
     def quality(self) -> float | None:
         """N@10 of the held-out lessons among all texts; None where there are none."""
@@ -189,7 +198,7 @@ class Contrast(Objective):
             return torch.cat([(head or self.vectors).of(self.corpus, part) for part in parts])
 
     def digest(self) -> str:
-        told = (self.corpus.digest, self.settings.model_dump_json(), str(self.hide), str(self.asking is not None))
+        told = (self.corpus.digest, self.settings.model_dump_json(), str(self.hide), f"{self.vectors}{self.asking}")
         digest = xxhash.xxh3_128("".join(told).encode())
         for lessons in (self.known, self.held_out):
             if lessons is not None:
