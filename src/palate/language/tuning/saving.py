@@ -106,7 +106,7 @@ def load_tuned(folder: Path, settings: TransformerSettings | None = None) -> Tra
     vectors = heads.get("vectors")
     encoder = TransformerEncoder(
         name,
-        trunk.size if vectors is None else vectors.dimensions,
+        trunk.size if vectors is None else vectors.width,
         languages,
         trunk.pooling,
         settings,

@@ -101,6 +101,9 @@ class VectorSettings(Settings):
         very thing and not of its words. Texts met later have none.
     dropout
         Share of the state, of the tokens and of the texts' own vectors dropped in training.
+    kept
+        Share of a likeness that stays as it began, beside what was taught; 0: none. What was taught knows little of texts
+        that are new or rarely met, and of what was taken after it was taught.
     sides
         2: what somebody had is read by another head than what is offered, so that an order of events can be learnt; 1:
         by the same.
@@ -111,6 +114,7 @@ class VectorSettings(Settings):
     words: bool = True
     texts: bool = True
     dropout: float = Field(default=0.4, ge=0, lt=1)
+    kept: float = Field(default=0.3, ge=0, lt=1)
     sides: Literal[1, 2] = 2
 
 

@@ -32,8 +32,12 @@ class Vectors(nn.Module):
         int64 (k,), ascending ``fingerprints`` of the texts that have vectors of their own; None: none has.
     dropout
         Share of state, tokens and texts dropped in training.
+    kept
+        Share of a likeness that is left to the map as it began; in training all of it is the taught one's.
     """
 
+    begun: Tensor
+    begun_bias: Tensor
     rarity: Tensor
     places: Tensor
     texts: Tensor
@@ -47,11 +51,15 @@ class Vectors(nn.Module):
         texts: Int64Array | None = None,
         *,
         dropout: float = 0.0,
+        kept: float = 0.0,
     ) -> None:
         super().__init__()
         texts = np.empty(0, np.int64) if texts is None else texts
-        self.dimensions, self.dropout = dimensions, dropout
+        self.dimensions, self.dropout, self.kept = dimensions, dropout, kept
         self.map = nn.Linear(size, dimensions)
+        if kept:
+            self.register_buffer("begun", torch.zeros(dimensions, size))
+            self.register_buffer("begun_bias", torch.zeros(dimensions))
         # Row 0 is for every other token and text, and weighs nothing; the texts stand behind the tokens.
         self.words = nn.Embedding(len(tokens) + len(texts) + 1, dimensions)
         places = torch.zeros(vocabulary, dtype=torch.int64)
@@ -69,7 +77,9 @@ class Vectors(nn.Module):
         tokens = np.nonzero(held)[0] if settings.words else np.empty(0, np.int64)
         dimensions = settings.dimensions
         texts = np.unique(fingerprints(*corpus.bags(rows)).numpy()) if settings.texts else None
-        head = cls(trunk.size, trunk.vocabulary, dimensions, tokens, texts, dropout=settings.dropout)
+        head = cls(
+            trunk.size, trunk.vocabulary, dimensions, tokens, texts, dropout=settings.dropout, kept=settings.kept
+        )
         training = trunk.training
         trunk.eval()
         with torch.no_grad():
@@ -83,6 +93,9 @@ class Vectors(nn.Module):
             )
             head.map.weight.copy_(weight)
             head.map.bias.copy_(-weight @ torch.from_numpy(space.mean))
+            if head.kept:
+                head.begun.copy_(head.map.weight)
+                head.begun_bias.copy_(head.map.bias)
             counts = np.concatenate([held[tokens], np.ones(len(head.texts))])
             head.rarity[1:] = torch.from_numpy(np.log((1 + len(rows)) / counts).astype(np.float32))
             generator = torch.Generator().manual_seed(seed)
@@ -90,8 +103,13 @@ class Vectors(nn.Module):
         trunk.train(training)
         return head
 
+    @property
+    def width(self) -> int:
+        """Length of a vector as it is used: what was kept stands before what was taught."""
+        return 2 * self.dimensions if self.kept else self.dimensions
+
     def forward(self, states: Tensor, tokens: Tensor, starts: Tensor) -> Tensor:
-        """Unit vectors float32 (n, dimensions) of pooled states (n, h), and of tokens as ``Corpus.bags`` gives them."""
+        """Unit vectors float32 (n, width, in training dimensions) of pooled states (n, h), and of tokens as ``Corpus.bags`` gives them."""
         mapped: Tensor = self.map(functional.dropout(states, self.dropout, self.training))
         if len(self.rarity) > 1 and len(tokens):
             rows = rows_of(tokens, starts)
@@ -108,7 +126,11 @@ class Vectors(nn.Module):
             mapped = mapped + functional.embedding_bag(
                 places, self.words.weight, starts, mode="sum", per_sample_weights=weights
             )
-        return functional.normalize(mapped, dim=1)
+        taught = functional.normalize(mapped, dim=1)
+        if self.training or not self.kept:
+            return taught
+        begun = functional.normalize(functional.linear(states, self.begun, self.begun_bias), dim=1)
+        return torch.cat([self.kept**0.5 * begun, (1 - self.kept) ** 0.5 * taught], dim=1)
 
     def of(self, corpus: Corpus, rows: Int64Array, states: Tensor | None = None) -> Tensor:
         """Unit vectors of these texts, of whose states if they are known; zeros for those that say nothing."""
@@ -132,7 +154,7 @@ class Vectors(nn.Module):
     def arrays(self) -> Arrays:
         """The state."""
         tokens = torch.argsort(self.places)[len(self.places) - len(self.rarity) + len(self.texts) + 1 :]
-        kept = {
+        found = {
             "map": self.map.weight,
             "bias": self.map.bias,
             "words": self.words.weight,
@@ -141,15 +163,27 @@ class Vectors(nn.Module):
             "texts": self.texts,
             "vocabulary": torch.tensor([len(self.places)]),
         }
-        return {name: value.detach().numpy() for name, value in kept.items()}
+        if self.kept:
+            found |= {"begun": self.begun, "begun_bias": self.begun_bias, "kept": torch.tensor([self.kept])}
+        return {name: value.detach().numpy() for name, value in found.items()}
 
     @classmethod
     def restore(cls, arrays: Arrays) -> Self:
         """The one whose state this is."""
         dimensions, size = arrays["map"].shape
         tokens, texts = (np.array(arrays.get(name, ()), np.int64) for name in ("tokens", "texts"))
-        head = cls(size, int(arrays["vocabulary"][0]), dimensions, tokens, texts)
+        head = cls(
+            size,
+            int(arrays["vocabulary"][0]),
+            dimensions,
+            tokens,
+            texts,
+            kept=float(np.array(arrays.get("kept", (0.0,)))[0]),
+        )
         with torch.no_grad():
+            if head.kept:
+                head.begun.copy_(torch.from_numpy(np.array(arrays["begun"])))
+                head.begun_bias.copy_(torch.from_numpy(np.array(arrays["begun_bias"])))
             head.map.weight.copy_(torch.from_numpy(np.array(arrays["map"])))
             head.map.bias.copy_(torch.from_numpy(np.array(arrays["bias"])))
             head.words.weight.copy_(torch.from_numpy(np.array(arrays["words"])))
