@@ -102,8 +102,8 @@ class VectorSettings(Settings):
     dropout
         Share of the state, of the tokens and of the texts' own vectors dropped in training.
     kept
-        Share of a likeness that stays as it began, beside what was taught; 0: none. What was taught knows little of texts
-        that are new or rarely met, and of what was taken after it was taught.
+        Share of a likeness that stays as it began, beside what was taught; 0: none. What was taught knows little of
+        texts that are new or rarely met, and of what was taken after it was taught.
     sides
         2: what somebody had is read by another head than what is offered, so that an order of events can be learnt; 1:
         by the same.

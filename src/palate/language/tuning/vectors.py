@@ -109,7 +109,12 @@ class Vectors(nn.Module):
         return 2 * self.dimensions if self.kept else self.dimensions
 
     def forward(self, states: Tensor, tokens: Tensor, starts: Tensor) -> Tensor:
-        """Unit vectors float32 (n, width, in training dimensions) of pooled states (n, h), and of tokens as ``Corpus.bags`` gives them."""
+        """Unit vectors of pooled states (n, h), and of tokens as ``Corpus.bags`` gives them.
+
+        Returns
+        -------
+        float32 (n, width); in training (n, dimensions), what is taught alone.
+        """
         mapped: Tensor = self.map(functional.dropout(states, self.dropout, self.training))
         if len(self.rarity) > 1 and len(tokens):
             rows = rows_of(tokens, starts)
