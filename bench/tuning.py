@@ -146,7 +146,7 @@ def speed(train: Dataset, settings: AdaptSettings, steps: int = 6) -> dict[str, 
             own = changed(settings, {"trunk.method": method, "trunk.precision": precision, "contrast.others": 0})
             trunk = open_trunk(own.model, own.trunk)
             corpus = Corpus(trunk, texts)
-            vectors = Vectors(trunk.size, trunk.vocabulary, trunk.size, np.empty(0, np.int64), 0.0)
+            vectors = Vectors(trunk.size, trunk.vocabulary, trunk.size, np.empty(0, np.int64))
             known, _ = lessons_of(train.sequences, own)
             objectives[precision] = (trunk, Contrast(corpus, vectors, known, None, settings=own.contrast))
         rng = np.random.default_rng(0)

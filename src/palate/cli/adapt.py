@@ -124,7 +124,7 @@ def _facts(adapted: Adapted, out: Path, seconds: float) -> dict[str, Any]:
         "out": str(out),
         "source": trunk.source,
         "method": trunk.settings.method,
-        "dimensions": adapted.vectors.dimensions,
+        "dimensions": adapted.vectors.width,
         "epochs": course.epoch,
         "seconds": seconds,
         "before": adapted.before,

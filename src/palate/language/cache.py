@@ -16,7 +16,7 @@ import xxhash
 
 from palate.core import FloatArray, Settings
 from palate.core.folders import cache_folder
-from palate.language.encoder import TextEncoder, is_shaped
+from palate.language.encoder import TextEncoder, asking_side, is_shaped
 
 Progress = Callable[[int, int], None]
 """Called with (texts done, texts to do) while encoding."""
@@ -206,6 +206,7 @@ class CachedEncoder:
         self.misses = 0
         self._recent: OrderedDict[bytes, FloatArray] = OrderedDict()
         self._lock = threading.Lock()
+        self._asking: CachedEncoder | None = None
 
     @property
     def name(self) -> str:
@@ -223,6 +224,17 @@ class CachedEncoder:
     def shaped(self) -> bool:
         """See ``is_shaped``."""
         return is_shaped(self.encoder)
+
+    @property
+    def asking(self) -> CachedEncoder | None:
+        """See ``asking_side``; it remembers as this one does."""
+        side = asking_side(self.encoder)
+        if side is self.encoder:
+            return None
+        with self._lock:
+            if self._asking is None:
+                self._asking = CachedEncoder(side, self.cache, self.progress, self.settings)
+            return self._asking
 
     def encode(self, texts: Sequence[str]) -> FloatArray:
         """Vectors of n texts, float32 (n, dimension); each distinct text is looked up or encoded once."""

@@ -53,6 +53,17 @@ def is_shaped(encoder: TextEncoder) -> bool:
     return bool(getattr(encoder, "shaped", False))
 
 
+def asking_side(encoder: TextEncoder) -> TextEncoder:
+    """The encoder for what somebody had, where that is another than the one for what is offered; else the encoder.
+
+    What follows what has a direction, which one vector a text cannot say. An encoder that was taught it has a second
+    one as ``asking``, with a name of its own and the same dimension: the likeness of x, had, to y, offered, is the
+    inner product of ``asking_side(encoder).encode([x])`` and ``encoder.encode([y])``.
+    """
+    asking: TextEncoder | None = getattr(encoder, "asking", None)
+    return encoder if asking is None else asking
+
+
 def unit_rows(vectors: FloatArray) -> FloatArray:
     """The same directions with length 1; rows of zeros (or of numbers too small to divide by) become zeros."""
     vectors = np.ascontiguousarray(vectors, dtype=np.float32)

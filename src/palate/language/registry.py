@@ -12,7 +12,7 @@ from pathlib import Path
 from palate.core import FloatArray, Settings
 from palate.core.artefact import MANIFEST
 from palate.language.detect import cjk_share
-from palate.language.encoder import TextEncoder, is_shaped
+from palate.language.encoder import TextEncoder, asking_side, is_shaped
 from palate.language.lexical import LexicalEncoder, LexicalSettings
 from palate.language.transformer import TransformerSettings, folder_of, load_transformer
 
@@ -136,6 +136,13 @@ class LaterEncoder:
     def shaped(self) -> bool:
         """See ``is_shaped``."""
         return is_shaped(self._encoder())
+
+    @property
+    def asking(self) -> TextEncoder | None:
+        """See ``asking_side``."""
+        encoder = self._encoder()
+        side = asking_side(encoder)
+        return None if side is encoder else side
 
     def encode(self, texts: Sequence[str]) -> FloatArray:
         """See ``TextEncoder.encode``."""

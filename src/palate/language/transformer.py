@@ -74,6 +74,8 @@ class TransformerEncoder:
         Makes the vectors of pooled states (n, h), token ids and mask, both (n, w); None: the states are the vectors.
     shaped
         Whether the vectors were taught on a catalogue, so that the spread of their directions means something.
+    asking
+        The same transformer with another head, for what somebody had; see ``asking_side``.
     """
 
     name: str
@@ -85,6 +87,7 @@ class TransformerEncoder:
     forward: Forward = field(repr=False)
     head: Head | None = field(default=None, repr=False)
     shaped: bool = False
+    asking: TransformerEncoder | None = field(default=None, repr=False)
 
     def encode(self, texts: Sequence[str]) -> FloatArray:
         """Unit vectors of n texts, float32 (n, dimension); zeros for blank texts."""

@@ -34,13 +34,21 @@ def mean_vectors(vectors: FloatArray, history: Histories, decay: float) -> Float
     return np.asarray(mean @ vectors, dtype=np.float32)
 
 
-def shares(vectors: FloatArray, history: Histories, decay: float, items: IntArray) -> FloatArray:
-    """What each event of one history adds to ``mean_vectors(...) @ vectors.T`` at some items; float32 (h, k)."""
+def shares(
+    vectors: FloatArray, history: Histories, decay: float, items: IntArray, offered: FloatArray | None = None
+) -> FloatArray:
+    """What each event of one history adds to ``mean_vectors(...) @ offered.T`` at some items; float32 (h, k).
+
+    Parameters
+    ----------
+    offered
+        float32 (n, d), vectors of what is scored; ``vectors`` where None.
+    """
     answer = np.zeros((len(history.items), len(items)), dtype=np.float32)
     known = np.nonzero(history.items < len(vectors))[0]
     weights = event_weights(known_events(history, len(vectors)), decay)
     weights = weights / max(float(weights.sum()), 1e-30)
     columns = np.nonzero((items >= 0) & (items < len(vectors)))[0]
-    block = vectors[history.items[known]] @ vectors[items[columns]].T
+    block = vectors[history.items[known]] @ (vectors if offered is None else offered)[items[columns]].T
     answer[np.ix_(known, columns)] = weights[:, None] * block
     return answer

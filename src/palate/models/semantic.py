@@ -16,7 +16,7 @@ from palate.core.space import Space, Span
 from palate.data import Catalogue, Dataset
 from palate.language import TextEncoder, unit_rows
 from palate.language.detect import detect_language
-from palate.language.encoder import is_shaped
+from palate.language.encoder import asking_side, is_shaped
 from palate.language.text_space import TextSpace
 from palate.language.verbalise import item_texts
 from palate.models.factors import mean_vectors, shares
@@ -80,6 +80,9 @@ class SemanticSettings(Settings):
 class Semantic:
     """An item's score is the cosine of its vector with the mean of the history's vectors and of the wish.
 
+    Where the encoder has two sides (see ``asking_side``), the history is read by the asking one. A wish is read as an
+    item is: it says what is wanted, not what was had.
+
     Parameters
     ----------
     settings
@@ -95,6 +98,7 @@ class Semantic:
         self.settings = settings or SemanticSettings()
         self.encoder = encoder
         self._vectors: FloatArray | None = None
+        self._asking: FloatArray | None = None
         self._space: TextSpace | None = None
         self._blocks = ItemBlocks()
 
@@ -108,13 +112,19 @@ class Semantic:
         return need(self._vectors, self.name)
 
     @property
+    def asking_vectors(self) -> FloatArray:
+        """The same of the items as something had; ``item_vectors`` where the encoder has one side."""
+        return self.item_vectors if self._asking is None else self._asking
+
+    @property
     def space(self) -> TextSpace:
         """The catalogue's directions."""
         return need(self._space, self.name)
 
     def fit(self, dataset: Dataset) -> Self:
         """Encode the catalogue and find its directions."""
-        raw = self.encoder.encode(item_texts(dataset.catalogue))
+        texts = item_texts(dataset.catalogue)
+        raw = self.encoder.encode(texts)
         settings = self.settings
         if is_shaped(self.encoder):
             self._space = TextSpace.plain(raw.shape[1])
@@ -122,6 +132,10 @@ class Semantic:
             self._space = TextSpace.of(raw, settings.dimensions, settings.whitening, settings.remove)
         self._blocks = ItemBlocks.of(dataset.catalogue, settings.block_dimensions, settings.whitening)
         self._vectors = self._joined(self._space.project(raw), dataset.catalogue)
+        asking = asking_side(self.encoder)
+        self._asking = None
+        if asking is not self.encoder:
+            self._asking = self._joined(self._space.project(asking.encode(texts)), dataset.catalogue)
         return self
 
     def extend(self, catalogue: Catalogue) -> Self:
@@ -146,11 +160,9 @@ class Semantic:
         """
         if len(items):
             part = part_of(catalogue, items)
-            raw = self.encoder.encode(item_texts(part))
-            new = max(0, int(items.max()) + 1 - self.n_items)
-            vectors = np.concatenate([self.item_vectors, np.zeros((new, self.item_vectors.shape[1]), np.float32)])
-            vectors[items] = self._joined(self.space.project(raw), part)
-            self._vectors = vectors
+            if self._asking is not None:
+                self._asking = self._reread(self._asking, asking_side(self.encoder), items, part)
+            self._vectors = self._reread(self.item_vectors, self.encoder, items, part)
         return self
 
     def reads(self, text: str) -> bool:
@@ -173,13 +185,16 @@ class Semantic:
     def contributions(self, queries: Queries, items: IntArray) -> FloatArray:
         """What each event adds to each item's score; float32 (h, k). The rest of the score is the wish's."""
         length = max(float(np.linalg.norm(self._wanted(queries))), 1e-12)
-        return shares(self.item_vectors, queries.history, self.settings.decay, items) / np.float32(length)
+        had, decay = self.asking_vectors, self.settings.decay
+        return shares(had, queries.history, decay, items, self.item_vectors) / np.float32(length)
 
     def arrays(self) -> Arrays:
-        return {"item_vectors": self.item_vectors, **self.space.arrays(), **self._blocks.arrays()}
+        asking = {} if self._asking is None else {"asking_vectors": self._asking}
+        return {"item_vectors": self.item_vectors, **asking, **self.space.arrays(), **self._blocks.arrays()}
 
     def restore(self, arrays: Arrays) -> Self:
         self._vectors = np.asarray(arrays["item_vectors"], dtype=np.float32)
+        self._asking = np.asarray(arrays["asking_vectors"], np.float32) if "asking_vectors" in arrays else None
         self._space = TextSpace.from_arrays(arrays)
         self._blocks = ItemBlocks.from_arrays(arrays)
         return self
@@ -191,8 +206,16 @@ class Semantic:
         weight = np.float32(np.sqrt(self.settings.block_weight))
         return unit_rows(np.concatenate([texts, weight * self._blocks.project(catalogue)], axis=1))
 
+    def _reread(self, known: FloatArray, side: TextEncoder, items: IntArray, part: Catalogue) -> FloatArray:
+        """A copy of these vectors with those of some items, new or changed, made of what their part of the catalogue
+        says."""
+        new = max(0, int(items.max()) + 1 - len(known))
+        vectors = np.concatenate([known, np.zeros((new, known.shape[1]), np.float32)])
+        vectors[items] = self._joined(self.space.project(side.encode(item_texts(part))), part)
+        return vectors
+
     def _wanted(self, queries: Queries) -> FloatArray:
-        wanted = mean_vectors(self.item_vectors, queries.history, self.settings.decay)
+        wanted = mean_vectors(self.asking_vectors, queries.history, self.settings.decay)
         if queries.text is not None and any(queries.text):
             # Of a text it cannot read, an encoder knows only that it is strange; that likeness would mislead.
             readable = [text if self.reads(text) else "" for text in queries.text]

@@ -3,7 +3,8 @@
 A lesson says that some texts (what somebody had; or one text, who somebody is) lead to a text (what came next). The
 mean of the vectors of the first, newer ones weighing more, shall be nearest to the vector of the second among all
 texts of the batch: a softmax over its distinct texts, each of which is encoded once, corrected for how often it is met
-(logQ, Yi et al., 2019) and blind to what the lesson itself holds.
+(logQ, Yi et al., 2019) and blind to what the lesson itself holds. With a head of their own for the first, what leads to
+what has a direction, as it has between the questions and passages of Karpukhin et al. (2020).
 """
 
 from __future__ import annotations
@@ -97,6 +98,8 @@ class Contrast(Objective):
         The texts.
     vectors
         The head that is taught.
+    asking
+        The head that texts are read by that lead to others, where it is another one; taught too.
     lessons
         To learn from.
     held_out
@@ -114,14 +117,16 @@ class Contrast(Objective):
         lessons: Lessons,
         held_out: Lessons | None = None,
         *,
+        asking: Vectors | None = None,
         settings: ContrastSettings | None = None,
         hide: bool = True,
     ) -> None:
         super().__init__()
         self.settings = settings or ContrastSettings()
-        self.corpus, self.vectors, self.hide = corpus, vectors, hide
+        self.corpus, self.vectors, self.asking, self.hide = corpus, vectors, asking, hide
         given = self.settings.others
         self.others = given if given is not None else _OTHERS if corpus.trunk.frozen else 0
+        self.all_answer = len(corpus) <= 2 * self.others
         self.known = lessons.readable(corpus.says)
         self.held_out = None if held_out is None else held_out.readable(corpus.says)
         self.lessons = len(self.known)
@@ -141,18 +146,25 @@ class Contrast(Objective):
         lessons, settings = self.known.take(rows), self.settings
         context, targets = lessons.context, lessons.targets
         wrong = np.empty(0, np.int32) if lessons.negatives is None else lessons.negatives[lessons.negatives >= 0]
-        drawn = torch.randint(len(self.corpus), (self.others,), generator=generator).numpy().astype(np.int32)
-        drawn = drawn[self.corpus.says[drawn]]
+        drawn = self._drawn(generator)
         texts, places = np.unique(np.concatenate([context.items, targets, wrong, drawn]), return_inverse=True)
-        vectors = self.vectors.of(self.corpus, texts.astype(np.int64))
-        read, wanted = (
-            torch.from_numpy(places[: len(context.items)]),
-            torch.from_numpy(places[len(context.items) :][: len(targets)]),
-        )
-        asked = _means(vectors, read, context)
-        scores = self.sharpness.exp().clamp_max(200.0) * (asked @ vectors.T)
+        texts = texts.astype(np.int64)
+        states = self.corpus.states(texts)
+        vectors = self.vectors.of(self.corpus, texts, states)
+        had, wanted = places[: len(context.items)], torch.from_numpy(places[len(context.items) :][: len(targets)])
+        read = torch.from_numpy(had)
+        if self.asking is None:
+            asked = _means(vectors, read, context)
+        else:
+            own_texts, own_places = np.unique(had, return_inverse=True)
+            own_vectors = self.asking.of(self.corpus, texts[own_texts], states[torch.from_numpy(own_texts)])
+            asked = _means(own_vectors, torch.from_numpy(own_places), context)
+        with self.corpus.trunk.autocast():
+            likeness = asked @ vectors.T
+        scores = self.sharpness.exp().clamp_max(200.0) * likeness.float()
         # The chance that a batch of this size, or the draw, holds the text.
-        chance = -np.expm1(-self._met[texts] * len(rows) - self.others / len(self.corpus))
+        draws = np.inf if self.all_answer else self.others / len(self.corpus)
+        chance = -np.expm1(-self._met[texts] * len(rows) - draws)
         scores = scores - settings.correction * torch.from_numpy(np.log(np.maximum(chance, 1e-9)).astype(np.float32))
         if self.hide:
             own = torch.zeros(scores.shape, dtype=torch.bool)
@@ -161,6 +173,14 @@ class Contrast(Objective):
             scores = scores.masked_fill(own, float("-inf"))
         return functional.cross_entropy(scores, wanted)
 
+    def _drawn(self, generator: torch.Generator) -> IntArray:
+        """Rows of texts that a lesson's answer is told from, beside those of its batch."""
+        n = len(self.corpus)
+        if self.all_answer:
+            return np.nonzero(self.corpus.says)[0].astype(np.int32)
+        drawn = torch.randint(n, (self.others,), generator=generator).numpy().astype(np.int32)
+        return drawn[self.corpus.says[drawn]]
+
     def quality(self) -> float | None:
         """N@10 of the held-out lessons among all texts; None where there are none."""
         if self.held_out is None or not len(self.held_out):
@@ -168,16 +188,18 @@ class Contrast(Objective):
         lessons = self.held_out
         if len(lessons) > _ASKED:
             lessons = lessons.take(np.sort(np.random.default_rng(0).permutation(len(lessons))[:_ASKED]))
-        return ndcg(self.encoded(), lessons, self.hide)
+        offered = self.encoded()
+        return ndcg(offered if self.asking is None else self.encoded(self.asking), offered, lessons, self.hide)
 
-    def encoded(self) -> Tensor:
-        """Vectors of all texts, float32 (n, d)."""
+    def encoded(self, head: Vectors | None = None) -> Tensor:
+        """Vectors of all texts by this head, the one for what is offered where None; float32 (n, d)."""
         parts = np.array_split(np.arange(len(self.corpus)), max(1, len(self.corpus) // 4096))
         with torch.no_grad():
-            return torch.cat([self.vectors.of(self.corpus, part) for part in parts])
+            return torch.cat([(head or self.vectors).of(self.corpus, part) for part in parts])
 
     def digest(self) -> str:
-        digest = xxhash.xxh3_128((self.corpus.digest + self.settings.model_dump_json() + str(self.hide)).encode())
+        told = (self.corpus.digest, self.settings.model_dump_json(), str(self.hide), f"{self.vectors}{self.asking}")
+        digest = xxhash.xxh3_128("".join(told).encode())
         for lessons in (self.known, self.held_out):
             if lessons is not None:
                 for array in (lessons.context.indptr, lessons.context.items, lessons.context.weights, lessons.targets):
@@ -186,13 +208,13 @@ class Contrast(Objective):
         return digest.hexdigest()
 
 
-def ndcg(vectors: Tensor, lessons: Lessons, hide: bool) -> float:
-    """N@10 of the targets by cosine with the mean of the context, among all vectors."""
+def ndcg(asking: Tensor, vectors: Tensor, lessons: Lessons, hide: bool) -> float:
+    """N@10 of the targets by cosine with the mean of the context's asking vectors, among all vectors."""
     total = 0.0
     for start in range(0, len(lessons), 512):
         part = lessons.take(np.arange(start, min(start + 512, len(lessons))))
         items = torch.from_numpy(part.context.items.astype(np.int64))
-        scores = _means(vectors, items, part.context) @ vectors.T
+        scores = _means(asking, items, part.context) @ vectors.T
         mine = scores.gather(1, torch.from_numpy(part.targets.astype(np.int64))[:, None])
         if hide:
             scores[torch.from_numpy(part.context.rows.astype(np.int64)), items] = -torch.inf

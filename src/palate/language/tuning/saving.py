@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -36,7 +37,13 @@ if TYPE_CHECKING:
 
 
 def save_encoder(
-    trunk: Trunk, vectors: Vectors | None, folder: Path, *, whole: bool = False, languages: tuple[str, ...] = ("*",)
+    trunk: Trunk,
+    vectors: Vectors | None,
+    folder: Path,
+    *,
+    asking: Vectors | None = None,
+    whole: bool = False,
+    languages: tuple[str, ...] = ("*",),
 ) -> None:
     """Write a tuned encoder, whole or not at all.
 
@@ -44,13 +51,16 @@ def save_encoder(
     ----------
     vectors
         The head that makes vectors; None: pooled states as they are.
+    asking
+        The head for what somebody had, where it is another one; see ``asking_side``.
     whole
         Write the transformer too, with low-rank products merged into its matrices. Adapters cannot be merged and stay
         beside it.
     languages
         Codes of the languages that it reads.
     """
-    arrays: dict[str, Arrays] = {} if vectors is None else {"vectors": vectors.arrays()}
+    heads = {"vectors": vectors, "asking": asking}
+    arrays: dict[str, Arrays] = {name: head.arrays() for name, head in heads.items() if head is not None}
     texts: dict[str, str] = {}
     settings = trunk.settings
     if whole:
@@ -89,19 +99,25 @@ def load_tuned(folder: Path, settings: TransformerSettings | None = None) -> Tra
     trunk, languages = _opened(found, Path(folder)), tuple(found.manifest["languages"])
     settings = (settings or TransformerSettings()).model_copy(update={"max_tokens": trunk.settings.max_tokens})
     bf16 = settings.precision == "bf16" or (settings.precision == "auto" and has_native_bf16())
-    vectors = Vectors.restore(found.arrays["vectors"]) if "vectors" in found.arrays else None
+    heads = {name: Vectors.restore(found.arrays[name]) for name in ("vectors", "asking") if name in found.arrays}
     identity = hashlib.sha256(json.dumps(found.manifest, sort_keys=True).encode()).hexdigest()[:16]
-    return TransformerEncoder(
-        f"{Path(folder).name}-{identity}-{'bf16' if bf16 else 'fp32'}",
-        trunk.size if vectors is None else vectors.dimensions,
+    name = f"{Path(folder).name}-{identity}-{'bf16' if bf16 else 'fp32'}"
+    forward = _forward(trunk, torch.bfloat16 if bf16 else torch.float32)
+    vectors = heads.get("vectors")
+    encoder = TransformerEncoder(
+        name,
+        trunk.size if vectors is None else vectors.width,
         languages,
         trunk.pooling,
         settings,
         trunk.tokenize,
-        _forward(trunk, torch.bfloat16 if bf16 else torch.float32),
+        forward,
         None if vectors is None else vectors.finish,
         shaped=vectors is not None,
     )
+    if "asking" not in heads:
+        return encoder
+    return replace(encoder, asking=replace(encoder, name=f"{name}-asking", head=heads["asking"].finish))
 
 
 def merged(trunk: Trunk) -> dict[str, Tensor]:

@@ -96,14 +96,26 @@ class VectorSettings(Settings):
     words
         Whether every token has a vector of its own that is added, weighted by how rare it is: what a brand or a series
         stands for is learnt there in hundreds of steps, while the trunk moves slowly.
+    texts
+        Whether every text that is learnt from has a vector of its own among those of its tokens: what is known of this
+        very thing and not of its words. Texts met later have none.
     dropout
-        Share of the state and of the tokens dropped in training.
+        Share of the state, of the tokens and of the texts' own vectors dropped in training.
+    kept
+        Share of a likeness that stays as it began, beside what was taught; 0: none. What was taught knows little of
+        texts that are new or rarely met, and of what was taken after it was taught.
+    sides
+        2: what somebody had is read by another head than what is offered, so that an order of events can be learnt; 1:
+        by the same.
     """
 
     dimensions: int = Field(default=384, ge=2)
     whitening: float = Field(default=1.0, ge=0, le=1)
     words: bool = True
+    texts: bool = True
     dropout: float = Field(default=0.4, ge=0, lt=1)
+    kept: float = Field(default=0.3, ge=0, lt=1)
+    sides: Literal[1, 2] = 2
 
 
 class ContrastSettings(Settings):
@@ -114,8 +126,8 @@ class ContrastSettings(Settings):
     temperature
         At the start; learnt from there.
     others
-        Texts drawn from all beside those of the batch. None: 4,096 where the trunk is frozen and its states are kept,
-        none where it learns and would have to read them.
+        Texts drawn from all beside those of the batch; where there are no more than twice as many, all of them answer.
+        None: 4,096 where the trunk is frozen and its states are kept, none where it learns and would have to read them.
     correction
         Share of the logQ correction.
     """
@@ -140,7 +152,9 @@ class AdaptSettings(Settings):
         model answers.
     held_out
         Share of the users whose newest event is not learnt from and decides when to end. All of them by default: an
-        engine's ranker learns from these events, and would trust an encoder too much that had learnt them by heart.
+        engine's ranker learns from these events, and would trust an encoder too much that had learnt them by heart. For
+        an encoder that answers alone (the semantic model, search) a tenth is enough to know when to end, and the newest
+        events are the ones to learn from.
     """
 
     model: str = "minilm"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +34,8 @@ class Adapted:
     ----------
     trunk, vectors
         What was taught.
+    asking
+        The head for what somebody had, where it is another one.
     before, after
         N@10 of held-out events among all items: whitened and untaught, and as it is now; None where none were held out.
     course
@@ -44,11 +47,12 @@ class Adapted:
     before: float | None
     after: float | None
     course: Trained
+    asking: Vectors | None = None
 
     def save(self, folder: Path, *, whole: bool = False) -> None:
         """Write the encoder; see ``save_encoder``."""
         languages = ("en",) if self.trunk.source == "minilm" else ("*",)
-        save_encoder(self.trunk, self.vectors, folder, whole=whole, languages=languages)
+        save_encoder(self.trunk, self.vectors, folder, asking=self.asking, whole=whole, languages=languages)
 
 
 def adapt(dataset: Dataset, settings: AdaptSettings | None = None, progress: Report | None = None) -> Adapted:
@@ -77,10 +81,14 @@ def adapt(dataset: Dataset, settings: AdaptSettings | None = None, progress: Rep
         teach(trunk, Reading(corpus, seed=seed), course, progress=hear(0))
     vectors = Vectors.begin(corpus, settings.vectors, seed)
     known, asked = lessons_of(dataset.sequences, settings)
-    objective = Contrast(corpus, vectors, known, asked, settings=settings.contrast, hide=not dataset.repeats)
+    # Both heads begin as one, so that untaught the two sides say what one does.
+    asking = copy.deepcopy(vectors) if settings.vectors.sides == 2 else None
+    objective = Contrast(
+        corpus, vectors, known, asked, asking=asking, settings=settings.contrast, hide=not dataset.repeats
+    )
     before = objective.eval().quality()
     trained = teach(trunk, objective, settings.course, progress=hear(parts - 1))
-    return Adapted(trunk, vectors, before, objective.quality(), trained)
+    return Adapted(trunk, vectors, before, objective.quality(), trained, asking)
 
 
 def lessons_of(sequences: Histories, settings: AdaptSettings) -> tuple[Lessons, Lessons | None]:
