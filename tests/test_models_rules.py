@@ -26,7 +26,9 @@ supports = st.sampled_from([0.02, 0.1, 0.2, 0.34, 0.5, 1.0])
 def baskets_of(rows: list[set[int]]) -> Baskets:
     n = len(rows)
     order = [np.random.default_rng(place).permutation(sorted(row)) for place, row in enumerate(rows)]
-    return Baskets(Ragged.of(order), np.arange(n, dtype=np.int32), np.arange(n) * 1.0, np.arange(n), "basket_id")
+    return Baskets(
+        Ragged.of(order), np.arange(n, dtype=np.int32), np.arange(n).astype(np.float64), np.arange(n), "basket_id"
+    )
 
 
 def holding(rows: list[set[int]], items: tuple[int, ...]) -> int:

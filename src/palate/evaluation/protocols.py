@@ -205,7 +205,7 @@ def _rest_of_baskets(dataset: Dataset, ask: float, test: Fold) -> Int64Array:
     answers[test.users] = test.targets.values
     sequences = dataset.sequences
     given = np.isin(numbers, asked_baskets(dataset, ask).numbers) & (sequences.items != answers[sequences.rows])
-    return dataset.sequence_rows[given]
+    return np.asarray(dataset.sequence_rows[given])
 
 
 def _decide_seen(trial: Trial, seen: str) -> Trial:

@@ -177,8 +177,8 @@ class Knowledge:
 
     def restore(self, arrays: Arrays) -> Self:
         names = arrays["names"].tobytes().decode()
-        matrices = (unpack_sparse(name, arrays) for name in ("lights", "leads", "shown"))
-        self._graph = _Graph(*matrices, tuple(names.split(_BREAK)) if names else ())
+        lights, leads, shown = (unpack_sparse(name, arrays) for name in ("lights", "leads", "shown"))
+        self._graph = _Graph(lights, leads, shown, tuple(names.split(_BREAK)) if names else ())
         return self
 
 
