@@ -58,8 +58,8 @@ class Newcomers:
     @classmethod
     def dealt(cls, likes: BoolArray, whole: bool, rng: np.random.Generator) -> Newcomers:
         """In two halves, or about the whole catalogue."""
-        half = rng.random(likes.shape[1]) < 0.5
-        return cls(likes, half | whole, ~half | whole)
+        half, both = rng.random(likes.shape[1]) < 0.5, np.full(likes.shape[1], whole)
+        return cls(likes, np.logical_or(half, both), np.logical_or(~half, both))
 
     def take(self, rows: IntArray) -> Newcomers:
         return Newcomers(self.likes[rows], self.askable, self.offered)
@@ -102,7 +102,7 @@ def shop(seed: int, whole: bool) -> tuple[Dataset, Newcomers]:
     rng = np.random.default_rng(seed)
     held = rng.random(dataset.n_users) < HELD_OUT
     learnt = dataset.only(~held[dataset.events["user"].to_numpy()])
-    rows = np.array([int(dataset.user_ids[user].lstrip("u")) - 1 for user in np.flatnonzero(held)])
+    rows = np.array([int(dataset.user_ids[user].lstrip("u")) - 1 for user in np.flatnonzero(held).tolist()])
     when = np.full(len(rows), float(np.nanmax(dataset.events["time"].to_numpy())))
     items = np.arange(dataset.n_items)
     wants = made.truth.look_probability(rows, when) * made.truth.purchase_probability(
