@@ -85,3 +85,19 @@ class SmallEngine:
         again = SmallEngine.fit(dataset, preset=self.preset)
         again.refits = self.refits + 1
         return again
+
+
+def invoices() -> Dataset:
+    """Four invoices of two people; a line twice, a return, and one invoice number that two people share."""
+    rows = [
+        ("ann", "bread", 0.0, 1.0, "1"),
+        ("ann", "butter", 0.0, 1.0, "1"),
+        ("ann", "bread", 60.0, 2.0, "1"),
+        ("ann", "butter", DAY, -1.0, "2"),
+        ("ann", "bread", 2 * DAY, 1.0, "3"),
+        ("bob", "tea", 5 * DAY, 1.0, "3"),
+        ("bob", "milk", 6 * DAY, 1.0, "4"),
+        ("bob", "tea", 6 * DAY, 1.0, "4"),
+    ]
+    frame = pl.DataFrame(rows, schema=["user_id", "item_id", "timestamp", "quantity", "invoice"], orient="row")
+    return Dataset.from_frames(frame.with_columns(pl.col("timestamp") + START), name="invoices")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import polars as pl
 
+from palate.behaviour import Edits
 from palate.core import UnknownIdError, UsageError
 from palate.data import Catalogue, Dataset
 from palate.data.catalogue import frame_of
@@ -45,6 +46,18 @@ class FakeAnswer:
     took_ms: float = 0.1
     recommendation_id: str = ""
     choice: Choice | None = None
+    strategy: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class FakePortrait:
+    sentence: str
+    muted: tuple[str, ...]
+    added: tuple[str, ...]
+    summary: str = ""
+    table: dict[str, Any] = field(default_factory=dict)
+    interests: tuple[dict[str, Any], ...] = ()
+    branch: str = ""
 
 
 @dataclass(frozen=True)
@@ -100,6 +113,7 @@ class FakeEngine:
         self.updates: list[dict[str, Any]] = []
         self.broken = False
         self.crowds: list[int] = []
+        self.edits: dict[str, Edits] = {}
         self._done: dict[str, list[str]] = {}
         self._lock = threading.Lock()
 
@@ -151,6 +165,35 @@ class FakeEngine:
         self.crowds.append(len(users))
         return [self.recommend(user, k, diversity=diversity) for user in users]
 
+    def pursue(
+        self,
+        user: str | None = None,
+        k: int = 10,
+        *,
+        history: Sequence[str | Mapping[str, Any]] | None = None,
+        strategy: Mapping[str, Any] | None = None,
+        generate: bool = True,
+        explain: bool = False,
+        language: str = "en",
+    ) -> FakeAnswer:
+        found = self.recommend(user, k, history=history, explain=explain, language=language)
+        steps = {
+            "interest": [],
+            "via": (strategy or {}).get("via", "words"),
+            "wishes": ["things like it"],
+            "written_by": "endpoint" if generate else "template",
+            "found": len(found.items),
+            "kept": len(found.items),
+            "threshold": None,
+            "objectives": {"accuracy": 1.0},
+            "notes": [],
+            "prompt_tokens": 0,
+            "completion_tokens": 0,
+            "seconds": 0.0,
+            "cost": 0.0,
+        }
+        return replace(found, strategy=steps)
+
     def warm(self) -> None:
         self.recommend()
 
@@ -196,6 +239,17 @@ class FakeEngine:
                     self._done.setdefault(event["user_id"], []).append(event["item_id"])
             forbidden = [row for row in items or [] if row["item_id"] == "forbidden"]
             return FakeUpdated(tuple({"line": 1, "reason": "nobody may sell this", "row": row} for row in forbidden))
+
+    def portrait(self, user: str, language: str = "en") -> FakePortrait:
+        known = user in self.dataset.user_ids or user in self._done or user in self.edits
+        if not known:
+            raise UnknownIdError(f"unknown user {user!r}")
+        edits = self.edits.get(user, Edits())
+        return FakePortrait("没有。" if language == "zh" else "Nothing.", edits.muted, edits.added)
+
+    def correct(self, user: str, change: Callable[[Edits], Edits]) -> Edits:
+        self.edits[user] = change(self.edits.get(user, Edits()))
+        return self.edits[user]
 
     def recall(self, shown: Iterable[tuple[str, Choice]]) -> None:
         raise AssertionError(f"nothing is drawn here, yet {list(shown)} is to be recalled")

@@ -129,7 +129,7 @@ def test_the_written_example_says_the_truth_about_defaults() -> None:
     """Every commented default, switched on, changes nothing; every commented name is a setting."""
     text = (EXAMPLE / "palate.toml").read_text(encoding="utf-8")
     assert PalateSettings.model_validate(tomllib.loads(text)) == PalateSettings()
-    section = re.compile(r"^\[(training|engine|evaluation|serving|data)\]$")
+    section = re.compile(r"^\[(training|adapt|adapt\.trunk|engine|evaluation|serving|data)\]$")
     switched, on = [], False
     for line in text.splitlines():
         if line.startswith(("[", "# [")):

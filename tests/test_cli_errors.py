@@ -76,10 +76,10 @@ def test_requests_that_make_no_sense(words: list[str]) -> None:
 
 @pytest.mark.parametrize("text", ["brand", "[1, 2]", "{"])
 def test_a_filter_must_be_a_json_object(text: str) -> None:
-    from palate.cli.ask import _properties
+    from palate.cli.ask import _object
 
     with pytest.raises(UsageError, match="--filter"):
-        _properties(text)
+        _object(text, "--filter", '{"brand": "X"}')
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:

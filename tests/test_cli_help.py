@@ -18,6 +18,7 @@ VERBS = (
         "init",
         "validate",
         "train",
+        "adapt",
         "evaluate",
         "tune",
         "recommend",

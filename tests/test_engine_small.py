@@ -150,8 +150,8 @@ def test_data_without_text_takes_the_branch_of_features_and_says_so() -> None:
     assert not {"semantic", "lexical"} & set(engine.sources)
     assert "engineered features" in engine.describe()["branch_reason"]
     user = data.user_ids[0]
-    assert engine.profile(user, "en").endswith(".")
-    assert engine.profile(user, "zh").endswith("。")
+    assert engine.portrait(user, "en").sentence.endswith(".")
+    assert engine.portrait(user, "zh").sentence.endswith("。")
     kind = plain.strings("category")[0]
     engine.update(items=[{"item_id": "brand-new", "category": kind}])
     assert "brand-new" in [item.item for item in engine.recommend(history=[plain.ids[0]], k=len(plain)).items]

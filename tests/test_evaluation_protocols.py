@@ -12,7 +12,10 @@ import pytest
 from palate.core import DataError, UsageError
 from palate.data import Dataset, time_quantile
 from palate.evaluation import PROTOCOLS, plan
-from palate.evaluation.leaks import check
+from palate.evaluation.answers import Answers, by_scores
+from palate.evaluation.leaks import audit, check
+from palate.evaluation.protocols import Trial
+from palate.models.baskets import BasketCompletion
 from tests.evaluation_world import DAY, START, world
 
 
@@ -124,7 +127,7 @@ def test_usage_is_checked(tmp_path: Path) -> None:
     lonely = Dataset.assemble(pl.DataFrame({"user_id": ["a", "b"], "item_id": ["x", "y"], "position": [0, 0]}))
     with pytest.raises(UsageError, match="at least 3 events of interest"):
         plan(lonely, "loo-strict")
-    assert len(PROTOCOLS) == 5
+    assert len(PROTOCOLS) == 6
 
 
 def test_seen_items_stay_where_people_come_back() -> None:
@@ -220,3 +223,58 @@ def test_missing_and_empty_files_of_cases(tmp_path: Path) -> None:
     binary.write_bytes(b"\xff\xfe\x00\x81")
     with pytest.raises(DataError, match="not a readable UTF-8 file"):
         plan(world(20), "cases", cases=binary)
+
+
+def baskets(people: int = 60, visits: int = 10, lines: int = 4, items: int = 20) -> Dataset:
+    """Weekly baskets of some lines each; one person of ten has baskets of one line."""
+    random = np.random.default_rng(4)
+    rows = []
+    for person in range(people):
+        for visit in range(visits):
+            size = 1 if person % 10 == 0 else lines
+            when = START + DAY * (7 * visit + person / people)
+            chosen = random.choice(items, size=size, replace=False)
+            rows += [(f"u{person}", f"i{item}", when, f"{person}-{visit}") for item in chosen]
+    frame = pl.DataFrame(rows, schema=["user_id", "item_id", "timestamp", "basket_id"], orient="row")
+    return Dataset.from_frames(frame, name="baskets")
+
+
+def test_baskets_are_asked_for_the_line_that_was_held_out() -> None:
+    dataset = baskets()
+    trial, plain = plan(dataset, "temporal-baskets"), plan(dataset, "temporal")
+    ask = time_quantile(dataset, 0.9)
+    assert trial.train.n_events == plain.train.n_events
+    assert trial.inner == "baskets"
+    queries, whole = trial.test.queries, sequences(dataset)
+    assert queries.session is not None and queries.excludes is not None and queries.when is not None
+    assert 0 < len(trial.test) < 60
+    assert (queries.when > ask).all()
+    assert (queries.session == 3).all()
+    for row, user in enumerate(trial.test.users):
+        name = dataset.user_ids.names[user]
+        history = dataset.item_ids.externals(queries.history.row(row).tolist())
+        held = dataset.item_ids.externals(trial.test.targets[row].tolist())
+        assert len(held) == 1
+        before = int((dataset.sequences.take(np.array([user])).times <= ask).sum())
+        assert history[:before] == whole[name][:before]
+        assert sorted(history[before:] + held) == sorted(whole[name][before : before + 4])
+        assert sorted(history[before:]) == sorted(dataset.item_ids.externals(queries.excludes[row].tolist()))
+        assert held[0] not in history[before:]
+    assert check(trial) == ()
+    late = dataset.events["time"].to_numpy() > ask
+    assert late.sum() - trial.held_out.sum() == 3 * len(trial.test)
+
+
+def test_an_honest_model_of_baskets_passes_the_audit() -> None:
+    def pipeline(trial: Trial) -> Answers:
+        return by_scores(BasketCompletion().fit(trial.train).score, trial.test, "baskets")
+
+    # Among many items, so that no answer drawn anew stands elsewhere in its basket, which would change the question.
+    assert audit(pipeline, baskets(lines=2, items=3_000), "temporal-baskets", tolerance=0.1).findings == ()
+
+
+def test_data_whose_baskets_hold_one_line_are_refused() -> None:
+    with pytest.raises(UsageError, match="two or more items"):
+        plan(baskets(lines=1), "temporal-baskets")
+    with pytest.raises(UsageError, match="basket_id"):
+        plan(world(), "temporal-baskets")

@@ -253,4 +253,5 @@ def test_real_data_from_the_folder_to_the_figures() -> None:
     assert found.models["transitions"]["ndcg@10"] > 0.07
     assert found.models["popularity"]["ndcg@10"] < 0.03
     assert found.seconds["load"] > 0
-    assert found.comparisons == []
+    pairs = {(record["model"], record["baseline"]) for record in found.comparisons}
+    assert pairs == {("transitions", "popularity")}, "without the engine, the first is held against the others"

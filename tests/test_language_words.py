@@ -194,3 +194,13 @@ def test_principal_directions_keep_inner_products() -> None:
 def test_an_index_must_be_built() -> None:
     with pytest.raises(NotFittedError):
         VectorIndex().search(np.zeros((1, 3), np.float32), 1)
+
+
+def test_behaviour_says_how_often_where_and_what_was_written_in_both_languages() -> None:
+    facts = {"places": ["Berlin", "", "Berlin"], "reviews": ["fine", "  so\ngood  ", ""], "counts": True}
+    text = behaviour_text(["tea", "mug", "tea"], **facts)  # type: ignore[arg-type]
+    assert text == 'bought mug and tea (2 times), in Berlin, wrote "so good"'
+    chinese = behaviour_text(
+        ["茶", "杯", "茶"], language="zh", places=["北京"] * 3, reviews=["好" * 90] * 3, counts=True
+    )
+    assert chinese == f"购买了杯和茶（2次），在北京，评论说“{'好' * 80}…”"

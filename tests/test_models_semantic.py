@@ -10,10 +10,10 @@ import pytest
 
 from palate.core import DataError, Histories, Queries, UsageError
 from palate.data import Catalogue, Dataset
+from palate.language.text_space import TextSpace
 from palate.models.bilinear import Bilinear, BilinearSettings
 from palate.models.profiles import moments_of
 from palate.models.semantic import Semantic, SemanticSettings
-from palate.models.text_space import TextSpace
 from palate.testing import FakeEncoder, small_shop
 
 

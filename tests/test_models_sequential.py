@@ -17,15 +17,23 @@ from torch.nn import functional
 
 from palate.core import DataError, Histories, Queries, Scorer, UsageError
 from palate.data import Dataset
-from palate.models.neural import training
-from palate.models.neural.checkpoints import KEPT, forget
 from palate.models.neural.lessons import held_out, suited
 from palate.models.neural.losses import calibrated_cross_entropy, full_softmax, sampled_softmax
 from palate.models.neural.network import Shape, build
 from palate.models.neural.packing import batches, cut, gap_buckets, newest, pad
-from palate.models.neural.settings import TrainingSettings
-from palate.models.sequential import GRU4REC, SASREC, GRU4Rec, SASRec, Sequential, SequentialSettings
+from palate.models.sequential import (
+    GRU4REC,
+    LSTM,
+    SASREC,
+    GRU4Rec,
+    LongShortTermMemory,
+    SASRec,
+    Sequential,
+    SequentialSettings,
+)
 from palate.testing import FakeEncoder, RecommenderConformance, small_shop
+from palate.training import TrainingSettings, loop
+from palate.training.checkpoints import KEPT, forget
 from tests.training_world import check_killed_and_resumed
 
 SMALL: dict[str, Any] = {"width": 32, "blocks": 1, "epochs": 3, "cells": 256}
@@ -44,6 +52,11 @@ class TestSASRec(RecommenderConformance):
 class TestGRU4Rec(RecommenderConformance):
     def make(self) -> Scorer[Dataset]:
         return GRU4Rec(GRU4REC.model_copy(update=SMALL))
+
+
+class TestLongShortTermMemory(RecommenderConformance):
+    def make(self) -> Scorer[Dataset]:
+        return LongShortTermMemory(LSTM.model_copy(update=SMALL))
 
 
 def chain(n_users: int = 120, n_items: int = 12, length: int = 8) -> Dataset:
@@ -172,7 +185,7 @@ def test_a_loss_that_is_no_number_stops_with_its_batch() -> None:
         return value * (float("nan") if batch == 2 else 1.0)
 
     with pytest.raises(DataError, match=r"epoch 1, batch 3.*learning_rate"):
-        training.train(
+        loop.train(
             network,
             batches=lambda _epoch, _rng: iter(range(5)),
             steps=5,
@@ -189,7 +202,7 @@ def test_memory_that_runs_out_names_the_setting() -> None:
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes")
 
     with pytest.raises(UsageError, match="Lower cells"):
-        training.train(
+        loop.train(
             network,
             batches=lambda _epoch, _rng: iter(range(1)),
             steps=1,

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from palate.core import ArtefactError, DataError, Histories, Queries, Scorer, UsageError
 from palate.data import Dataset, Fold, hold_out_last
-from palate.models.neural import training
 from palate.models.neural.packing import cropped, cut, newest, pad, reordered
 from palate.models.pretrained import Pretrained
 from palate.models.semantic import Semantic
@@ -21,6 +20,7 @@ from palate.models.sequential import Sequential, SequentialSettings
 from palate.models.shared_space import SharedSpace
 from palate.models.transfer import Transferred, TransferSettings, pretrain
 from palate.testing import FakeEncoder, RecommenderConformance, small_shop
+from palate.training import loop as training
 from tests.training_world import check_killed_and_resumed
 
 SMALL: dict[str, Any] = {"width": 32, "text_dimensions": 32, "heads": 2, "cells": 256}

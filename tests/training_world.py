@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from palate.models.neural import training
 from palate.testing import small_shop
+from palate.training import loop
 
 
 def check_killed_and_resumed(make: Callable[[], Any], folder: Path, patch: pytest.MonkeyPatch) -> None:
     """A model of at least five epochs, killed in its third, ends where the uninterrupted one does, and tidies up."""
-    patch.setattr(training, "SAVE_EVERY", 0.0)
+    patch.setattr(loop, "SAVE_EVERY", 0.0)
     patch.setenv("PALATE_CACHE", str(folder))
     data = small_shop()
     whole = make().fit(data)

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import polars as pl
 from scipy import sparse
 
 from palate.behaviour.affinity import item_facts, price_level
 from palate.behaviour.decay import DAY, RecencySettings, recency_weights
 from palate.behaviour.words import profile_sentence, root_words
-from palate.core import Float64Array, FloatArray, Histories, IntArray, Kinds
+from palate.core import Float64Array, FloatArray, Histories, Int64Array, IntArray, Kinds
 from palate.data import Catalogue, Dataset
 
 _MONTH = 30.0
@@ -35,6 +36,11 @@ class Profiles:
         float64 (n,), recency-weighted geometric mean price and standard deviation of log prices; NaN where unknown.
     kinds
         int32 (n, n_kinds), events by kind.
+    price_mix
+        float64 (n, 3), recency-weighted shares of the cheapest, middle and dearest third of the catalogue; zeros where
+        no price is known.
+    spend
+        float64 (n,), paid for what was bought, quantities counted and returns left aside; NaN where no price is known.
     dwell, rating
         float64 (n,), mean seconds and mean stars; NaN where unknown.
     categories
@@ -52,6 +58,8 @@ class Profiles:
     mix: sparse.csr_matrix
     price: Float64Array
     price_spread: Float64Array
+    price_mix: Float64Array
+    spend: Float64Array
     kinds: IntArray
     dwell: Float64Array
     rating: Float64Array
@@ -76,11 +84,15 @@ class Profiles:
             "days_since_last": self.recency[row],
             "usual_price": self.price[row],
             "price_spread": self.price_spread[row],
+            "spend": self.spend[row],
             "mean_dwell_seconds": self.dwell[row],
             "mean_rating": self.rating[row],
         }
         table |= {name: round(float(value), 2) for name, value in numbers.items() if not np.isnan(value)}
-        if "usual_price" in table and self.currency:
+        if self.price_mix[row].any():
+            shares_of = zip(("cheap", "middle", "dear"), self.price_mix[row], strict=True)
+            table["price_mix"] = {name: round(float(share), 3) for name, share in shares_of}
+        if ("usual_price" in table or "spend" in table) and self.currency:
             table["currency"] = self.currency
         return table
 
@@ -116,6 +128,7 @@ def profiles(
     kinds: Kinds | None = None,
     dwell: FloatArray | None = None,
     ratings: FloatArray | None = None,
+    amounts: FloatArray | None = None,
     settings: RecencySettings | None = None,
 ) -> Profiles:
     """Profiles of n histories at once.
@@ -126,6 +139,8 @@ def profiles(
         Seconds since 1970 UTC, one for all or one each; the newest event of each where NaN.
     dwell, ratings
         float32 (m,), aligned with the events of the histories, NaN where unknown: seconds and stars.
+    amounts
+        float32 (m,), paid with each event; the catalogue's price of what was purchased where left out.
     """
     kinds = kinds or Kinds()
     n, rows = len(histories), histories.rows
@@ -150,6 +165,8 @@ def profiles(
         mix=_mix(histories, weights, roots),
         price=np.where(priced, np.exp(mean), np.nan),
         price_spread=_spread(histories, facts.log_price, weights, mean, priced),
+        price_mix=_price_mix(histories, weights, facts.log_price),
+        spend=_spend(histories, catalogue, kinds, amounts),
         kinds=np.bincount(cells, minlength=n * len(kinds)).reshape(n, len(kinds)).astype(np.int32),
         dwell=_row_mean(histories, dwell),
         rating=_row_mean(histories, ratings),
@@ -164,21 +181,39 @@ def dataset_profiles(
 ) -> Profiles:
     """Profiles of all users of a dataset, with dwell times and ratings where it has them."""
 
-    def column(name: str) -> FloatArray | None:
-        if name not in dataset.events.columns:
-            return None
-        values = dataset.events[name].cast(float).fill_null(float("nan")).to_numpy()
-        return np.asarray(values[dataset.sequence_rows], dtype=np.float32)
-
+    rows = dataset.sequence_rows
     return profiles(
         dataset.sequences,
         dataset.catalogue,
         now,
         kinds=dataset.kinds,
-        dwell=column("dwell"),
-        ratings=column("value"),
+        dwell=event_numbers(dataset, "dwell", rows),
+        ratings=event_numbers(dataset, "value", rows),
+        amounts=event_amounts(dataset, rows),
         settings=settings,
     )
+
+
+def event_numbers(dataset: Dataset, name: str, rows: Int64Array) -> FloatArray | None:
+    """A column of some rows of the events; float32 (m,), NaN where unknown. None where there is no such column."""
+    if name not in dataset.events.columns:
+        return None
+    return dataset.events[name].gather(rows).cast(pl.Float32).fill_null(float("nan")).to_numpy()
+
+
+def event_amounts(dataset: Dataset, rows: Int64Array) -> FloatArray:
+    """What was paid with some rows of the events; float32 (m,), NaN where unknown or nothing was bought.
+
+    Of a purchase it is the price, the catalogue's where the event has none, times the quantity.
+    """
+    events = dataset.events[["item", "kind"]][rows]
+    prices = dataset.catalogue.prices[events["item"].to_numpy()]
+    paid, quantity = event_numbers(dataset, "price", rows), event_numbers(dataset, "quantity", rows)
+    amounts = prices if paid is None else np.where(np.isnan(paid), prices, paid)
+    if quantity is not None:
+        amounts = amounts * np.where(np.isnan(quantity), 1, np.maximum(quantity, 0))
+    bought = events["kind"].to_numpy() == dataset.kinds.position("purchase")
+    return np.where(bought, amounts, np.nan).astype(np.float32)
 
 
 def _span(histories: Histories) -> tuple[Float64Array, Float64Array]:
@@ -211,6 +246,31 @@ def _spread(
     squares = np.bincount(rows, weights=weight * (logs[known] - mean[rows]) ** 2, minlength=len(histories))
     total = np.bincount(rows, weights=weight, minlength=len(histories))
     return np.where(priced, np.sqrt(squares / np.where(priced, total, 1.0)), np.nan)
+
+
+def _price_mix(histories: Histories, weights: FloatArray, log_price: FloatArray) -> Float64Array:
+    """Shares of the thirds of the catalogue's prices; float64 (n, 3)."""
+    n, known = len(histories), ~np.isnan(log_price)
+    if not known.any():
+        return np.zeros((n, 3))
+    borders = np.quantile(log_price[known], (1 / 3, 2 / 3))
+    logs = log_price[histories.items]
+    priced = ~np.isnan(logs)
+    third = np.searchsorted(borders, logs[priced], side="left")
+    mass = np.bincount(histories.rows[priced] * 3 + third, weights=weights[priced], minlength=3 * n).reshape(n, 3)
+    total = mass.sum(axis=1, keepdims=True)
+    return np.asarray(mass / np.where(total > 0, total, 1.0))
+
+
+def _spend(histories: Histories, catalogue: Catalogue, kinds: Kinds, amounts: FloatArray | None) -> Float64Array:
+    """Paid by each row in all, NaN where nothing is known of it; float64 (n,)."""
+    if amounts is None:
+        bought = histories.kinds == kinds.position("purchase")
+        amounts = np.where(bought, catalogue.prices[histories.items], np.float32(np.nan))
+    known = ~np.isnan(amounts)
+    rows, n = histories.rows[known], len(histories)
+    total = np.bincount(rows, weights=amounts[known], minlength=n)
+    return np.where(np.bincount(rows, minlength=n) > 0, total, np.nan)
 
 
 def _row_mean(histories: Histories, values: FloatArray | None) -> Float64Array:

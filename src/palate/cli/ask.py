@@ -1,4 +1,4 @@
-"""Verbs that ask a trained engine: ``recommend``, ``similar``, ``explain``; and what it is, ``describe``."""
+"""Verbs that ask a trained engine: ``recommend``, ``similar``, ``explain``; what it is and what it knows of a user."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ palate recommend shop.engine --history tea-01,pot-01 --language zh
 
 palate recommend shop.engine --text "a gift for somebody who loves coffee"
 
-palate recommend shop.engine --user u01 --filter '{"category": "Food > Tea"}' --json"""
+palate recommend shop.engine --user u01 --filter '{"category": "Food > Tea"}' --json
+
+palate recommend shop.engine --user u01 --strategy '{"objectives": {"accuracy": 0.8, "novelty": 0.2}}'"""
 
 _SIMILAR = """[bold]Examples[/bold]
 
@@ -39,6 +41,13 @@ _DESCRIBE = """[bold]Examples[/bold]
 palate describe shop.engine
 
 palate describe shop.engine --json | jq .importance"""
+_PROFILE = """[bold]Examples[/bold]
+
+palate profile shop.engine --user u01
+
+palate profile shop.engine --user u01 --mute Perfume --add 绿茶 --language zh
+
+palate profile shop.engine --user u01 --json"""
 
 
 def register(app: typer.Typer) -> None:
@@ -46,6 +55,7 @@ def register(app: typer.Typer) -> None:
     app.command(epilog=_SIMILAR)(similar)
     app.command(epilog=_EXPLAIN)(explain)
     app.command(epilog=_DESCRIBE)(describe)
+    app.command(epilog=_PROFILE)(profile)
 
 
 def recommend(
@@ -54,6 +64,12 @@ def recommend(
     history: options.History = None,
     text: options.Text = "",
     count: options.Count = 10,
+    strategy: Annotated[
+        str | None,
+        typer.Option(
+            "--strategy", metavar="JSON", help='Find items by way of wishes, for an objective: {"objectives": {...}}.'
+        ),
+    ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Say why, for every item.")] = False,
     filter_: Annotated[
         str | None, typer.Option("--filter", metavar="JSON", help='Only items with these properties: {"brand": "X"}.')
@@ -62,10 +78,15 @@ def recommend(
     diversity: Annotated[
         float | None, typer.Option("--diversity", min=0.0, max=1.0, help="0 = best match, 1 = most different.")
     ] = None,
+    config: options.Config = None,
     language: options.Language = None,
     as_json: options.Json = False,
 ) -> None:
-    """Recommend for a known user, for a history of item ids, or for a wish in words; also for both together."""
+    """Recommend for a known user, for a history of item ids, or for a wish in words; also for both together.
+
+    With --strategy the list is come by in steps, which are shown: interest, wishes in words, items that exist, what
+    attracts, the objective. Templates write the wishes unless the settings name a model under generation.
+    """
     from palate.cli.show import show_answer
     from palate.core.errors import UsageError
     from palate.engine import Engine
@@ -73,18 +94,30 @@ def recommend(
     chosen = options.language(language)
     if user is None and history is None and not text.strip():
         raise UsageError("say for whom: --user ID, --history A,B,C or --text WORDS.")
+    if strategy is not None and (text.strip() or filter_ or exclude or diversity is not None):
+        raise UsageError("--strategy finds its own items; leave out --text, --filter, --exclude and --diversity.")
+    wanted = None if strategy is None else _object(strategy, "--strategy", '{"objectives": {"novelty": 0.2}}')
     engine = Engine.load(engine_folder)
-    answer = engine.recommend(
-        user,
-        k=count,
-        history=options.listed(history),
-        text=text,
-        filter=_properties(filter_),
-        exclude=options.listed(exclude) or (),
-        diversity=diversity,
-        explain=explain,
-        language=chosen,
-    )
+    if wanted is not None:
+        from palate.cli.settings import settings_for
+        from palate.language.generation_choice import text_generator
+
+        engine.writer = text_generator(settings_for(engine_folder, config).generation)
+        answer = engine.pursue(
+            user, count, history=options.listed(history), strategy=wanted, explain=explain, language=chosen
+        )
+    else:
+        answer = engine.recommend(
+            user,
+            k=count,
+            history=options.listed(history),
+            text=text,
+            filter=None if filter_ is None else _object(filter_, "--filter", '{"brand": "X"}'),
+            exclude=options.listed(exclude) or (),
+            diversity=diversity,
+            explain=explain,
+            language=chosen,
+        )
     if as_json:
         console.write_json(asdict(answer))
     else:
@@ -137,18 +170,16 @@ def explain(
         show_explanation(explanation, chosen)
 
 
-def _properties(text: str | None) -> dict[str, Any] | None:
-    """A filter from the command line."""
+def _object(text: str, option: str, example: str) -> dict[str, Any]:
+    """A JSON object from the command line."""
     from palate.core.errors import UsageError
 
-    if text is None:
-        return None
     try:
         value = json.loads(text)
     except json.JSONDecodeError as error:
-        raise UsageError(f'--filter is not JSON ({error}); write for instance \'{{"brand": "X"}}\'.') from None
+        raise UsageError(f"{option} is not JSON ({error}); write for instance '{example}'.") from None
     if not isinstance(value, dict):
-        raise UsageError('--filter must be a JSON object, for instance \'{"brand": "X"}\'.')
+        raise UsageError(f"{option} must be a JSON object, for instance '{example}'.")
     return value
 
 
@@ -165,3 +196,39 @@ def describe(
         console.write_json(described)
     else:
         show_description(described, chosen)
+
+
+def profile(
+    engine_folder: options.EngineFolder,
+    user: options.User = None,
+    mute: Annotated[str | None, typer.Option("--mute", metavar="A,B", help="Try: never show these topics.")] = None,
+    add: Annotated[str | None, typer.Option("--add", metavar="A,B", help="Try: show more of these topics.")] = None,
+    language: options.Language = None,
+    as_json: options.Json = False,
+) -> None:
+    """What is known of a user: habits, interests, corrections. With --mute or --add also what would then be shown.
+
+    A try changes nothing. To keep it, the person tells a running server: PATCH /v1/users/ID/profile.
+    """
+    from palate.cli.show import show_answer, show_portrait
+    from palate.core.errors import UsageError
+    from palate.engine import Engine
+
+    chosen = options.language(language)
+    if user is None:
+        raise UsageError("say whose: --user ID.")
+    engine = Engine.load(engine_folder)
+    trying = {"mute": options.listed(mute) or (), "add": options.listed(add) or ()}
+    tries = any(trying.values())
+    if tries:
+        engine.correct(user, lambda edits: edits.changed(**trying))
+    portrait = engine.portrait(user, chosen)
+    answer = engine.recommend(user, language=chosen) if tries else None
+    if as_json:
+        console.write_json(
+            {**asdict(portrait), **({} if answer is None else {"then": [own.item for own in answer.items]})}
+        )
+        return
+    show_portrait(portrait, chosen)
+    if answer is not None:
+        show_answer(answer, engine.catalogue, chosen)

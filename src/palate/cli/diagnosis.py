@@ -148,7 +148,7 @@ def _encoder() -> Finding:
 
 
 def _cache() -> Finding:
-    from palate.language.cache import cache_folder
+    from palate.core.folders import cache_folder
 
     folder = cache_folder()
     existing = next(place for place in (folder, *folder.parents) if place.exists())

@@ -103,6 +103,7 @@ def load(folder: Path, settings: DataSettings, columns: dict[str, str]) -> Datas
         keep_duplicates=settings.keep_duplicates,
         drop_bots=settings.drop_bots,
         quarantine=settings.quarantine or None,
+        vectors=settings.vectors,
     )
 
 

@@ -28,14 +28,18 @@ palate evaluate shop --protocol cases --cases questions.jsonl --json -
 
 palate evaluate shop --protocol loo-refit --models popularity,ease --tune
 
+palate evaluate city --protocol trajectories --models places,gru4rec,lstm,repeats
+
 palate evaluate shop --pareto --html report.html
 
 palate evaluate shop --protocol loo-strict --cold-items 0.1 --json cold.json
 
 Protocols: [bold]temporal[/bold] cuts at one moment for everybody, the only one without leakage from the future;
+[bold]temporal-baskets[/bold] has the same cut and asks for one item held out of each user's next basket;
 [bold]loo-strict[/bold] asks each user's last event and learns from what lies before the one before;
 [bold]loo-strict+val[/bold] lets the ranker learn from validation answers too; [bold]loo-refit[/bold] fits everything
-again on all but the last event; [bold]cases[/bold] asks a file. Never compare figures of different protocols."""
+again on all but the last event; [bold]trajectories[/bold] asks where the latest outings ended (next place);
+[bold]cases[/bold] asks a file. Never compare figures of different protocols."""
 
 
 def register(app: typer.Typer) -> None:
@@ -83,7 +87,11 @@ def evaluate(
     folder: options.DataFolder,
     protocol: Annotated[
         str | None,
-        typer.Option("--protocol", metavar="NAME", help="temporal, loo-strict, loo-strict+val, loo-refit or cases."),
+        typer.Option(
+            "--protocol",
+            metavar="NAME",
+            help="temporal, temporal-baskets, loo-strict, loo-strict+val, loo-refit, trajectories or cases.",
+        ),
     ] = None,
     cases: Annotated[
         Path | None, typer.Option("--cases", metavar="FILE", help="Questions with known answers, JSONL.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -40,11 +40,19 @@ def serve(
 ) -> None:
     """Serve a trained engine: the page at /, the API at /v1, its description at /openapi.json. Ends on Ctrl-C."""
     from palate.cli.settings import settings_for
+    from palate.language.generation_choice import text_generator
     from palate.serving.server import serve as run
 
-    settings = settings_for(engine_folder, config).serving
+    tree = settings_for(engine_folder, config)
+    settings = tree.serving
+    engine: Any = engine_folder
+    if tree.generation.asks:
+        from palate.engine import Engine
+
+        engine = Engine.load(engine_folder)
+        engine.writer = text_generator(tree.generation)
     run(
-        engine_folder,
+        engine,
         host=host or settings.host,
         port=settings.port if port is None else port,
         log=log or settings.log or None,

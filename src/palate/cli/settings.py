@@ -11,6 +11,9 @@ from pydantic import BaseModel, Field
 from palate.core import Kind, Settings
 from palate.core.configuration import read_settings
 from palate.engine.settings import EngineSettings
+from palate.language.generation_choice import GenerationSettings
+from palate.language.tuning.settings import AdaptSettings
+from palate.models.association import AssociationSettings
 from palate.serving.settings import ServingSettings
 
 FILE = "palate.toml"
@@ -36,6 +39,8 @@ class DataSettings(Settings):
         See ``Dataset.load``.
     quarantine
         A file for rejected rows; "" for none.
+    vectors
+        Block -> file of item vectors (of images, of sound), ``image = "image.safetensors"``.
     """
 
     columns: dict[str, str] = Field(default_factory=dict)
@@ -43,6 +48,7 @@ class DataSettings(Settings):
     keep_duplicates: bool = False
     drop_bots: bool = False
     quarantine: str = ""
+    vectors: dict[str, str] = Field(default_factory=dict)
 
     def own_kinds(self) -> tuple[Kind, ...]:
         return tuple(Kind(kind.name, kind.weight) for kind in self.kinds)
@@ -82,9 +88,12 @@ class PalateSettings(Settings):
 
     data: DataSettings = Field(default_factory=DataSettings)
     training: TrainingSettings = Field(default_factory=TrainingSettings)
+    adapt: AdaptSettings = Field(default_factory=AdaptSettings)
     engine: EngineSettings = Field(default_factory=EngineSettings)
     evaluation: EvaluationSettings = Field(default_factory=EvaluationSettings)
+    rules: AssociationSettings = Field(default_factory=AssociationSettings)
     serving: ServeSettings = Field(default_factory=ServeSettings)
+    generation: GenerationSettings = Field(default_factory=GenerationSettings)
 
     def engine_of(self, preset: str) -> EngineSettings:
         """A preset with what ``[engine]`` says laid over it.

@@ -9,7 +9,8 @@ from palate.cli import console
 
 if TYPE_CHECKING:
     from palate.data import Catalogue
-    from palate.engine import Answer, Explanation
+    from palate.engine import Answer, Explanation, Portrait
+    from palate.engine.answers import Pursued
 
 METRICS = ("recall@10", "ndcg@10", "mrr", "coverage@10")
 """What the terminal shows; the JSON and the report hold all."""
@@ -36,6 +37,14 @@ _WORDS = {
         "trees": "trees in the ranker",
         "weight": "weight in the average",
         "memory": "peak memory",
+        "muted": "muted",
+        "added": "added",
+        "interest": "interest",
+        "wishes": "wishes",
+        "found": "items that answer them",
+        "kept": "of these attract",
+        "objectives": "objectives",
+        "tokens": "tokens",
         "headline": "palate against {baseline}, the best single collaborative model: "
         "NDCG@10 {relative:+.1%}, 95 % interval [{low:+.1%}, {high:+.1%}], p = {p:.2g}",
     },
@@ -57,6 +66,14 @@ _WORDS = {
         "trees": "棵树（排序器）",
         "weight": "加权平均中的权重",
         "memory": "内存峰值",
+        "muted": "已屏蔽",
+        "added": "已添加",
+        "interest": "兴趣",
+        "wishes": "心愿",
+        "found": "对应的商品",
+        "kept": "其中有吸引力",
+        "objectives": "目标",
+        "tokens": "个词元",
         "headline": "palate 相对最好的单个协同过滤模型 {baseline}：NDCG@10 {relative:+.1%}，"
         "95% 置信区间 [{low:+.1%}, {high:+.1%}]，p = {p:.2g}",
     },
@@ -75,12 +92,31 @@ def show_answer(answer: Answer, catalogue: Catalogue, language: str = "en") -> N
     words = _WORDS[language]
     if answer.degraded:
         console.say(f"{words['degraded']} {answer.source}")
+    if answer.strategy is not None:
+        show_pursuit(answer.strategy, language)
     width = len(str(len(answer.items)))
     for rank, found in enumerate(answer.items, 1):
         title = title_of(catalogue, found.item, language)
         console.say(f"{rank:>{width}}. {title}  [{found.item}]  {found.score:.3f}  {'+'.join(found.source)}")
         for reason in found.reasons:
             console.say(f"{'':>{width}}  - {reason.text}")
+
+
+def show_pursuit(pursued: Pursued, language: str = "en") -> None:
+    """How a list was come by, step by step."""
+    words = _WORDS[language]
+    interest = ", ".join(f"{word} {weight:.2f}" for word, weight in pursued.interest[:8])
+    console.say(f"{words['interest']}: {interest or '—'}")
+    console.say(f"{words['wishes']} ({pursued.written_by}): {'; '.join(pursued.wishes) or '—'}")
+    bar = "" if pursued.threshold is None else f" (p >= {pursued.threshold:.3f})"
+    console.say(f"{words['found']}: {pursued.found}; {words['kept']}: {pursued.kept}{bar}")
+    objectives = ", ".join(f"{name} {weight:g}" for name, weight in pursued.objectives.items())
+    console.say(f"{words['objectives']}: {objectives}")
+    if pursued.prompt_tokens:
+        tokens = pursued.prompt_tokens + pursued.completion_tokens
+        console.say(f"{tokens:,} {words['tokens']}, {pursued.seconds:.1f} s")
+    for note in pursued.notes:
+        console.say(f"- {note}")
 
 
 def show_explanation(explanation: Explanation, language: str = "en") -> None:
@@ -99,6 +135,20 @@ def show_explanation(explanation: Explanation, language: str = "en") -> None:
         console.say(
             words["words"] + ": " + ", ".join(f"{row['word']} {row['weight']:.2f}" for row in explanation.words)
         )
+
+
+def show_portrait(portrait: Portrait, language: str = "en") -> None:
+    """What is known of somebody: the sentences, the table, the corrections and the branch."""
+    words = _WORDS[language]
+    console.say(portrait.sentence)
+    console.say(portrait.summary)
+    for name, value in portrait.table.items():
+        told = ", ".join(f"{key} {part}" for key, part in value.items()) if isinstance(value, Mapping) else value
+        console.say(f"  {name}: {told}")
+    for name in ("muted", "added"):
+        if topics := getattr(portrait, name):
+            console.say(f"{words[name]}: {', '.join(topics)}")
+    console.say(portrait.branch)
 
 
 def show_evaluation(result: Mapping[str, Any], language: str = "en") -> None:

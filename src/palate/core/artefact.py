@@ -42,6 +42,8 @@ class Artefact:
         Files of text (LightGBM's own format, JSON), by file name.
     tables
         Arrow tables (``pyarrow.Table``), by name without ending.
+    graphs
+        ONNX models as their own bytes, a file each, by name without ending.
     """
 
     kind: str
@@ -49,6 +51,7 @@ class Artefact:
     arrays: Mapping[str, Arrays] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
     tables: Mapping[str, Any] = field(default_factory=dict)
+    graphs: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def write(artefact: Artefact, folder: Path) -> None:
@@ -62,7 +65,7 @@ def write(artefact: Artefact, folder: Path) -> None:
     from pyarrow import ipc
     from safetensors.numpy import save_file
 
-    for name in (*artefact.arrays, *artefact.texts, *artefact.tables):
+    for name in (*artefact.arrays, *artefact.texts, *artefact.tables, *artefact.graphs):
         if not name or Path(name).name != name or name == MANIFEST:
             raise ArtefactError(f"{name!r} cannot name a file of an artefact; nothing was written.")
 
@@ -74,7 +77,7 @@ def write(artefact: Artefact, folder: Path) -> None:
     try:
         for name, group in artefact.arrays.items():
             save_file(
-                {key: np.ascontiguousarray(value) for key, value in group.items()},
+                {key: np.asarray(value, order="C") for key, value in group.items()},
                 scratch / f"{name}.safetensors",
             )
         for name, text in artefact.texts.items():
@@ -82,6 +85,8 @@ def write(artefact: Artefact, folder: Path) -> None:
         for name, table in artefact.tables.items():
             with ipc.new_file(str(scratch / f"{name}.arrow"), table.schema) as sink:
                 sink.write_table(table)
+        for name, graph in artefact.graphs.items():
+            (scratch / f"{name}.onnx").write_bytes(graph)
         files = {path.name: file_sha256(path) for path in sorted(scratch.iterdir())}
         manifest = {**artefact.manifest, "format": FORMAT_VERSION, "kind": artefact.kind, "files": files}
         (scratch / MANIFEST).write_text(
@@ -121,6 +126,7 @@ def read(folder: Path, kind: str) -> Artefact:
     arrays: dict[str, Arrays] = {}
     texts: dict[str, str] = {}
     tables: dict[str, Any] = {}
+    graphs: dict[str, bytes] = {}
     for name, digest in files.items():
         file = folder / name
         if Path(name).name != name or not file.is_file():
@@ -134,9 +140,11 @@ def read(folder: Path, kind: str) -> Artefact:
         elif name.endswith(".arrow"):
             with pa.memory_map(str(file)) as source:
                 tables[name.removesuffix(".arrow")] = ipc.open_file(source).read_all()
+        elif name.endswith(".onnx"):
+            graphs[name.removesuffix(".onnx")] = file.read_bytes()
         else:
             texts[name] = file.read_text(encoding="utf-8")
-    return Artefact(kind, manifest, arrays, texts, tables)
+    return Artefact(kind, manifest, arrays, texts, tables, graphs)
 
 
 def file_sha256(path: Path) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from palate.core.arrays import Float64Array, IntArray
+from palate.core.arrays import Float64Array, FloatArray, IntArray
 from palate.core.errors import UsageError
 from palate.core.histories import Histories
 from palate.core.ragged import Ragged
@@ -31,6 +31,8 @@ class Queries:
         Never answer these (one list a question).
     text
         A wish in words per question, "" for none.
+    text_weight
+        float32 (n,), share of the wish in the order of each answer; NaN or None: the engine's own.
     when
         float64 (n,), the moment asked about, seconds since 1970 UTC; NaN or None: unknown.
     where
@@ -47,6 +49,7 @@ class Queries:
     candidates: Ragged | None = None
     excludes: Ragged | None = None
     text: tuple[str, ...] | None = None
+    text_weight: FloatArray | None = None
     when: Float64Array | None = None
     where: Float64Array | None = None
     session: IntArray | None = None
@@ -56,7 +59,7 @@ class Queries:
         if self.k < 1:
             raise UsageError(f"k = {self.k}: at least one item must be asked for")
         n = len(self.history)
-        for name in ("candidates", "excludes", "text", "when", "where", "session", "users"):
+        for name in ("candidates", "excludes", "text", "text_weight", "when", "where", "session", "users"):
             value = getattr(self, name)
             if value is not None and len(value) != n:
                 raise UsageError(f"{name} has {len(value)} rows for {n} questions")
@@ -78,6 +81,7 @@ class Queries:
             candidates=None if self.candidates is None else self.candidates.take(rows),
             excludes=None if self.excludes is None else self.excludes.take(rows),
             text=None if self.text is None else tuple(self.text[i] for i in index),
+            text_weight=None if self.text_weight is None else self.text_weight[rows],
             when=None if self.when is None else self.when[rows],
             where=None if self.where is None else self.where[rows],
             session=None if self.session is None else self.session[rows],

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from palate.core import FloatArray, Ids, Ragged
+from palate.core import FloatArray, Ids, IntArray, Ragged
 
 _PATH = re.compile(r"\s*[>›»]\s*")
 _LIST = re.compile(r"\s*[|;,、，；]\s*")
@@ -70,11 +70,13 @@ class Catalogue:
         return series.cast(pl.String, strict=False).fill_null("").to_list()
 
     def properties(self, position: int) -> dict[str, Any]:
-        """Non-null properties of one item; a dictionary of the caller's own."""
+        """Non-null properties of one item, vectors aside; a dictionary of the caller's own."""
         known = self._asked_for.get(position)
         if known is None:
             row = self.frame.row(position, named=True)
-            known = self._asked_for[position] = {name: value for name, value in row.items() if value is not None}
+            known = self._asked_for[position] = {
+                name: value for name, value in row.items() if value is not None and name not in self.blocks
+            }
         return known.copy()
 
     @cached_property
@@ -105,6 +107,23 @@ class Catalogue:
         return series.cast(pl.Float32, strict=False).fill_null(float("nan")).to_numpy()
 
     @cached_property
+    def blocks(self) -> dict[str, FloatArray]:
+        """Item vectors from elsewhere (of images, sound, a table) by column; float32 (n, d), zeros where missing."""
+        return {
+            name: _vectors(self.frame[name])
+            for name, dtype in self.frame.schema.items()
+            if isinstance(dtype, pl.Array) and dtype.inner == pl.Float32
+        }
+
+    def innermost_categories(self) -> IntArray:
+        """Position of each item's last category, -1 where it has none; int32 (n,)."""
+        ragged, _ = self.categories
+        innermost = np.full(len(self), -1, dtype=np.int32)
+        has = ragged.lengths > 0
+        innermost[has] = ragged.values[ragged.indptr[1:][has] - 1]
+        return innermost
+
+    @cached_property
     def categories(self) -> tuple[Ragged, tuple[str, ...]]:
         """Categories of each item as positions, and their names.
 
@@ -129,6 +148,12 @@ def category_names(value: str) -> list[str]:
     else:
         names.update(dict.fromkeys(part for part in _LIST.split(value.strip()) if part))
     return list(names)
+
+
+def _vectors(series: pl.Series) -> FloatArray:
+    size = int(series.dtype.shape[0])  # type: ignore[attr-defined]
+    flat = series.fill_null([0.0] * size).explode().to_numpy()
+    return np.ascontiguousarray(flat.reshape(len(series), size), dtype=np.float32)
 
 
 def _aligned(ids: Ids, frame: pl.DataFrame) -> pl.DataFrame:

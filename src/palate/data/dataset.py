@@ -67,6 +67,7 @@ class Dataset:
         keep_duplicates: bool = False,
         drop_bots: bool = False,
         quarantine: str | Path | None = None,
+        vectors: Mapping[str, str | Path] | None = None,
     ) -> Dataset:
         """Read ``events.*``, ``items.*`` and ``users.*`` (Parquet, CSV, CSV.gz, JSONL) of a folder.
 
@@ -83,6 +84,9 @@ class Dataset:
             Leave out users that behave like machines; they are reported either way.
         quarantine
             Where rejected rows are written, with line and reason; no file where None.
+        vectors
+            Files of item vectors by the name of their block (``{"image": "image.safetensors"}``), beside the folder's
+            own columns of vectors; see ``palate.data.vectors``. A relative path starts at the folder.
 
         Raises
         ------
@@ -98,6 +102,7 @@ class Dataset:
             keep_duplicates=keep_duplicates,
             drop_bots=drop_bots,
             quarantine=None if quarantine is None else Path(quarantine),
+            vectors={name: Path(folder) / path for name, path in (vectors or {}).items()},
         )
 
     @classmethod

@@ -21,6 +21,7 @@ from palate.data.report import Report, TableReport, judge, reasons_in_words, rej
 from palate.data.report_words import REASONS
 from palate.data.tables import Note, Rejected, Table
 from palate.data.validation import Checked, check_events, check_items, check_users
+from palate.data.vectors import read_vectors, with_vectors
 
 
 def load_folder(
@@ -31,6 +32,7 @@ def load_folder(
     keep_duplicates: bool = False,
     drop_bots: bool = False,
     quarantine: Path | None = None,
+    vectors: Mapping[str, Path] | None = None,
 ) -> Dataset:
     """Read a folder; see ``Dataset.load``."""
     check_mapping(columns)
@@ -53,6 +55,7 @@ def load_folder(
         drop_bots=drop_bots,
         name=folder.resolve().name,
         quarantine=quarantine,
+        vectors=vectors or {},
     )
 
 
@@ -93,7 +96,9 @@ def _import(
     drop_bots: bool,
     name: str,
     quarantine: Path | None,
+    vectors: Mapping[str, Path] | None = None,
 ) -> Dataset:
+    blocks = {block: read_vectors(path, block) for block, path in (vectors or {}).items()}
     checked = {"events": check_events(tables["events"], Kinds(kinds), columns, now=time.time())}
     if "items" in tables:
         checked["items"] = check_items(tables["items"], columns)
@@ -109,6 +114,8 @@ def _import(
     for table, column in (("items", "item_id"), ("users", "user_id")):
         if table in checked:
             checked[table], merged[table] = cleaning.merge_same_id(checked[table], column)
+    if blocks and "items" in checked:
+        checked["items"] = replace(checked["items"], frame=with_vectors(checked["items"].frame, blocks))
     dataset, notes, dropped = _assembled(checked, drop_bots, name)
     notes = (*notes, *(note for result in checked.values() for note in result.notes))
     reports = tuple(_table_report(tables[table], checked[table], merged[table], dropped) for table in tables)

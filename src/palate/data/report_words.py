@@ -148,6 +148,29 @@ SENTENCES: Mapping[str, tuple[Level, str, str]] = {
         "{table}: {count:,} values of {column} are impossible and were left empty.",
         "{table}：{column} 有 {count:,} 个值不可能存在，已置空。",
     ),
+    "places_turned": (
+        "note",
+        "{table}: latitude and longitude of {count:,} rows were the wrong way round and were exchanged.",
+        "{table}：有 {count:,} 行的纬度与经度写反，已互换。",
+    ),
+    "places_polar": (
+        "poor",
+        "{table}: {count:,} rows lie beyond a polar circle; latitude and longitude are probably exchanged. Pass "
+        "--columns lat=...,lon=... with the names the right way round if they are.",
+        "{table}：有 {count:,} 行位于极圈之内，纬度与经度可能写反；若是，请用 --columns lat=...,lon=... 指定正确的列。",
+    ),
+    "places_zero": (
+        "note",
+        "{table}: {count:,} rows lie at 0, 0, which stands for unknown; they were left without a place.",
+        "{table}：有 {count:,} 行的坐标为 0, 0，视为未知，已置空。",
+    ),
+    "zones_mixed": (
+        "poor",
+        "Times with and without a time zone are mixed: {without:,} without one were read as UTC, {with:,} as they say. "
+        "If those without one are local times, write their zone into the file.",
+        "时间列中带时区与不带时区的值混用：不带时区的 {without:,} 个按UTC读取，带时区的 {with:,} 个按其所写。"
+        "若前者是当地时间，请在文件中写明时区。",
+    ),
     "texts_marks": (
         "note",
         "items: byte-order marks were removed from {count:,} texts.",

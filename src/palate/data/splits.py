@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from palate.core import DataError, Float64Array, IntArray, Queries, Ragged
+from palate.core.ragged import take_rows
+from palate.data.baskets import Baskets, basket_numbers
 from palate.data.dataset import DAY, Dataset
 
 
@@ -81,12 +83,7 @@ def cut_at(dataset: Dataset, learn_until: float, ask_at: float, until: float = n
     DataError
         Some events have no time.
     """
-    if not dataset.has_times:
-        missing = int(np.isnan(dataset.events["time"].to_numpy()).sum())
-        raise DataError(
-            f"a split in time needs a time for every event; {missing:,} of {dataset.n_events:,} have none. "
-            "Use --protocol loo-strict, which needs only the order."
-        )
+    _check_times(dataset)
     times = dataset.events["time"].to_numpy()
     sequences = dataset.sequences
     rows, after = sequences.rows, (sequences.times > ask_at) & (sequences.times <= until)
@@ -111,3 +108,136 @@ def time_quantile(dataset: Dataset, share: float) -> float:
     """Time by which this share of all events had happened, in seconds."""
     times: Float64Array = dataset.events["time"].to_numpy()
     return float(np.quantile(times, share, method="lower"))
+
+
+def cut_at_baskets(dataset: Dataset, learn_until: float, ask_at: float, until: float = np.inf, each: int = 1) -> Fold:
+    """One cut in global time, and baskets to complete.
+
+    Every user is asked about the first basket of two or more different items begun in (``ask_at``, ``until``]: one of
+    its items is held out, and what else is in it is the session, after everything up to and including ``ask_at``. What
+    is in the basket is excluded from the answer, as nobody needs to be told of it. Which item is held out is drawn by
+    the moment and the place in the basket, whatever items are called: the last one would be told by the order of lines.
+
+    Parameters
+    ----------
+    learn_until
+        Events up to and including this time (seconds) are learnt from.
+    each
+        At most so many items of a basket are held out, each a question of its own.
+
+    Raises
+    ------
+    DataError
+        Some events have no time, or nothing says which events belong together.
+    """
+    sequences = dataset.sequences
+    numbers, _ = basket_numbers(dataset)
+    asked = asked_baskets(dataset, ask_at, until)
+    contents = asked.contents
+    place = np.arange(len(contents.values)) - np.repeat(contents.indptr[:-1], contents.lengths)
+    drawn = _scattered(asked.times.view(np.uint64)[contents.rows] + _scattered(place.astype(np.uint64)))
+    order = np.lexsort((drawn, contents.rows))
+    chosen = order[place < each]
+    rows, targets = contents.rows[chosen], contents.values[chosen]
+    users = asked.users[rows]
+    indptr, flat = take_rows(sequences.indptr, users)
+    question = np.repeat(np.arange(len(users)), np.diff(indptr))
+    within = (numbers[flat] == asked.numbers[rows][question]) & (sequences.items[flat] != targets[question])
+    history = sequences.take(users)
+    inside = history.where(within)
+    queries = Queries(
+        history.where((history.times <= ask_at) | within),
+        excludes=Ragged(inside.indptr, inside.items),
+        when=asked.times[rows],
+        session=inside.lengths.astype(np.int32),
+        users=users,
+    )
+    learnt = dataset.events["time"].to_numpy() <= learn_until
+    return Fold(dataset.only(learnt), queries, Ragged.of(targets[:, None]), users)
+
+
+def asked_baskets(dataset: Dataset, ask_at: float, until: float = np.inf) -> Baskets:
+    """The first basket of two or more different items that each user began in (``ask_at``, ``until``].
+
+    Raises
+    ------
+    DataError
+        Some events have no time, or nothing says which events belong together.
+    """
+    _check_times(dataset)
+    baskets = Baskets.of(dataset)
+    begun = (baskets.times > ask_at) & (baskets.times <= until) & (baskets.contents.lengths > 1)
+    rows = np.flatnonzero(begun).astype(np.int32)
+    return baskets.take(rows[np.unique(baskets.users[rows], return_index=True)[1]])
+
+
+def _scattered(keys: np.ndarray[tuple[int], np.dtype[np.uint64]]) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
+    """Numbers in an order that has nothing to do with theirs (the finaliser of SplitMix64; Steele et al., 2014)."""
+    mixed = keys + np.uint64(0x9E3779B97F4A7C15)
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return mixed ^ (mixed >> np.uint64(31))
+
+
+def _check_times(dataset: Dataset) -> None:
+    if not dataset.has_times:
+        missing = int(np.isnan(dataset.events["time"].to_numpy()).sum())
+        raise DataError(
+            f"a split in time needs a time for every event; {missing:,} of {dataset.n_events:,} have none. "
+            "Use --protocol loo-strict, which needs only the order."
+        )
+
+
+def trips(dataset: Dataset, gap: float = DAY) -> Ragged:
+    """Outings: visits of one user with at most ``gap`` seconds between each and the next.
+
+    Returns
+    -------
+    One row an outing, the positions of its visits in ``dataset.sequences``, by user and then by time.
+
+    Raises
+    ------
+    DataError
+        Some events have no time.
+    """
+    sequences = dataset.sequences
+    missing = int(np.isnan(sequences.times).sum())
+    if missing:
+        raise DataError(
+            f"outings are told apart by the time between visits; {missing:,} of {len(sequences.times):,} have none. "
+            "Use --protocol loo-strict, which needs only the order."
+        )
+    rows, times = sequences.rows, sequences.times
+    begins = np.ones(len(rows), dtype=bool)
+    begins[1:] = (rows[1:] != rows[:-1]) | (np.diff(times) >= gap)
+    starts = np.flatnonzero(begins)
+    return Ragged(np.append(starts, len(rows)).astype(np.int64), np.arange(len(rows), dtype=np.int32))
+
+
+def ask_last_of_trips(dataset: Dataset, begin: float, end: float = np.inf, gap: float = DAY) -> Fold:
+    """Ask where each outing of two visits or more ended, of those that began from ``begin`` to before ``end``.
+
+    The history is everything the user did before, in this outing and in all others; learnt from is what happened
+    before ``begin``.
+
+    Parameters
+    ----------
+    gap
+        Seconds between two visits from which on the second begins another outing.
+    """
+    outings, sequences = trips(dataset, gap), dataset.sequences
+    first = sequences.times[outings.indptr[:-1]] if len(outings) else np.zeros(0)
+    chosen = (first >= begin) & (first < end) & (outings.lengths >= 2)
+    answers = outings.indptr[1:][chosen] - 1
+    users = sequences.rows[answers]
+    history = sequences.between(sequences.indptr[:-1][users], answers)
+    queries = Queries(history, when=sequences.times[answers], users=users)
+    earlier = dataset.only(dataset.events["time"].to_numpy() < begin)
+    return Fold(earlier, queries, Ragged.of(sequences.items[answers, None]), users)
+
+
+def trip_quantile(dataset: Dataset, share: float, gap: float = DAY) -> float:
+    """Time in seconds by which this share of all outings had begun."""
+    outings = trips(dataset, gap)
+    begun = np.sort(dataset.sequences.times[outings.indptr[:-1]])
+    return float(begun[min(int(share * len(begun)), len(begun) - 1)])

@@ -141,14 +141,17 @@ def frame_of_rows(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
 
 
 def plain(frame: pl.DataFrame) -> pl.DataFrame:
-    """The same frame with nested, binary, categorical and foreign columns as text."""
+    """The same frame with nested, binary, categorical and foreign columns as text, and vectors as vectors."""
     changed = [as_plain(series) for series in frame if series.dtype.is_nested() or series.dtype in _TEXTUAL]
     return frame.with_columns(changed) if changed else frame
 
 
 def as_plain(series: pl.Series) -> pl.Series:
-    """A nested, binary, categorical or foreign column as text."""
+    """A nested, binary, categorical or foreign column as text; one of vectors as vectors."""
     dtype = series.dtype
+    vectors = as_vectors(series)
+    if vectors is not None:
+        return vectors
     if isinstance(dtype, pl.List) and not dtype.inner.is_nested() and dtype.inner not in (pl.Binary, pl.Object):
         return series.cast(pl.List(pl.String)).list.drop_nulls().list.join("|")
     if dtype in (pl.Categorical, pl.Enum):
@@ -157,6 +160,23 @@ def as_plain(series: pl.Series) -> pl.Series:
         values = [None if value is None else value.decode("utf-8", "replace") for value in series.to_list()]
         return pl.Series(series.name, values, dtype=pl.String)
     return pl.Series(series.name, [_text(value) for value in series.to_list()], dtype=pl.String)
+
+
+def as_vectors(series: pl.Series) -> pl.Series | None:
+    """A column of lists of fractions, all as long as each other, as ``Array(Float32, d)``; None where it is no such.
+
+    Vectors with an entry that is no number are left out.
+    """
+    dtype = series.dtype
+    if not isinstance(dtype, pl.List | pl.Array) or dtype.inner not in (pl.Float32, pl.Float64):
+        return None
+    lists = series if isinstance(dtype, pl.List) else series.arr.to_list()
+    lengths = lists.list.len().drop_nulls().unique()
+    if len(lengths) != 1 or lengths[0] < 2:
+        return None
+    finite = lists.list.eval(pl.element().is_finite().fill_null(False)).list.all()
+    kept = pl.DataFrame({"vector": lists, "finite": finite}).select(pl.when("finite").then("vector"))["vector"]
+    return kept.cast(pl.Array(pl.Float32, int(lengths[0]))).alias(series.name)
 
 
 _TEXTUAL = (pl.Categorical, pl.Enum, pl.Binary, pl.Object)

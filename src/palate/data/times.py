@@ -17,6 +17,8 @@ _CLOCK = r"(?:[T\s]+(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,](\d+))?)?)?"
 _ZONE = r"\s*(Z|z|UTC|GMT|[+-]\d{2}(?::?\d{2})?)?$"
 _YEAR_FIRST = r"^(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?" + _CLOCK + _ZONE
 _YEAR_LAST = r"^(\d{1,2})[-/.](\d{1,2})[-/.](\d{4})" + _CLOCK + r"\s*([AaPp][Mm])?$"
+_WITH_CLOCK = r"\d:\d{2}"
+_NAMES_ZONE = r"\d\s*(Z|z|UTC|GMT|[+-]\d{2}(:?\d{2})?)$|\s[+-]\d{4}\s"
 _TWITTER = "%a %b %d %H:%M:%S %z %Y"
 _DAY = 86_400.0
 
@@ -100,7 +102,15 @@ def _of_texts(texts: pl.Series) -> tuple[pl.Series, pl.Series, tuple[Note, ...]]
             seconds = parse(texts)
         else:
             seconds = seconds.scatter(left, parse(texts[left]))
-    return seconds, seconds.is_null() & texts.is_not_null(), notes
+    return seconds, seconds.is_null() & texts.is_not_null(), (*notes, *_mixed_zones(texts))
+
+
+def _mixed_zones(texts: pl.Series) -> tuple[Note, ...]:
+    """What to say where some of the times of day name a zone and some do not."""
+    clocked = texts.str.contains(_WITH_CLOCK).fill_null(False)
+    zoned = clocked & texts.str.contains(_NAMES_ZONE).fill_null(False)
+    with_zone, without = int(zoned.sum()), int((clocked & ~zoned).sum())
+    return (Note("zones_mixed", {"with": with_zone, "without": without}),) if with_zone and without else ()
 
 
 def _year_first(texts: pl.Series) -> pl.Series:

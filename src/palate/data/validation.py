@@ -11,6 +11,7 @@ import polars as pl
 
 from palate.core import DataError, Kind, Kinds
 from palate.data.columns import Found, check_mapping, find_columns
+from palate.data.coordinates import mended
 from palate.data.schema import EVENT_COLUMNS, ITEM_COLUMNS, KIND_ALIASES
 from palate.data.tables import Note, Rejected, Table
 from palate.data.times import to_seconds
@@ -129,6 +130,7 @@ def check_events(table: Table, kinds: Kinds, columns: Mapping[str, str], *, now:
     elif live:
         seconds = pl.repeat(now, height, dtype=pl.Float64, eager=True)
     position = _position(raw.get("position"), height)
+    _mend_coordinates(raw, "events", notes)
     for name in raw.keys() - {"user_id", "item_id", "timestamp", "position", "kind"}:
         made[name] = _optional(name, raw[name], _EVENT_TYPES[name], "events", notes)
     kind, kinds, unknown = _kinds(table, raw.get("kind"), made.get("value"), kinds, notes, live=live)
@@ -162,9 +164,11 @@ def check_items(table: Table, columns: Mapping[str, str]) -> Checked:
     notes: list[Note] = []
     repairs: dict[str, int] = {}
     made: dict[str, pl.Series] = {"item_id": as_id(table.frame[found.names["item_id"]])}
+    raw = {canonical: table.frame[name] for canonical, name in found.names.items()}
+    _mend_coordinates(raw, "items", notes)
     for name, dtype in _ITEM_TYPES.items():
-        if name in found.names and name != "item_id":
-            made[name] = _optional(name, table.frame[found.names[name]], dtype, "items", notes)
+        if name in raw and name != "item_id":
+            made[name] = _optional(name, raw[name], dtype, "items", notes)
     for name in found.unused:
         if name not in _ITEM_TYPES and name:
             series = table.frame[name]
@@ -251,6 +255,13 @@ def _optional(
             notes.append(Note("values_absurd", {"table": table, "column": name, "count": int(absurd.sum())}))
             numbers = numbers.set(absurd, None)
     return numbers.clip(-3e38, 3e38).cast(dtype).alias(name)
+
+
+def _mend_coordinates(raw: dict[str, pl.Series], table: str, notes: list[Note]) -> None:
+    """See ``mended``; columns are replaced in place, where both are there."""
+    if "lat" in raw and "lon" in raw:
+        raw["lat"], raw["lon"], said = mended(raw["lat"], raw["lon"], table)
+        notes.extend(said)
 
 
 def _kinds(

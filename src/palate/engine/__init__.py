@@ -2,6 +2,7 @@
 
 from palate.engine.answers import Answer, Explanation, Question, Reason, Recommendation, Updated
 from palate.engine.engine import Engine
+from palate.engine.portraits import Portrait
 from palate.engine.settings import PRESETS, EngineSettings
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "Engine",
     "EngineSettings",
     "Explanation",
+    "Portrait",
     "Question",
     "Reason",
     "Recommendation",

@@ -44,7 +44,9 @@ def answered(shelf: Shelf, queries: Queries, manner: Manner, telling: Telling) -
         explaining.recommendations(shelf, queries, rankings, telling.language, row=row) for row in range(len(queries))
     ]
     took = (time.perf_counter() - telling.started) * 1000
-    told = queries.history.lengths > 0 if queries.text is None else np.ones(len(queries), dtype=bool)
+    told = queries.history.lengths > 0
+    if queries.text is not None:
+        told = told | np.array([bool(text.strip()) for text in queries.text], dtype=bool)
     return [
         Answer(items, degraded, source if told[row] else "popularity", telling.version, took)
         for row, items in enumerate(found)

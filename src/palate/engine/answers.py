@@ -56,6 +56,47 @@ class Recommendation:
 
 
 @dataclass(frozen=True)
+class Pursued:
+    """How a strategy came by a list.
+
+    Parameters
+    ----------
+    interest
+        Words that what the asker turned to shares with the shop, and their weights.
+    via
+        ``words`` or ``codes``.
+    wishes
+        What was searched for.
+    written_by
+        ``endpoint``, ``local``, ``template`` or ``codes``.
+    found, kept
+        Items that answered the wishes, and those of them that attract.
+    threshold
+        Probability from which on an item attracts; None where nothing was filtered.
+    objectives
+        What the list is for.
+    notes
+        What went otherwise than asked for, in words.
+    prompt_tokens, completion_tokens, seconds, cost
+        Of the generator.
+    """
+
+    interest: tuple[tuple[str, float], ...]
+    via: str
+    wishes: tuple[str, ...]
+    written_by: str
+    found: int
+    kept: int
+    threshold: float | None
+    objectives: dict[str, float]
+    notes: tuple[str, ...] = ()
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    seconds: float = 0.0
+    cost: float = 0.0
+
+
+@dataclass(frozen=True)
 class Answer:
     """A list of recommendations and how it came about.
 
@@ -76,6 +117,8 @@ class Answer:
         What reactions to this list name, where a bandit chose its mix; else empty.
     choice
         What the bandit chose; None where it did not.
+    strategy
+        How the list was come by; None where no strategy was asked for.
     """
 
     items: tuple[Recommendation, ...]
@@ -85,6 +128,7 @@ class Answer:
     took_ms: float
     recommendation_id: str = ""
     choice: Choice | None = None
+    strategy: Pursued | None = None
 
 
 @dataclass(frozen=True)

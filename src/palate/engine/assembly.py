@@ -11,14 +11,17 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
+from palate.behaviour.gazetteer import coordinates
 from palate.core import DataError, FloatArray, Scorer, UsageError
 from palate.core.recommender import fitted
 from palate.core.threads import limit_threads
-from palate.data import Dataset, Fold, cut_at, hold_out_last, time_quantile
+from palate.data import Baskets, Dataset, Fold, cut_at, cut_at_baskets, hold_out_last, time_quantile
+from palate.engine.attracting import teach_attractiveness
 from palate.engine.settings import EngineSettings
 from palate.engine.teaching import fresh_places, teach_ranker
 from palate.language import CachedEncoder, LaterEncoder, TextEncoder, VectorCache, choose_encoder, load_encoder
 from palate.language.verbalise import item_texts
+from palate.ranking.attractiveness import Attractiveness
 from palate.ranking.features import ItemFacts, feature_names
 from palate.ranking.fusion import learn_weights
 from palate.ranking.pipeline import Pipeline
@@ -28,13 +31,16 @@ from palate.ranking.training import examples, sample
 Progress = Callable[[str, float], None]
 """Called with what is being done and the share (0 to 1) of it that is done."""
 
+Inner = Literal["last", "time", "baskets"]
+"""Questions with known answers that a ranker learns from."""
+
 TEXT_SOURCES = frozenset({"semantic", "lexical"})
 """Sources that learn from the catalogue alone: fitted once, whatever events are held out."""
 
 NEED_TEXT = TEXT_SOURCES | {"semantic_transitions", "transferred", "generative"}
 """Sources that have nothing to say where the catalogue has no text."""
 
-SEQUENCES = frozenset({"sequential", "sasrec", "gru4rec", "generative"})
+SEQUENCES = frozenset({"sequential", "sasrec", "gru4rec", "lstm", "generative"})
 """Sources that learn by gradients what follows what."""
 
 ENOUGH_PAIRS = 500
@@ -82,15 +88,18 @@ class Assembled:
         What was decided on the way, in words.
     seconds
         Spent by stage.
+    attractiveness
+        Judges what was generated; None where reactions teach nothing.
     """
 
     pipeline: Pipeline
     encoder: TextEncoder | None
     masks_seen: bool
     seed: int
-    inner: Literal["last", "time"]
+    inner: Inner
     notes: tuple[str, ...]
     seconds: Mapping[str, float]
+    attractiveness: Attractiveness | None = None
 
 
 def assemble(
@@ -101,7 +110,7 @@ def assemble(
     progress: Progress = silent,
     validation: Fold | None = None,
     learn_validation: bool = False,
-    inner: Literal["last", "time"] = "last",
+    inner: Inner = "last",
     trees: int | None = None,
     encoder: TextEncoder | None = None,
     fit: FitModel | None = None,
@@ -115,7 +124,7 @@ def assemble(
     Parameters
     ----------
     inner
-        Whether inner questions are everybody's last event or the last tenth of time.
+        Whether inner questions are everybody's last event, the last tenth of time, or items held out of its baskets.
     trees
         A fixed number of trees, no stopping.
     fit
@@ -142,6 +151,7 @@ def assemble(
         with clock.stage("encode"):
             progress("read the catalogue", 0.0)
             encoder = reader(dataset, settings, notes)
+    notes.append(_of_seen(dataset, masks))
     fit = fit or fit_model
     content = _fit_content(dataset, names, settings, encoder, fit=fit, clock=clock, progress=progress)
     fold = _inner(dataset, inner, settings.ranker)
@@ -154,7 +164,7 @@ def assemble(
     uniform = np.full(len(names), 1 / len(names), dtype=np.float32)
 
     def pipeline(sources: Mapping[str, Scorer[Dataset]], data: Dataset) -> Pipeline:
-        facts = ItemFacts.of(data, vectors)
+        facts = ItemFacts.of(data, vectors, comes_back=not masks and dataset.repeats)
         names_of = feature_names(tuple(sources), facts)
         return Pipeline(sources, uniform, facts, None, names_of, settings.candidates, settings.wish, settings.fresh)
 
@@ -180,9 +190,27 @@ def assemble(
             learn_validation=learn_validation,
             notes=notes,
         )
+    with clock.stage("attractiveness"):
+        progress("reactions", 0.0)
+        judge = teach_attractiveness(
+            dataset,
+            finished,
+            lambda data, own: teach(data, names=own, before={}, progress=silent),
+            settings=settings.attractiveness,
+            seed=seed,
+            notes=notes,
+            progress=lambda share: progress("reactions", share),
+        )
+    notes += [note for model in full.values() for note in getattr(model, "notes", ())]
     fresh = fresh_places(settings.fresh, finished, taught, notes)
     pipeline_taught = replace(finished, weights=weights, ranker=ranker, fresh=fresh)
-    return Assembled(pipeline_taught, encoder, masks, seed, inner, tuple(notes), clock.seconds)
+    return Assembled(pipeline_taught, encoder, masks, seed, inner, tuple(notes), clock.seconds, judge)
+
+
+def _of_seen(dataset: Dataset, masks: bool) -> str:
+    """What was decided about items the asker had, and what people do, in words."""
+    share = f"{dataset.repeat_share:.1%} of events repeat an item of the same person"
+    return f"seen items {'are masked' if masks else 'stay'}: {share}"
 
 
 def sources_for(
@@ -197,10 +225,17 @@ def sources_for(
     """
     names = []
     pairs = int((dataset.sequences.lengths - 1).clip(0).sum())
+    unsuited: dict[str, Callable[[], bool]] = {
+        "interest": lambda: text or not _described(dataset),
+        "repeats": lambda: masks,
+        "baskets": lambda: not _has_baskets(dataset),
+        "knowledge": lambda: not settings.models.knowledge.file,
+        "places": lambda: masks or not _mapped(dataset),
+    }
     for name in settings.sources:
         if name in NEED_TEXT and not text:
             notes.append(f"{name} is left out: the catalogue has no text")
-        elif (name == "interest" and (text or not _described(dataset))) or (name == "repeats" and masks):
+        elif name in unsuited and unsuited[name]():
             continue
         elif name in SEQUENCES and pairs < ENOUGH_PAIRS:
             notes.append(f"{name} is left out: {pairs} times something followed something is too little to learn from")
@@ -219,13 +254,29 @@ def _described(dataset: Dataset) -> bool:
     return catalogue.column("category") is not None or not bool(np.isnan(catalogue.prices).all())
 
 
-def _inner(dataset: Dataset, by: Literal["last", "time"], settings: RankerSettings) -> Fold:
+def _has_baskets(dataset: Dataset) -> bool:
+    """Whether the data says what was taken together, often enough to learn from it."""
+    if "basket_id" not in dataset.events.columns:
+        return False
+    return int((Baskets.of(dataset).contents.lengths > 1).sum()) >= ENOUGH_PAIRS
+
+
+def _mapped(dataset: Dataset) -> bool:
+    """Whether most items have coordinates, and every event a time."""
+    lat, lon = coordinates(dataset.catalogue)
+    return dataset.has_times and bool(np.isfinite(lat + lon).mean() > 0.5)
+
+
+def _inner(dataset: Dataset, by: Inner, settings: RankerSettings) -> Fold:
     """What the ranker learns from; where people are few, several events of each."""
     if by == "time" and dataset.has_times:
         moment = time_quantile(dataset, 0.9)
         fold = cut_at(dataset, moment, moment)
         if len(fold) >= FEW:
             return fold
+    if by == "baskets" and dataset.has_times:
+        moment = time_quantile(dataset, 0.9)
+        return cut_at_baskets(dataset, moment, moment, each=settings.questions_each)
     each = settings.questions // (2 * max(dataset.n_users, 1))
     return hold_out_last(dataset, count=int(np.clip(each, 1, settings.questions_each)))
 

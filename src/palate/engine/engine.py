@@ -2,53 +2,40 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
-import xxhash
 
-from palate.behaviour import profiles
-from palate.core import Histories, Queries, Rankings, Scorer, UnknownIdError
-from palate.core.arrays import FloatArray
-from palate.data import Catalogue, Dataset, Fold
+from palate.core import Histories, Queries
+from palate.data import Dataset, Fold
 from palate.engine import explaining, storage
 from palate.engine.answering import Telling, alike, answered, drawn
-from palate.engine.answers import Answer, Explanation, Question, Recommendation, Updated
+from palate.engine.answers import Answer, Explanation, Question, Recommendation
 from palate.engine.asking import Asking
-from palate.engine.assembly import Assembled, Progress, assemble, silent
-from palate.engine.counting import Counting
+from palate.engine.assembly import Assembled, Inner, Progress, assemble, silent
 from palate.engine.describing import described
-from palate.engine.live import LiveHistories
-from palate.engine.mixing import Mixing, check_mixes
-from palate.engine.questions import Told, check_language, question, told
+from palate.engine.living import Living
+from palate.engine.mixing import check_mixes
+from palate.engine.questions import Told, check_language, question
 from palate.engine.relating import Relating
 from palate.engine.settings import EngineSettings
 from palate.engine.shelf import Shelf
-from palate.engine.updating import Changes, live_events, reactions, with_items
-from palate.ranking.bandit import Choice
-from palate.ranking.objectives import ObjectiveSettings
-from palate.ranking.pipeline import BATCH, Pipeline
+from palate.engine.strategy import pursue
+from palate.language.generation import TemplateGenerator, TextGenerator
+from palate.ranking.pipeline import BATCH
 
 
-class Engine:
+class Engine(Living):
     """A fitted recommendation engine. Made by ``Engine.fit`` or ``Engine.load``, never by its constructor."""
 
     def __init__(self, dataset: Dataset, settings: EngineSettings, assembled: Assembled) -> None:
-        self.dataset, self.settings, self.assembled = dataset, settings, assembled
-        self.notes, self.timings = assembled.notes, dict(assembled.seconds)
-        self._shelf = Shelf.of(dataset.catalogue, assembled.pipeline, settings.rules)
-        self._answering, self._changing = threading.RLock(), threading.Lock()
-        self._live, self._relating = LiveHistories(dataset, settings.history), Relating(dataset)
-        self._asking = Asking(dataset, settings.questions)
-        self.mixing = Mixing(settings, assembled.pipeline)
-        self.counting = Counting(assembled.pipeline.sources, settings.counting)
-        digest = xxhash.xxh3_64(f"{dataset.fingerprint}{settings.model_dump_json()}{assembled.seed}".encode())
-        self.version = digest.hexdigest()[:12]
+        super().__init__(dataset, settings, assembled)
+        self._relating, self._asking = Relating(dataset), Asking(dataset, settings.questions)
+        self.writer: TextGenerator = TemplateGenerator()
 
     @classmethod
     def fit(
@@ -60,7 +47,7 @@ class Engine:
         seed: int = 0,
         validation: Fold | None = None,
         learn_validation: bool = False,
-        inner: Literal["last", "time"] = "last",
+        inner: Inner = "last",
         progress: Progress | None = None,
     ) -> Self:
         """Teach an engine.
@@ -77,7 +64,8 @@ class Engine:
         learn_validation
             Let the ranker learn from the validation questions too, once they have decided its size.
         inner
-            What the ranker learns from: everybody's ``last`` event, or the last tenth of ``time``.
+            What the ranker learns from: everybody's ``last`` event, the last tenth of ``time``, or items held out of
+            that tenth's ``baskets``.
 
         Raises
         ------
@@ -111,53 +99,6 @@ class Engine:
             encoder=own.encoder,
         )
         return Engine(dataset, self.settings, assembled)
-
-    @property
-    def catalogue(self) -> Catalogue:
-        """What can be recommended, items that came since training included."""
-        return self._shelf.catalogue
-
-    @property
-    def pipeline(self) -> Pipeline:
-        """The fitted ranking."""
-        return self._shelf.pipeline
-
-    @property
-    def sources(self) -> Mapping[str, Scorer[Dataset]]:
-        """The fitted models by name."""
-        return self.pipeline.sources
-
-    @property
-    def kind(self) -> Literal["text", "features"]:
-        """Which branch the data took: texts through the language model, or engineered features."""
-        return "text" if self.assembled.encoder is not None else "features"
-
-    @property
-    def masks_seen(self) -> bool:
-        """Whether items the asker had are left out of answers."""
-        return self.assembled.masks_seen
-
-    def rank(self, queries: Queries) -> Rankings:
-        """Answer n questions in positions: the one path, for tests and for the web alike."""
-        return self._shelf.rank(queries, self.mixing.manner())
-
-    def rank_each(self, queries: Queries, objectives: Sequence[ObjectiveSettings]) -> list[Rankings]:
-        """Answer the same n questions once for each weighting of objectives; what they have in common is done once."""
-        return self._shelf.rank_each(queries, self.mixing.weighed(self.catalogue, objectives))
-
-    @property
-    def draws(self) -> bool:
-        """Whether a bandit chooses the mix of every list, so that the same question may be answered otherwise."""
-        return self.mixing.bandit is not None
-
-    @property
-    def rearranges(self) -> bool:
-        """Whether ``rank`` gives other lists than ``score`` orders, for other objectives' sake."""
-        return self.mixing.rearranges
-
-    def score(self, queries: Queries) -> FloatArray:
-        """Scores that order the full catalogue as ``rank`` does, other objectives apart; float32 (n, n_items)."""
-        return self._shelf.score(queries)
 
     def recommend(
         self,
@@ -224,6 +165,7 @@ class Engine:
                 candidates=candidates,
                 context=context,
             )
+            queries = self._corrected(shelf, queries, [user if history is None else None])
             telling = Telling(self.version, started, language if explain else None)
             if self.draws and diversity is None and weights is None:
                 return drawn(shelf, queries, self.mixing, [recommendation_id], telling)[0]
@@ -243,11 +185,38 @@ class Engine:
                 own = [self._history(shelf, user, None) for user in users[start : start + BATCH]]
                 when = np.full(len(own), time.time())
                 queries = Queries(Histories.concatenate(own), k=k, mask_seen=self.masks_seen, when=when)
+                queries = self._corrected(shelf, queries, users[start : start + BATCH])
                 if self.draws and diversity is None:
                     found += drawn(shelf, queries, self.mixing, [None] * len(own), telling)
                 else:
                     found += answered(shelf, queries, self.mixing.manner(diversity), telling)
             return found
+
+    def pursue(
+        self,
+        user: str | None = None,
+        k: int = 10,
+        *,
+        history: Told | None = None,
+        strategy: Mapping[str, Any] | None = None,
+        generate: bool = True,
+        explain: bool = False,
+        language: str = "en",
+    ) -> Answer:
+        """A list by way of wishes that ``writer`` writes, filtered by what attracts; see ``engine.strategy``."""
+        with self._answering:
+            shelf, own = self._shelf, self._history(self._shelf, user, history)
+        return pursue(
+            self,
+            shelf,
+            own,
+            k,
+            lock=self._answering,
+            strategy=strategy,
+            generate=generate,
+            explain=explain,
+            language=language,
+        )
 
     def warm(self) -> None:
         """Load what is loaded at the first need, by asking as people will: afterwards nobody is the first to wait."""
@@ -353,63 +322,10 @@ class Engine:
             own = self._history(shelf, user, history)
             masks = self.masks_seen and position not in own.items
             queries = question(shelf.catalogue, own, k=1, mask_seen=masks, text=text)
+            queries = self._corrected(shelf, queries, [user if history is None else None], keep=position)
             if shelf.may is None or shelf.may[position]:
                 queries = shelf.ruled(queries)
             return explaining.explain(shelf.pipeline, shelf.catalogue, queries, position, language)
-
-    def profile(self, user: str, language: str = "en") -> str:
-        """What is known of somebody's habits, as a sentence: how often, how lately, what kinds of thing, at what price.
-
-        Raises
-        ------
-        UnknownIdError
-            Nobody has heard of the user.
-        """
-        check_language(language)
-        with self._answering:
-            name = self.known_as(user)
-            if not self._live.known(name):
-                raise UnknownIdError(f"unknown user {user!r}")
-            own = profiles(self._live.of(name), self.catalogue, time.time(), kinds=self.dataset.kinds)
-            return own.sentence(0, language)
-
-    def update(self, events: Any = None, items: Any = None, users: Any = None) -> Updated:
-        """Take in what happened and what is new; the next answer knows it.
-
-        New items with text are recommendable at once, changed texts are read again. Events of people nobody has seen
-        begin a history. Rows that do not pass validation are left out and reported; nothing else is lost. Attributes of
-        users are validated and counted but not kept: no model of this engine reads them, and what is not kept cannot
-        leak. What came in lives in memory and, items apart, not in a saved engine: replay the event log or train again.
-
-        Parameters
-        ----------
-        events, items, users
-            Lists of mappings, or frames, with canonical columns.
-
-        Raises
-        ------
-        DataError
-            What was given is no table of events, items or users; nothing was taken in.
-        PalateError
-            The items could not be taken in; the engine goes on with the catalogue it had.
-        """
-        changes = Changes.of(events, items, users, self.dataset.kinds)
-        rejected, taken = changes.refusals(), 0
-        with self._changing:
-            if changes.items is not None and changes.n_items:
-                # Read beside the answers, which meanwhile come from the old shelf.
-                grown = with_items(self._shelf, changes.items.frame, self.counting.resting)
-                self._shelf, self.counting.resting = grown
-            if changes.events is not None:
-                by_user, taken, unknown = live_events(changes.events, self.catalogue, self.dataset.kinds)
-                rejected += unknown
-                with self._answering:
-                    for name, own in ((self.known_as(user), own) for user, own in by_user.items()):
-                        self.counting.note(self._live.of(name), own)
-                        self._live.add(name, own)
-                    self.mixing.react(reactions(changes.events, self.catalogue))
-            self._shelf = self.counting.counted(self._shelf)
-        return Updated(taken, changes.n_items, changes.n_users, tuple(rejected))
 
     def without_places(self) -> Engine:
         """This engine with no place kept for items that nobody chose yet; itself where it keeps none."""
@@ -438,26 +354,8 @@ class Engine:
         """
         return storage.load(Path(folder))
 
-    def known_as(self, user: str) -> str:
-        """The id under which this engine knows a user: a loaded engine knows pseudonyms only."""
-        if self._live.known(user):
-            return user
-        other = storage.pseudonym(user)
-        return other if other is not None and self._live.known(other) else user
-
-    def recall(self, shown: Iterable[tuple[str, Choice]]) -> None:
-        """Tell the bandit which lists a log says were shown, by recommendation id."""
-        with self._answering:
-            self.mixing.recall(shown)
-
     def _answers(self, shelf: Shelf, answered: Mapping[str, bool] | None, user: str | None) -> list[tuple[int, bool]]:
         """Answers in positions; what somebody had counts as answered with yes."""
         had = () if user is None else np.unique(self._history(shelf, user, None).items).tolist()
         told_now = {shelf.catalogue.ids.position(item): bool(liked) for item, liked in (answered or {}).items()}
         return list({**dict.fromkeys(had, True), **told_now}.items())
-
-    def _history(self, shelf: Shelf, user: str | None, history: Told | None) -> Histories:
-        """What is known of an asker; one row."""
-        if history is not None:
-            return told(shelf.catalogue, history)
-        return Histories.empty(1) if user is None else self._live.of(self.known_as(user))

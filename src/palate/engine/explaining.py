@@ -23,6 +23,8 @@ _READERS = frozenset({"semantic", "lexical"})
 _MODELS = {
     "en": {
         "repeats": "what you come back to",
+        "baskets": "what completes the basket",
+        "knowledge": "what is known to go together",
         "transitions": "what usually comes next",
         "semantic_transitions": "what usually comes after such things",
         "item_knn": "what is chosen together",
@@ -37,6 +39,8 @@ _MODELS = {
     },
     "zh": {
         "repeats": "你常回来选的",
+        "baskets": "与购物篮搭配",
+        "knowledge": "已知的搭配关系",
         "transitions": "接下来常被选择",
         "semantic_transitions": "选了同类之后常被选择",
         "item_knn": "常被一起选择",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
-from palate.core import Histories
+from palate.core import Float64Array, Histories
 from palate.data import Dataset
 
 MOST_USERS = 200_000
@@ -17,12 +18,13 @@ MOST_USERS = 200_000
 
 @dataclass(frozen=True, slots=True)
 class LiveEvent:
-    """One event of interest."""
+    """One event of interest; ``mood`` says how content it was, -1 to 1, NaN where it does not tell."""
 
     item: int
     time: float
     kind: int
     weight: float
+    mood: float = math.nan
 
 
 class LiveHistories:
@@ -59,6 +61,10 @@ class LiveHistories:
     def known(self, user: str) -> bool:
         """Whether anybody of that id was ever heard of."""
         return user in self._events or user in self._dataset.user_ids
+
+    def moods(self, user: str) -> Float64Array:
+        """How content each reported event was; float64, NaN where it does not tell."""
+        return np.array([event.mood for event in self._events.get(user, ())], dtype=np.float64)
 
     def of(self, user: str) -> Histories:
         """One row: what the user did, oldest first: all of training, as the ranker learnt it, and what came since."""

@@ -11,6 +11,7 @@ from palate.data import Dataset
 from palate.data.dataset import REPEATS
 from palate.language import EncoderSettings
 from palate.models.als import ALSSettings
+from palate.models.baskets import BasketSettings
 from palate.models.bilinear import BilinearSettings
 from palate.models.bpr import BPRSettings
 from palate.models.ease import EASESettings
@@ -18,15 +19,18 @@ from palate.models.elicitation import ElicitationSettings
 from palate.models.generative import GenerativeSettings
 from palate.models.interest import InterestSettings
 from palate.models.item_knn import ItemKNNSettings
+from palate.models.knowledge import KnowledgeSettings
 from palate.models.lexical import LexicalSettings
 from palate.models.popularity import PopularitySettings
 from palate.models.repeats import RepeatsSettings
 from palate.models.semantic import SemanticSettings
 from palate.models.semantic_transitions import SemanticTransitionsSettings
-from palate.models.sequential import GRU4REC, SASREC, SequentialSettings
+from palate.models.sequential import GRU4REC, LSTM, SASREC, SequentialSettings
 from palate.models.transfer import TransferSettings
 from palate.models.transitions import TransitionsSettings
 from palate.models.user_knn import UserKNNSettings
+from palate.models.whereabouts.settings import PlacesSettings
+from palate.ranking.attractiveness import AttractivenessSettings
 from palate.ranking.bandit import BanditSettings
 from palate.ranking.candidates import CandidateSettings
 from palate.ranking.diversity import DiversitySettings
@@ -37,7 +41,20 @@ from palate.ranking.pipeline import WishSettings
 from palate.ranking.ranker import RankerSettings
 from palate.ranking.rules import RuleSettings
 
-FAST = ("popularity", "repeats", "transitions", "item_knn", "ease", "als", "semantic", "lexical", "interest")
+FAST = (
+    "popularity",
+    "repeats",
+    "baskets",
+    "knowledge",
+    "transitions",
+    "item_knn",
+    "ease",
+    "als",
+    "semantic",
+    "lexical",
+    "interest",
+    "places",
+)
 """Counts, factors and frozen text."""
 
 BALANCED = (*FAST, "semantic_transitions", "sequential")
@@ -47,7 +64,7 @@ PRESETS: dict[str, tuple[str, ...]] = {"fast": FAST, "balanced": BALANCED, "thor
 """Sources of each preset."""
 
 THOROUGH: dict[str, Any] = {
-    "models": {"sequential": {"width": 192, "blocks": 3, "heads": 3, "window": 100, "epochs": 25, "patience": 5}},
+    "models": {"sequential": {"width": 192, "blocks": 3, "heads": 3, "patience": 6}},
     "ranker": {"examples": 12_000, "stopping": 5_000, "trees": 600, "learning_rate": 0.04, "patience": 50},
     "candidates": {"total": 200, "per_source": 100},
 }
@@ -59,6 +76,8 @@ class ModelSettings(Settings):
 
     popularity: PopularitySettings = Field(default_factory=PopularitySettings)
     repeats: RepeatsSettings = Field(default_factory=RepeatsSettings)
+    baskets: BasketSettings = Field(default_factory=BasketSettings)
+    knowledge: KnowledgeSettings = Field(default_factory=KnowledgeSettings)
     transitions: TransitionsSettings = Field(default_factory=TransitionsSettings)
     semantic_transitions: SemanticTransitionsSettings = Field(default_factory=SemanticTransitionsSettings)
     item_knn: ItemKNNSettings = Field(default_factory=ItemKNNSettings)
@@ -74,6 +93,8 @@ class ModelSettings(Settings):
     transferred: TransferSettings = Field(default_factory=TransferSettings)
     sasrec: SequentialSettings = SASREC
     gru4rec: SequentialSettings = GRU4REC
+    lstm: SequentialSettings = LSTM
+    places: PlacesSettings = Field(default_factory=PlacesSettings)
     generative: GenerativeSettings = Field(default_factory=GenerativeSettings)
 
     def seeded(self, seed: int) -> ModelSettings:
@@ -121,6 +142,7 @@ class EngineSettings(Settings):
     rules: RuleSettings = Field(default_factory=RuleSettings)
     objectives: ObjectiveSettings = Field(default_factory=ObjectiveSettings)
     bandit: BanditSettings = Field(default_factory=BanditSettings)
+    attractiveness: AttractivenessSettings = Field(default_factory=AttractivenessSettings)
     questions: ElicitationSettings = Field(default_factory=ElicitationSettings)
 
     def masks_seen(self, dataset: Dataset) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 
 from palate.core import BoolArray, FloatArray, IntArray, Queries, Ragged, Rankings, UsageError, top_k
 from palate.data import Catalogue
+from palate.language.wishing import shared_words
 from palate.ranking.mixes import Manner
 from palate.ranking.objectives import Worth
 from palate.ranking.pipeline import BATCH, Pipeline
@@ -23,6 +24,25 @@ _SAME_FOR_ITSELF = frozenset({"repeats"})
 """Sources that know an item only as itself."""
 
 _logger = logging.getLogger("palate.engine")
+
+
+class Named(dict[str, tuple[list[str], frozenset[str]]]):
+    """Names of a catalogue's items by language, with the words they share; made when first asked for."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        super().__init__()
+        self._catalogue = catalogue
+
+    def __missing__(self, language: str) -> tuple[list[str], frozenset[str]]:
+        titles, categories = (self._strings(name, language) for name in ("title", "category"))
+        leaves = [category.rpartition(" > ")[2] for category in categories]
+        named = [f"{title} {leaf}".strip() for title, leaf in zip(titles, leaves, strict=True)]
+        self[language] = found = named, shared_words(named)
+        return found
+
+    def _strings(self, name: str, language: str) -> list[str]:
+        own, usual = self._catalogue.strings(f"{name}_{language}"), self._catalogue.strings(name)
+        return [first or second for first, second in zip(own, usual, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -151,6 +171,18 @@ class Shelf:
     def worth(self) -> Worth:
         """What items are worth beside being right."""
         return Worth.of(self.catalogue, self.pipeline.facts.popularity)
+
+    def namings(self, language: str) -> list[str]:
+        """Title and innermost category of each item in a language; as they are where there are none in it."""
+        return self._named[language][0]
+
+    def vocabulary(self, language: str) -> frozenset[str]:
+        """Words in a language that several items share, so that no single merchant chose them."""
+        return self._named[language][1]
+
+    @cached_property
+    def _named(self) -> Named:
+        return Named(self.catalogue)
 
     def _completed(self, manner: Manner) -> Manner:
         """With what the shop says: boosts, and what items are worth where that counts."""

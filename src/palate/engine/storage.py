@@ -19,6 +19,7 @@ from palate.data import Catalogue, Dataset
 from palate.engine.assembly import Assembled, build_model
 from palate.engine.settings import EngineSettings
 from palate.language import CachedEncoder, LaterEncoder, LexicalEncoder, load_encoder
+from palate.ranking.attractiveness import Attractiveness, judged_by, judged_names
 from palate.ranking.features import ItemFacts
 from palate.ranking.pipeline import Pipeline
 from palate.ranking.ranker import Ranker
@@ -46,6 +47,9 @@ def save(engine: Engine, folder: Path) -> None:
     ranker, bandit = pipeline.ranker, engine.mixing.bandit
     if bandit is not None:
         arrays["bandit"] = bandit.arrays()
+    judge = engine.assembled.attractiveness
+    if judge is not None:
+        arrays["attractiveness"] = judge.arrays()
     manifest = {
         "palate": _version("palate"),
         "name": dataset.name,
@@ -72,6 +76,7 @@ def save(engine: Engine, folder: Path) -> None:
             arrays,
             {
                 **({} if ranker is None else {"ranker.txt": ranker.model}),
+                **({} if judge is None else {"attractiveness.txt": judge.model}),
                 **({} if bandit is None else {"bandit.json": json.dumps(bandit.names())}),
             },
             {
@@ -127,6 +132,7 @@ def load(folder: Path) -> Engine:
             manifest["inner"],
             tuple(manifest["notes"]),
             manifest["timings"],
+            _judge(artefact, pipeline),
         )
         engine = Engine(dataset, settings, assembled)
         if engine.mixing.bandit is not None and "bandit" in artefact.arrays:
@@ -195,6 +201,13 @@ def _encoder(name: str | None, artefact: Artefact, settings: EngineSettings) -> 
     if name == "lexical":
         return CachedEncoder(LexicalEncoder(settings.encoder.lexical).restore(artefact.arrays["encoder"]))
     return CachedEncoder(LaterEncoder(lambda: load_encoder(name, (), settings.encoder), name))
+
+
+def _judge(artefact: Artefact, pipeline: Pipeline) -> Attractiveness | None:
+    if "attractiveness" not in artefact.arrays:
+        return None
+    model = artefact.texts["attractiveness.txt"]
+    return Attractiveness.restore(model, judged_names(judged_by(pipeline)), artefact.arrays["attractiveness"])
 
 
 def _version(name: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,6 +16,7 @@ from palate.data import Catalogue, Dataset
 from palate.data.validation import Checked, events_frame, items_frame, users_frame
 from palate.engine.live import LiveEvent
 from palate.engine.shelf import Shelf
+from palate.language.completing import COLUMN
 
 
 @dataclass(frozen=True)
@@ -102,9 +103,14 @@ def with_items(
 
 
 def live_events(
-    checked: Checked, catalogue: Catalogue, kinds: Kinds
+    checked: Checked, catalogue: Catalogue, kinds: Kinds, mood: Callable[[Mapping[str, Any]], float]
 ) -> tuple[dict[str, list[LiveEvent]], int, list[dict[str, Any]]]:
     """Validated events as continuations of histories.
+
+    Parameters
+    ----------
+    mood
+        How content an event was, -1 to 1, NaN where it does not tell.
 
     Returns
     -------
@@ -122,7 +128,7 @@ def live_events(
         weight = float(kinds.weights[kind])
         if name is not None and weight > 0:
             time = float("nan") if row["timestamp"] is None else float(row["timestamp"])
-            by_user[row["user_id"]].append(LiveEvent(catalogue.ids.get(name), time, kind, weight))
+            by_user[row["user_id"]].append(LiveEvent(catalogue.ids.get(name), time, kind, weight, mood(row)))
     return dict(by_user), checked.frame.height - len(rejected), rejected
 
 
@@ -157,7 +163,8 @@ def _changed(before: Catalogue, after: Catalogue, frame: pl.DataFrame) -> IntArr
     known = np.unique(given[given >= 0])
     if not len(known):
         return known
-    texts = [name for name, dtype in after.frame.schema.items() if dtype == pl.String and name != "item_id"]
+    unread = {"item_id", COLUMN, "generated_by"}
+    texts = [name for name, dtype in after.frame.schema.items() if dtype == pl.String and name not in unread]
     new = after.frame[known.tolist()].select(texts)
     old = before.frame[known.tolist()].select(
         pl.col(name).cast(pl.String, strict=False)

@@ -1,8 +1,8 @@
 """Questions with known answers from a file that somebody else wrote.
 
-One JSON object a line: ``{"user_id"?, "history"?: [{"item_id", "timestamp"?, "kind"?}], "when"?, "target"}``. A
-history replaces the stored one; without it a known user's stored history is asked with. ``target`` is an item id or a
-list of them.
+One JSON object a line: ``{"user_id"?, "history"?: [{"item_id", "timestamp"?, "kind"?}], "when"?, "where"?, "target"}``.
+A history replaces the stored one; without it a known user's stored history is asked with. ``where`` is latitude and
+longitude in degrees, as a list or as ``{"lat", "lon"}``. ``target`` is an item id or a list of them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from palate.core import DataError, Histories, Queries, Ragged
 from palate.core.arrays import offsets_of
 from palate.data import Dataset, Fold
 
-_KEYS = {"user_id", "history", "when", "target"}
+_KEYS = {"user_id", "history", "when", "where", "target"}
 _MILLISECONDS = 1e11
 """A time above this many seconds would lie after the year 5000, so it is in milliseconds."""
 
@@ -42,6 +42,7 @@ class _Case:
     times: list[float]
     kinds: list[int]
     when: float
+    where: tuple[float, float]
     targets: list[int]
 
 
@@ -82,7 +83,8 @@ def read_cases(path: Path, dataset: Dataset) -> tuple[Fold, tuple[str, ...]]:
         dataset.kinds.weights[kinds],
     )
     users = np.array([case.user for case in cases], dtype=np.int32)
-    queries = Queries(history, when=np.array([case.when for case in cases]), users=users)
+    when, where = np.array([case.when for case in cases]), np.array([case.where for case in cases])
+    queries = Queries(history, when=when, where=where if np.isfinite(where).any() else None, users=users)
     notes = [f"{len(cases):,} cases"]
     if tally.users:
         notes.append(f"{len(tally.users):,} users of the cases are not in the data; they are asked as new users")
@@ -111,11 +113,12 @@ def _case(line: str, where: str, dataset: Dataset, usual: int, tally: _Tally) ->
             tally.users.add(name)
     targets = _targets(record, where, dataset, tally)
     when = _time(record.get("when"), where, "when")
+    here = _place(record.get("where"), where)
     if record.get("history") is None:
         stored = dataset.sequences.take(np.array([user] if user >= 0 else [], dtype=np.int32))
-        return _Case(user, stored.items.tolist(), stored.times.tolist(), stored.kinds.tolist(), when, targets)
+        return _Case(user, stored.items.tolist(), stored.times.tolist(), stored.kinds.tolist(), when, here, targets)
     items, times, kinds = _history(record["history"], where, dataset, usual, tally)
-    return _Case(user, items, times, kinds, when, targets)
+    return _Case(user, items, times, kinds, when, here, targets)
 
 
 def _targets(record: Mapping[str, Any], where: str, dataset: Dataset, tally: _Tally) -> list[int]:
@@ -176,6 +179,18 @@ def _time(value: Any, where: str, what: str) -> float:
         else:
             return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     raise DataError(f"{where}: {what} is {value!r}; seconds, milliseconds or an ISO time is expected")
+
+
+def _place(value: Any, where: str) -> tuple[float, float]:
+    """Latitude and longitude in degrees; NaN for none."""
+    if value is None:
+        return math.nan, math.nan
+    pair: Any = [value.get("lat"), value.get("lon")] if isinstance(value, dict) else value
+    numbers = isinstance(pair, list) and len(pair) == 2 and all(type(part) in (int, float) for part in pair)
+    if not numbers or not (abs(pair[0]) <= 90 and abs(pair[1]) <= 180):
+        turned = " (latitude comes first)" if numbers and abs(pair[1]) <= 90 < abs(pair[0]) <= 180 else ""
+        raise DataError(f"{where}: where is {value!r}; latitude and longitude in degrees are expected{turned}")
+    return float(pair[0]), float(pair[1])
 
 
 def _usual_kind(dataset: Dataset) -> int:

@@ -11,7 +11,7 @@ from palate.core import IntArray
 from palate.evaluation.metrics import Columns
 from palate.measure import compare, holm
 
-MEASURES = ("ndcg@10", "recall@10", "mrr", "diversity@10", "novelty@10")
+MEASURES = ("ndcg@10", "recall@10", "hit@1", "mrr", "diversity@10", "novelty@10")
 
 
 def comparisons(

@@ -16,7 +16,7 @@ from palate.core.configuration import suggestion
 from palate.core.space import Space, range_around, space_of, value_at
 from palate.data import Dataset, Fold
 from palate.engine import Engine
-from palate.engine.assembly import TEXT_SOURCES, FitModel, assemble, fit_model, reader, sources_for
+from palate.engine.assembly import TEXT_SOURCES, FitModel, Inner, assemble, fit_model, reader, sources_for
 from palate.engine.settings import EngineSettings
 from palate.evaluation.answers import by_lists
 from palate.evaluation.contenders import ENTRY
@@ -55,7 +55,7 @@ class Ground:
     train: Dataset
     asked: Fold
     seen: Literal["mask", "keep"]
-    inner: Literal["last", "time"]
+    inner: Inner
     notes: tuple[str, ...]
 
 
@@ -155,7 +155,7 @@ def ground_of(dataset: Dataset, protocol: str, *, seen: str = "auto", seed: int 
         trial.train,
         sample(trial.validation, seed=seed),
         "keep" if trial.seen == "keep" else "mask",
-        "time" if trial.in_time else "last",
+        trial.inner,
         trial.notes,
     )
 

@@ -13,14 +13,17 @@ from palate.core.recommender import fitted
 from palate.data import Dataset, Fold
 from palate.evaluation.protocols import Trial
 from palate.evaluation.tuning import MEASURE, sample, tune, validated
-from palate.models import FROM_EVENTS
+from palate.models import ALONE, FROM_EVENTS, READ_CATALOGUE
 
 ENTRY = "palate"
 """The name under which the whole fused engine is reported."""
 
 
 COLLABORATIVE: Mapping[str, Callable[..., Scorer[Dataset]]] = FROM_EVENTS
-"""Models that learn from events alone, by name; they can be measured, and tuned, without an engine."""
+"""Models that learn from events alone, by name."""
+
+SINGLE: Mapping[str, Callable[..., Scorer[Dataset]]] = ALONE
+"""Models that can be measured, and tuned, without an engine, by name."""
 
 Progress = Callable[[str, float], None]
 """Called with what is being done, and the share (0 to 1) of it that is done."""
@@ -43,7 +46,7 @@ class FittedEngine(Protocol):
 FitEngine = Callable[..., FittedEngine]
 """``fit(dataset, *, preset, seed, validation, progress)``, as ``palate.Engine.fit``. Two more are added only where the
 protocol calls for them: ``learn_validation=True`` lets the ranker learn from the validation answers, ``inner="time"``
-has it learn from questions that lie last in time."""
+has it learn from questions that lie last in time, ``inner="baskets"`` from the last baskets."""
 
 
 @dataclass
@@ -102,7 +105,7 @@ def gather(
             validation=trial.validation,
             progress=progress,
             **({"learn_validation": True} if trial.learn_validation else {}),
-            **({"inner": "time"} if trial.in_time else {}),
+            **({"inner": trial.inner} if trial.inner != "last" else {}),
         )
         found.seconds["encode"] += float(found.engine.timings.get("encode", 0.0))
     sources = dict(found.engine.sources) if found.engine is not None else {}
@@ -170,4 +173,5 @@ def _baselines(sources: Mapping[str, Scorer[Dataset]], classes: Mapping[str, Any
 
 def events_alone(model: Scorer[Dataset]) -> bool:
     """Whether a model is collaborative: it learns from events, and from nothing that is said of items."""
-    return not model.abilities.uses_text and not model.abilities.unseen_items
+    reads = model.abilities.uses_text or model.abilities.unseen_items or model.name in READ_CATALOGUE
+    return not reads

@@ -1,14 +1,6 @@
 """What is learnt from, what selects and what is asked, under each protocol.
 
-==============  ======================================================================================================
-loo-strict      Each user's last event of interest is asked, the one before selects, everything before is learnt from.
-                At test time the validation event is context.
-loo-strict+val  The same, but the ranker learns from the validation answers too.
-loo-refit       Settings are chosen as in loo-strict; then everything is fitted again on all but the test event.
-temporal        One cut in time: learn up to the 80 % quantile, select on 80-90 %, ask after 90 %.
-cases           Everything is learnt from; a file asks.
-==============  ======================================================================================================
-
+================  =============================================================================================
 Figures of two protocols never stand in one table: a refit alone is worth more than most methods.
 """
 
@@ -21,17 +13,21 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from palate.core import BoolArray, Queries, UsageError
-from palate.data import Dataset, Fold, cut_at, hold_out_last, time_quantile
+from palate.core import BoolArray, DataError, Int64Array, Queries, UsageError
+from palate.data import Dataset, Fold, cut_at, cut_at_baskets, hold_out_last, time_quantile
+from palate.data.baskets import basket_numbers
+from palate.data.splits import ask_last_of_trips, asked_baskets, trip_quantile
 from palate.evaluation.cases import read_cases
 
-ProtocolName = Literal["loo-strict", "loo-strict+val", "loo-refit", "temporal", "cases"]
+ProtocolName = Literal[
+    "loo-strict", "loo-strict+val", "loo-refit", "temporal", "temporal-baskets", "trajectories", "cases"
+]
 Seen = Literal["auto", "mask", "keep"]
 PROTOCOLS: tuple[str, ...] = get_args(ProtocolName)
 SEEN: tuple[str, ...] = get_args(Seen)
 
 LEARN_UNTIL, ASK_AFTER = 0.8, 0.9
-"""Time quantiles of the temporal protocol."""
+"""Time quantiles of the temporal protocol; outings that began after the second are asked under trajectories."""
 
 MINIMUM_EVENTS = 3
 """Events of interest a user needs to be asked in the leave-one-out protocols."""
@@ -74,9 +70,11 @@ class Trial:
     notes: tuple[str, ...]
 
     @property
-    def in_time(self) -> bool:
-        """Whether what is asked lies later in time than all that is learnt from."""
-        return self.name.startswith("temporal")
+    def inner(self) -> Literal["last", "time", "baskets"]:
+        """Which questions about what is learnt from are like those that are asked."""
+        if self.name == "temporal-baskets":
+            return "baskets"
+        return "time" if self.name in ("temporal", "trajectories") else "last"
 
     @property
     def learnt(self) -> Dataset:
@@ -100,8 +98,10 @@ def plan(dataset: Dataset, protocol: str, *, seen: str = "auto", cases: Path | N
         raise UsageError(f"seen = {seen!r}; choose one of {', '.join(SEEN)}")
     if (protocol == "cases") != (cases is not None):
         raise UsageError("the protocol 'cases' needs a file of cases (--cases FILE), and no other protocol takes one")
-    if protocol == "temporal":
-        trial = _temporal(dataset)
+    if protocol in ("temporal", "temporal-baskets"):
+        trial = _temporal(dataset, protocol)
+    elif protocol == "trajectories":
+        trial = _trajectories(dataset)
     elif cases is not None:
         test, notes = read_cases(cases, dataset)
         nothing = np.zeros(dataset.n_events, dtype=bool)
@@ -141,41 +141,87 @@ def _leave_one_out(dataset: Dataset, protocol: str) -> Trial:
     )
 
 
-def _temporal(dataset: Dataset) -> Trial:
+def _temporal(dataset: Dataset, protocol: str) -> Trial:
     times = dataset.events["time"].to_numpy()
     if not dataset.has_times:
         missing = int(np.isnan(times).sum())
         raise UsageError(
-            f"the temporal protocol needs a time for every event; {missing:,} of {dataset.n_events:,} have none. "
+            f"the {protocol} protocol needs a time for every event; {missing:,} of {dataset.n_events:,} have none. "
             "Use --protocol loo-strict, which needs only the order."
         )
     learn, ask = time_quantile(dataset, LEARN_UNTIL), time_quantile(dataset, ASK_AFTER)
-    test = cut_at(dataset, learn, ask)
+    cut = cut_at if protocol == "temporal" else _cut_baskets
+    test = cut(dataset, learn, ask)
     if not len(test) or not test.dataset.n_events:
+        what = "events" if protocol == "temporal" else "baskets of two or more items"
         raise UsageError(
-            f"the temporal protocol needs events after the {ASK_AFTER:.0%} time quantile ({_day(ask)}); there are "
-            "none, because most events carry the same time. Use --protocol loo-strict."
+            f"the {protocol} protocol needs {what} after the {ASK_AFTER:.0%} time quantile ({_day(ask)}); there are "
+            "none, because most events carry the same time or stand alone. Use --protocol loo-strict."
         )
-    validation = cut_at(dataset, learn, learn, ask)
+    validation = cut(dataset, learn, learn, ask)
+    asked = "users active after that asked once each"
+    held_out = times > ask
+    if protocol == "temporal-baskets":
+        asked = "users asked once each, about one item of their first basket of two or more after that"
+        held_out[_rest_of_baskets(dataset, ask, test)] = False
     notes = [
         f"learnt up to {_day(learn)} ({LEARN_UNTIL:.0%} of events), validated until {_day(ask)} ({ASK_AFTER:.0%}), "
-        f"{len(test):,} users active after that asked once each",
+        f"{len(test):,} {asked}",
     ]
-    if dataset.whole_days:
+    if dataset.whole_days and protocol == "temporal":
         notes.append("times are whole days: everything a user did on the first day after the cut is relevant")
     if not len(validation):
         notes.append("nobody was active between the two quantiles; models hold out a validation part of their own")
     return Trial(
-        "temporal",
+        protocol,
         test.dataset,
         validation if len(validation) else None,
         test,
         None,
         False,
-        times > ask,
+        held_out,
         "auto",
         tuple(notes),
     )
+
+
+def _cut_baskets(dataset: Dataset, learn_until: float, ask_at: float, until: float = np.inf) -> Fold:
+    try:
+        return cut_at_baskets(dataset, learn_until, ask_at, until)
+    except DataError as error:
+        raise UsageError(f"{error} Or use --protocol temporal.") from None
+
+
+def _rest_of_baskets(dataset: Dataset, ask: float, test: Fold) -> Int64Array:
+    """Rows of events that stand in the questions although they lie after the cut."""
+    numbers, _ = basket_numbers(dataset)
+    answers = np.full(dataset.n_users, -1, dtype=np.int32)
+    answers[test.users] = test.targets.values
+    sequences = dataset.sequences
+    given = np.isin(numbers, asked_baskets(dataset, ask).numbers) & (sequences.items != answers[sequences.rows])
+    return dataset.sequence_rows[given]
+
+
+def _trajectories(dataset: Dataset) -> Trial:
+    if not dataset.has_times:
+        missing = int(np.isnan(dataset.events["time"].to_numpy()).sum())
+        raise UsageError(
+            f"trajectories are told apart by the time between visits; {missing:,} of {dataset.n_events:,} events have "
+            "none. Use --protocol loo-strict, which needs only the order."
+        )
+    begin = trip_quantile(dataset, ASK_AFTER)
+    test = ask_last_of_trips(dataset, begin)
+    if not len(test) or not test.dataset.n_events:
+        raise UsageError(
+            f"no outing of two visits or more began after {_day(begin)}, when {ASK_AFTER:.0%} of all had begun. "
+            "Use --protocol temporal."
+        )
+    note = (
+        f"outings end at gaps of 24 hours; learnt up to {_day(begin)}, when {ASK_AFTER:.0%} of them had begun; the "
+        f"last visit of {len(test):,} later ones of two visits or more is asked, all earlier visits given"
+    )
+    times = dataset.events["time"].to_numpy()
+    return Trial("trajectories", test.dataset, None, test, None, False, times >= begin, "auto", (note,))
 
 
 def _decide_seen(trial: Trial, seen: str) -> Trial:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from palate.core import UsageError
 from palate.evaluation.charts import intervals_chart, legend, slices_chart, trade_chart
+from palate.evaluation.maps import density_map
 from palate.evaluation.words import WORDS
 
 if TYPE_CHECKING:
@@ -87,9 +88,11 @@ def page(evaluation: Evaluation, language: str = "en") -> str:
             _card(words["intervals"], intervals_chart(models, PLOTTED)),
             _comparison(evaluation, words),
             _slices(evaluation, models, words),
+            _geography(evaluation, words),
             _cold(evaluation, words),
             _pareto(evaluation, words),
             _importance(evaluation, words),
+            _rules(evaluation, words),
             _tuning(evaluation, words),
             _card(words["notes"], "<ul>" + "".join(f"<li>{escape(note)}</li>" for note in evaluation.notes) + "</ul>"),
         )
@@ -174,7 +177,7 @@ def _comparison(evaluation: Evaluation, words: Mapping[str, str]) -> str:
         return ""
     rows = []
     for record in evaluation.comparisons:
-        if record["measure"] not in ("ndcg@10", "diversity@10"):
+        if record["measure"] not in ("ndcg@10", "hit@1", "mrr", "diversity@10"):
             continue
         low, high = record["relative_ci95"]
         star = " ★" if record["best_single"] else ""
@@ -185,7 +188,8 @@ def _comparison(evaluation: Evaluation, words: Mapping[str, str]) -> str:
         )
     head = [words[key] for key in ("baseline", "measure", "difference", "relative", "interval", "p_holm")]
     table = _grid(head, rows)
-    return _card(words["comparison"], table + f"<p class='faint'>{escape(words['comparison_note'])}</p>")
+    title = words["comparison"].replace("palate", str(evaluation.comparisons[0]["model"]))
+    return _card(title, table + f"<p class='faint'>{escape(words['comparison_note'])}</p>")
 
 
 def _share(value: float) -> str:
@@ -201,6 +205,17 @@ def _slices(evaluation: Evaluation, models: Mapping[str, Any], words: Mapping[st
         if len(parts) > 1
     ]
     return _card(f"{PLOTTED} {words['by_slice']}", legend(names) + "".join(charts)) if charts else ""
+
+
+def _geography(evaluation: Evaluation, words: Mapping[str, str]) -> str:
+    if not evaluation.geography:
+        return ""
+    found = evaluation.geography
+    moran = found["morans_i"]
+    said = words["clustering"].format(**moran) if moran["i"] == moran["i"] else ""
+    note = words["geography_note"].format(resolution=found["resolution"], cells=f"{len(found['cells']):,}")
+    notes = f"<p class='faint'>{escape(note)} {escape(said)}</p>"
+    return _card(words["geography"], density_map(found["cells"], words["geography"]) + notes)
 
 
 def _translated(parts: Sequence[Mapping[str, Any]], words: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -270,6 +285,21 @@ def _importance(evaluation: Evaluation, words: Mapping[str, str]) -> str:
     ]
     notes = "".join(f"<p class='faint'>{escape(note)}</p>" for note in importance_notes(evaluation.importance, words))
     return _card(words["importance"], _grid([words["feature"], words["share"], words["gain"]], rows) + notes)
+
+
+def _rules(evaluation: Evaluation, words: Mapping[str, str]) -> str:
+    """What goes with what in the baskets."""
+    if not evaluation.rules:
+        return ""
+    measures = ("support", "confidence", "lift", "leverage", "conviction")
+    rows = []
+    for rule in evaluation.rules:
+        named = f"{' + '.join(rule['if'])} → {' + '.join(rule['then'])}"
+        cells = [f"{rule['baskets']:,}", *(f"{rule[name]:.3g}".replace("inf", "∞") for name in measures)]
+        rows.append(f"<tr><td>{escape(named)}</td>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
+    head = [words[name] for name in ("rule", "baskets", *measures)]
+    note = f"<p class='faint'>{escape(words['rules_note'])}</p>"
+    return _card(words["rules"], _grid(head, rows) + note)
 
 
 def _grid(head: Sequence[str], rows: Sequence[str]) -> str:

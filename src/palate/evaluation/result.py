@@ -30,7 +30,8 @@ class Evaluation:
     best_single
         The best single collaborative model, by validation where there is one; None where none was asked.
     comparisons
-        Paired comparisons of ``palate`` with the others, see ``palate.evaluation.comparison``.
+        Paired comparisons of ``palate``, or else of the model named first, with the others, see
+        ``palate.evaluation.comparison``.
     slices
         Figures for parts of the questions, see ``palate.evaluation.slices``.
     validation
@@ -41,8 +42,12 @@ class Evaluation:
         Accuracy weighed against other objectives, see ``palate.evaluation.pareto``; empty where that was not asked.
     cold
         Items held out of every fit, see ``palate.evaluation.cold``; empty where that was not asked.
+    rules
+        What goes with what in the baskets learnt from, see ``Rules.records``; empty where the data has no baskets.
     importance
         What the ranker of ``palate`` looks at, see ``Ranker.importance``; empty where it has none.
+    geography
+        Where the items asked for and learnt from lie, see ``palate.evaluation.maps``; empty without coordinates.
     """
 
     protocol: str
@@ -64,7 +69,9 @@ class Evaluation:
     diversity: str = "category"
     pareto: Mapping[str, Any] = field(default_factory=dict)
     cold: Mapping[str, Any] = field(default_factory=dict)
+    rules: Sequence[Mapping[str, Any]] = ()
     importance: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    geography: Mapping[str, Any] = field(default_factory=dict)
     notes: Sequence[str] = ()
 
     def as_json(self) -> dict[str, Any]:
@@ -90,7 +97,9 @@ class Evaluation:
                 "diversity": self.diversity,
                 "pareto": self.pareto,
                 "cold": self.cold,
+                "rules": self.rules,
                 "importance": self.importance,
+                "geography": self.geography,
                 "notes": self.notes,
             }
         )

@@ -16,8 +16,8 @@ from palate.evaluation.answers import Answers, Score, by_lists, by_scores, check
 from palate.evaluation.cold import hold_out_items, keeping
 from palate.evaluation.comparison import comparisons
 from palate.evaluation.contenders import (
-    COLLABORATIVE,
     ENTRY,
+    SINGLE,
     Contenders,
     FitEngine,
     FittedEngine,
@@ -25,11 +25,16 @@ from palate.evaluation.contenders import (
     events_alone,
     gather,
 )
+from palate.evaluation.maps import geography
 from palate.evaluation.metrics import Columns, Yardstick, figures, of_the_run, per_question
 from palate.evaluation.pareto import sweep
 from palate.evaluation.protocols import Trial, plan
 from palate.evaluation.result import Evaluation, peak_rss_mb
 from palate.evaluation.slices import slices
+from palate.models.association import mine
+
+RULES = 15
+"""Association rules in a report."""
 
 
 def evaluate(
@@ -96,7 +101,7 @@ def evaluate(
     held = hold_out_items(whole_trial, cold_items, seed) if cold_items else None
     trial = whole_trial if held is None else held.trial
     fitting = partial(
-        gather, preset=preset, seed=seed, fit_engine=fit or _fit_engine, classes=COLLABORATIVE, progress=progress
+        gather, preset=preset, seed=seed, fit_engine=fit or _fit_engine, classes=SINGLE, progress=progress
     )
     contenders = fitting(trial, models, tuned=tune)
     wanted_engine = models is None or ENTRY in models
@@ -108,7 +113,8 @@ def evaluate(
     whole = {name: of_the_run(given, dataset.n_items) for name, given in answers.items()}
     best, why = _best_single(contenders, tables)
     measured = figures(tables, whole, trial.test.users, seed)
-    compared = comparisons(tables, ENTRY, best, trial.test.users, seed)
+    # Without the engine, the model named first is held against the others.
+    compared = comparisons(tables, ENTRY if ENTRY in tables else next(iter(tables)), best, trial.test.users, seed)
     sliced = slices(trial.test, yardstick, tables, seed)
     weighed: dict[str, Any] = {}
     if pareto:
@@ -151,9 +157,18 @@ def evaluate(
         diversity=yardstick.diversity,
         pareto=weighed,
         cold=cold,
+        rules=_rules(trial.learnt),
         importance=_importance(contenders.engine) if wanted_engine else {},
+        geography=geography(dataset, seed),
         notes=(*trial.notes, *why),
     )
+
+
+def _rules(learnt: Dataset) -> list[dict[str, Any]]:
+    """The rules of highest leverage in baskets that the data names; visits would be taken for baskets too readily."""
+    if "basket_id" not in learnt.events.columns:
+        return []
+    return mine(learnt).best("leverage", RULES).records(learnt.catalogue.titles)
 
 
 def _ask(

@@ -32,6 +32,11 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "slice_users": "Users",
         "slice_items": "Items",
         "n": "questions",
+        "geography": "Where it happens",
+        "geography_note": "Events of interest in {cells} hexagonal cells (H3, resolution {resolution}), darker where "
+        "there are more, on a logarithmic scale; Mercator projection. A cell says: events / people / items.",
+        "clustering": "How far neighbouring cells are alike: Moran's I = {i:.3f} (by chance {expected:.3f}, "
+        "p = {p:.3f}).",
         "pareto": "What accuracy costs: objectives weighed against each other",
         "pareto_note": "★ and green: no other weighting is at least as good in every measure and better in one. "
         "{queries} test questions under every weighting, 95 % intervals; whoever picks a weighting here has chosen it "
@@ -63,6 +68,16 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "unused": "No tree looks at: {names}.",
         "pareto_short": "★ alone among {count} weightings: no other is at least as good in every measure and better "
         "in one; {queries} test questions",
+        "rules": "What goes with what",
+        "rules_note": "The association rules of highest leverage in the baskets learnt from. Each has so many baskets "
+        "with both sides that chance would hardly give them (Fisher's exact test, false discoveries under 5 %).",
+        "rule": "rule",
+        "baskets": "baskets",
+        "support": "support",
+        "confidence": "confidence",
+        "lift": "lift",
+        "leverage": "leverage",
+        "conviction": "conviction",
         "tuning": "Tuning on validation",
         "tried": "settings tried",
         "validation": "validation N@10",
@@ -99,6 +114,11 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "new users": "新用户",
         "known items": "已有物品",
         "new items": "新物品",
+        "geography": "发生在哪里",
+        "geography_note": "{cells} 个六边形格子（H3，分辨率 {resolution}）中的兴趣行为数，按对数着色，越深越多；"
+        "墨卡托投影。"
+        "格子提示依次为：行为数 / 人数 / 物品数。",
+        "clustering": "空间自相关：Moran's I = {i:.3f}（随机期望 {expected:.3f}，p = {p:.3f}）。",
         "pareto": "准确度的代价：多目标权衡",
         "pareto_note": "★ 与绿色：没有其他权重能在每项指标上都不差且至少一项更好。"
         "每组权重都回答同样的 {queries} 个测试查询，区间为 95% 置信区间；若据此挑选权重，即是在测试集上作选择。",
@@ -128,6 +148,16 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "share": "占比",
         "unused": "没有任何一棵树使用：{names}。",
         "pareto_short": "★ {count} 组权重中，没有其他权重能在每项指标上都不差且至少一项更好；{queries} 个测试查询",
+        "rules": "什么与什么搭配",
+        "rules_note": "训练数据的购物篮中杠杆率最高的关联规则。每条规则两侧同时出现的篮数都远非偶然"
+        "（Fisher 精确检验，错误发现率低于 5%）。",
+        "rule": "规则",
+        "baskets": "篮数",
+        "support": "支持度",
+        "confidence": "置信度",
+        "lift": "提升度",
+        "leverage": "杠杆率",
+        "conviction": "确信度",
         "tuning": "验证集调参",
         "tried": "尝试的设置数",
         "validation": "验证集 N@10",

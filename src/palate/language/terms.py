@@ -55,6 +55,11 @@ def words_within(word: str) -> list[str]:
     return [part for part in _segmenter().cut_for_search(word, HMM=False) if 1 < len(part) < len(word)]
 
 
+def segmented(run: str) -> list[str]:
+    """The words of a run of Chinese letters, stop words included."""
+    return list(_segmenter().cut(run))
+
+
 def is_cjk(word: str) -> bool:
     """Whether a word begins with a Chinese, Japanese or Korean letter."""
     return _IS_CJK.match(word) is not None

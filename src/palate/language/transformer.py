@@ -24,6 +24,9 @@ Tokenize = Callable[[list[str]], list[list[int]]]
 Forward = Callable[["Tensor", "Tensor"], "Tensor"]
 """Token ids and mask, both int64 (b, w), to hidden states (b, w, h)."""
 
+Head = Callable[["Tensor", "Tensor", "Tensor"], "Tensor"]
+"""Pooled states (n, h), token ids and mask, both int64 (n, w), to vectors (n, d)."""
+
 _CHARACTERS_PER_TOKEN = 24
 _FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "1_Pooling/*")
 _READS_FORWARD = (
@@ -63,7 +66,15 @@ class TransformerSettings(Settings):
 
 @dataclass(frozen=True)
 class TransformerEncoder:
-    """A pretrained transformer with pooling. Made by ``load_transformer``."""
+    """A pretrained transformer with pooling. Made by ``load_transformer``.
+
+    Parameters
+    ----------
+    head
+        Makes the vectors of pooled states (n, h), token ids and mask, both (n, w); None: the states are the vectors.
+    shaped
+        Whether the vectors were taught on a catalogue, so that the spread of their directions means something.
+    """
 
     name: str
     dimension: int
@@ -72,24 +83,33 @@ class TransformerEncoder:
     settings: TransformerSettings
     tokenize: Tokenize = field(repr=False)
     forward: Forward = field(repr=False)
+    head: Head | None = field(default=None, repr=False)
+    shaped: bool = False
 
     def encode(self, texts: Sequence[str]) -> FloatArray:
         """Unit vectors of n texts, float32 (n, dimension); zeros for blank texts."""
         import torch
 
         vectors = np.zeros((len(texts), self.dimension), dtype=np.float32)
-        limit = self.settings.max_tokens * _CHARACTERS_PER_TOKEN
-        rows = np.array([row for row, text in enumerate(texts) if text and not text.isspace()], dtype=np.int64)
-        if not len(rows):
+        rows, said = readable(texts, self.settings.max_tokens)
+        if not said:
             return vectors
-        # Half a surrogate pair, as broken scraping leaves it, is no text to a tokenizer.
-        tokens = self.tokenize([texts[row][:limit].encode("utf-8", "replace").decode("utf-8") for row in rows])
+        tokens = self.tokenize(said)
         lengths = np.array([len(ids) for ids in tokens], dtype=np.int32)
         with torch.inference_mode():
             for batch in batches_by_length(lengths, self.settings.tokens_per_batch):
                 ids, mask = padded([tokens[i] for i in batch])
-                vectors[rows[batch]] = pooled(self.forward(ids, mask), mask, self.pooling).numpy()
+                states = pooled(self.forward(ids, mask), mask, self.pooling)
+                vectors[rows[batch]] = (states if self.head is None else self.head(states, ids, mask)).numpy()
         return unit_rows(vectors)
+
+
+def readable(texts: Sequence[str], max_tokens: int) -> tuple[Int64Array, list[str]]:
+    """Rows of the texts that are not blank, and these texts as a tokenizer takes them, cut to what can be read."""
+    limit = max_tokens * _CHARACTERS_PER_TOKEN
+    rows = np.array([row for row, text in enumerate(texts) if text and not text.isspace()], dtype=np.int64)
+    # Half a surrogate pair, as broken scraping leaves it, is no text to a tokenizer.
+    return rows, [texts[row][:limit].encode("utf-8", "replace").decode("utf-8") for row in rows]
 
 
 def batches_by_length(lengths: IntArray, tokens_per_batch: int) -> list[Int64Array]:
@@ -109,13 +129,19 @@ def padded(tokens: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
     """Token ids padded on the right, and the mask of what is no padding; int64 (b, w) both."""
     import torch
 
+    ids, mask = padded_arrays(tokens)
+    return torch.from_numpy(ids), torch.from_numpy(mask)
+
+
+def padded_arrays(tokens: Sequence[Sequence[int]]) -> tuple[Int64Array, Int64Array]:
+    """The same without torch."""
     width = max(len(ids) for ids in tokens)
     ids = np.zeros((len(tokens), width), dtype=np.int64)
     mask = np.zeros((len(tokens), width), dtype=np.int64)
     for row, of_text in enumerate(tokens):
         ids[row, : len(of_text)] = of_text
         mask[row, : len(of_text)] = 1
-    return torch.from_numpy(ids), torch.from_numpy(mask)
+    return ids, mask
 
 
 def pooled(hidden: Tensor, mask: Tensor, pooling: Pooling) -> Tensor:
@@ -166,7 +192,7 @@ def load_transformer(
     import torch
 
     settings = settings or TransformerSettings()
-    folder = _folder_of(source)
+    folder = folder_of(source)
     hashes = {path.name: file_sha256(path) for path in sorted(folder.glob("*.safetensors"))}
     if sha256 is not None and hashes.get("model.safetensors") != sha256:
         raise DataError(
@@ -221,7 +247,7 @@ def _load_bert(
     from palate.language.bert import bert_of
 
     bert = bert_of(load_file(folder / "model.safetensors"), config, dtype)
-    return _tokenizer(folder, limit), bert, int(config["hidden_size"])
+    return tokenizer_of(folder, limit), bert, int(config["hidden_size"])
 
 
 def _load_any(folder: Path, config: Mapping[str, Any], dtype: torch.dtype, limit: int) -> tuple[Tokenize, Forward, int]:
@@ -235,18 +261,13 @@ def _load_any(folder: Path, config: Mapping[str, Any], dtype: torch.dtype, limit
         hidden: Tensor = model(input_ids=ids, attention_mask=mask).last_hidden_state
         return hidden
 
-    return _tokenizer(folder, limit), forward, int(model.config.hidden_size)
+    return tokenizer_of(folder, limit), forward, int(model.config.hidden_size)
 
 
-def _tokenizer(folder: Path, limit: int) -> Tokenize:
+def tokenizer_of(folder: Path, limit: int) -> Tokenize:
     """The tokenizer as its own file has it; only older models without that file need transformers to build it."""
     if (folder / "tokenizer.json").is_file():
-        from tokenizers import Tokenizer
-
-        fast = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        fast.enable_truncation(limit)
-        fast.no_padding()
-        return lambda texts: [encoding.ids for encoding in fast.encode_batch(texts)]
+        return tokenizer_from((folder / "tokenizer.json").read_text(encoding="utf-8"), limit)
     from transformers import AutoTokenizer
 
     built = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
@@ -258,7 +279,17 @@ def _tokenizer(folder: Path, limit: int) -> Tokenize:
     return tokenize
 
 
-def _folder_of(source: str | Path) -> Path:
+def tokenizer_from(description: str, limit: int) -> Tokenize:
+    """A tokenizer from the text of its ``tokenizer.json``, which gives at most ``limit`` tokens."""
+    from tokenizers import Tokenizer
+
+    fast = Tokenizer.from_str(description)
+    fast.enable_truncation(limit)
+    fast.no_padding()
+    return lambda texts: [encoding.ids for encoding in fast.encode_batch(texts)]
+
+
+def folder_of(source: str | Path) -> Path:
     """The folder of a model, fetched from the hub where the source is no folder."""
     folder = Path(source).expanduser()
     if folder.is_dir():

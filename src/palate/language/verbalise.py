@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
@@ -13,6 +14,8 @@ from palate.data import Catalogue
 
 _COLUMNS = ("title", "brand", "category", "price", "description")
 _RECENT = 7 * 86_400.0
+_PLACES = 3
+_QUOTED = 80
 
 
 class ItemTextSettings(Settings):
@@ -134,6 +137,9 @@ def behaviour_text(
     times: Sequence[float] | None = None,
     when: float | None = None,
     prices: Sequence[float] | None = None,
+    places: Sequence[str] | None = None,
+    reviews: Sequence[str] | None = None,
+    counts: bool = False,
     each: int = 5,
 ) -> str:
     """What somebody did, in words: "bought a phone and earphones, viewed tablets".
@@ -150,6 +156,12 @@ def behaviour_text(
         Seconds since 1970 UTC of each event and of now: events of the last seven days are said first, as recent.
     prices
         Of each thing; the range of those bought is said at the end.
+    places
+        Where each event was, "" where unknown; the commonest are said at the end.
+    reviews
+        What was written with each event, "" for nothing; the newest is quoted at the end, shortened where it is long.
+    counts
+        Say how often, where it was more than once.
     each
         At most this many things a kind, the newest; a thing is said once a kind.
     """
@@ -164,19 +176,40 @@ def behaviour_text(
         said = []
         for kind in order:
             rows = [row for row, of_row in enumerate(kinds) if of_row == kind and recent[row] is is_recent]
-            names = list(dict.fromkeys(things[row] for row in reversed(rows) if things[row]))[:each][::-1]
+            times_done = Counter(things[row] for row in reversed(rows) if things[row])
+            names = [_often(name, done if counts else 1, language) for name, done in list(times_done.items())[:each]]
             if names:
-                said.append(verbs.get(kind, f"{kind} {{}}").format(_list(names, language)))
+                said.append(verbs.get(kind, f"{kind} {{}}").format(_list(names[::-1], language)))
         if said and any(recent):
             said[0] = _SINCE["zh" if language == "zh" else "en"][is_recent] + said[0]
         clauses += said
-    spent = _spent(kinds, prices, language)
-    return ("，" if language == "zh" else ", ").join([*clauses, spent] if spent else clauses)
+    ends = (_spent(kinds, prices, language), _where(places, language), _said(reviews, language))
+    return ("，" if language == "zh" else ", ").join([*clauses, *filter(None, ends)])
 
 
 def _list(names: Sequence[str], language: str) -> str:
     comma, last = ("、", "和") if language == "zh" else (", ", " and ")
     return last.join([comma.join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]
+
+
+def _often(name: str, count: int, language: str) -> str:
+    if count == 1:
+        return name
+    return f"{name}（{count}次）" if language == "zh" else f"{name} ({count} times)"
+
+
+def _where(places: Sequence[str] | None, language: str) -> str:
+    common = [place for place, _ in Counter(filter(None, places or ())).most_common(_PLACES)]
+    return "" if not common else ("在" if language == "zh" else "in ") + _list(common, language)
+
+
+def _said(reviews: Sequence[str] | None, language: str) -> str:
+    words = next((" ".join(review.split()) for review in reversed(reviews or ()) if review.strip()), "")
+    if not words:
+        return ""
+    if len(words) > _QUOTED:
+        words = words[:_QUOTED].rstrip() + "…"
+    return f"评论说“{words}”" if language == "zh" else f'wrote "{words}"'
 
 
 def _spent(kinds: Sequence[str], prices: Sequence[float] | None, language: str) -> str:

@@ -16,10 +16,14 @@ from scipy import sparse
 from palate.core import FloatArray
 from palate.core.arrays import offsets_of
 from palate.core.recommender import Arrays
-from palate.language.terms import words, words_within
+from palate.language.related import related
+from palate.language.terms import is_cjk, words, words_within
 
 MAXIMUM_CHARACTERS = 2000
 """A text beyond this is not read: a title and a paragraph say what a thing is."""
+
+_HOLDING, _RELATED = 0.5, 0.4
+"""What a word that holds a wished-for one counts for, and a related one, relative to the word itself."""
 
 
 @dataclass(frozen=True)
@@ -71,10 +75,51 @@ class Vocabulary:
         columns = np.fromiter((column for row in rows for column in row), dtype=np.int32, count=indptr[-1])
         counts = np.fromiter((count for row in rows for count in row.values()), dtype=np.float32, count=indptr[-1])
         data = (1 + np.log(counts)) * self.weights[columns]
-        lengths = np.diff(indptr)
-        norms = np.sqrt(np.bincount(np.repeat(np.arange(len(rows)), lengths), weights=data**2, minlength=len(rows)))
-        data /= np.repeat(norms, lengths).astype(np.float32)
-        return sparse.csr_matrix((data.astype(np.float32), columns, indptr), shape=(len(rows), len(self)))
+        return _scaled(sparse.csr_matrix((data.astype(np.float32), columns, indptr), shape=(len(rows), len(self))))
+
+    def wishes(self, texts: Sequence[str]) -> sparse.csr_matrix:
+        """Wishes as unit rows over these terms; float32 (n, n_terms); no known word gives an empty row.
+
+        As ``matrix``, and a Chinese word of one character, or one that the corpus does not use as it stands, leads to
+        the words that hold it, a pair of its characters or one: 茶 means 绿茶 too. Related words count beside it.
+        """
+        return _unit_rows([self._wish(text) for text in texts], len(self))
+
+    def _wish(self, text: str) -> dict[int, float]:
+        index, wanted = self._index, dict[int, float]()
+        for term, count in Counter(text_terms(text)).items():
+            if term in index:
+                wanted[index[term]] = (1 + np.log(count)) * float(self.weights[index[term]])
+        for word in dict.fromkeys(words(text[:MAXIMUM_CHARACTERS])):
+            if not is_cjk(word):
+                continue
+            holders = [] if word in index and len(word) > 1 else self._holders(word)
+            others = [index[other] for other in related(word) if other in index]
+            for columns, share in ((holders, _HOLDING), (others, _RELATED)):
+                for column in columns:
+                    wanted[column] = max(wanted.get(column, 0.0), share * float(self.weights[column]))
+        return wanted
+
+    def _holders(self, word: str) -> list[int]:
+        """Columns of words that hold a Chinese word, else a pair of its characters, else one of them."""
+        pairs = [word[start : start + 2] for start in range(len(word) - 1)]
+        for parts in ([word], pairs, list(word)):
+            found = [column for part in parts for column in self._holding.get(part, ())]
+            found += [self._index[part] for part in parts if part in self._index]
+            if found:
+                return found
+        return []
+
+    @cached_property
+    def _holding(self) -> dict[str, list[int]]:
+        """Columns of Chinese words by the characters and pairs of characters within them."""
+        found: dict[str, list[int]] = {}
+        for column, name in enumerate(self.names):
+            if " " in name or not is_cjk(name):
+                continue
+            for part in {*name, *(name[start : start + 2] for start in range(len(name) - 1))} - {name}:
+                found.setdefault(part, []).append(column)
+        return found
 
     def arrays(self) -> dict[str, np.ndarray[Any, Any]]:
         """The vocabulary as plain arrays: the names as UTF-8 JSON, and the weights."""
@@ -93,3 +138,20 @@ def text_terms(text: str) -> list[str]:
     single = words(text[:MAXIMUM_CHARACTERS])
     within = [part for word in single for part in words_within(word)]
     return [*single, *within, *(f"{first} {second}" for first, second in pairwise(single))]
+
+
+def _unit_rows(rows: Sequence[dict[int, float]], width: int) -> sparse.csr_matrix:
+    """Rows given as weights by column, scaled to length 1."""
+    indptr = offsets_of(np.array([len(row) for row in rows], dtype=np.int64))
+    columns = np.fromiter((column for row in rows for column in row), dtype=np.int32, count=indptr[-1])
+    data = np.fromiter((weight for row in rows for weight in row.values()), dtype=np.float32, count=indptr[-1])
+    return _scaled(sparse.csr_matrix((data, columns, indptr), shape=(len(rows), width)))
+
+
+def _scaled(matrix: sparse.csr_matrix) -> sparse.csr_matrix:
+    """The same rows with length 1; empty ones stay empty."""
+    lengths = np.diff(matrix.indptr)
+    rows = np.repeat(np.arange(matrix.shape[0]), lengths)
+    norms = np.sqrt(np.bincount(rows, weights=matrix.data**2, minlength=matrix.shape[0]))
+    matrix.data /= np.repeat(norms, lengths).astype(np.float32)
+    return matrix

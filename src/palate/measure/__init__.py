@@ -1,9 +1,11 @@
 """Pure arithmetic on arrays: ranking and prediction measures, intervals, paired tests, calibration."""
 
 from palate.measure.calibration import Reliability, expected_calibration_error, reliability
+from palate.measure.contingency import fisher_greater
 from palate.measure.intervals import (
     Comparison,
     Interval,
+    benjamini_hochberg,
     compare,
     holm,
     mean_interval,
@@ -32,6 +34,7 @@ __all__ = [
     "accuracy",
     "auc",
     "audience_diversity",
+    "benjamini_hochberg",
     "brier",
     "category_diversity",
     "compare",
@@ -40,6 +43,7 @@ __all__ = [
     "distinct",
     "expected_calibration_error",
     "exposure",
+    "fisher_greater",
     "full_ranks",
     "gini",
     "hits",

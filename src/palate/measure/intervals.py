@@ -200,6 +200,25 @@ def holm(p: Sequence[float] | Float64Array) -> Float64Array:
     return corrected
 
 
+def benjamini_hochberg(p: Sequence[float] | Float64Array, tests: int | None = None) -> Float64Array:
+    """Smallest share of false discoveries at which each of several tests would be kept (Benjamini & Hochberg, 1995).
+
+    Parameters
+    ----------
+    p
+        Of the tests that are reported.
+    tests
+        How many were made, those not reported included; as many as reported where None.
+    """
+    values = np.asarray(p, dtype=np.float64)
+    order = np.argsort(values, kind="stable")
+    made = len(values) if tests is None else max(tests, len(values))
+    stepped = values[order] * made / np.arange(1, len(values) + 1)
+    corrected = np.empty_like(values)
+    corrected[order] = np.minimum(np.minimum.accumulate(stepped[::-1])[::-1], 1.0)
+    return corrected
+
+
 def _table(values: ArrayLike) -> Float64Array:
     table = np.asarray(values, dtype=np.float64)
     return table[:, None] if table.ndim == 1 else table

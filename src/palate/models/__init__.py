@@ -9,6 +9,8 @@ from typing import Any
 _HOMES: Mapping[str, tuple[str, str]] = {
     "popularity": ("popularity", "Popularity"),
     "repeats": ("repeats", "Repeats"),
+    "baskets": ("baskets", "BasketCompletion"),
+    "knowledge": ("knowledge", "Knowledge"),
     "transitions": ("transitions", "Transitions"),
     "semantic_transitions": ("semantic_transitions", "SemanticTransitions"),
     "item_knn": ("item_knn", "ItemKNN"),
@@ -23,14 +25,16 @@ _HOMES: Mapping[str, tuple[str, str]] = {
     "transferred": ("transfer", "Transferred"),
     "sasrec": ("sequential", "SASRec"),
     "gru4rec": ("sequential", "GRU4Rec"),
+    "lstm": ("sequential", "LongShortTermMemory"),
     "generative": ("generative", "Generative"),
     "interest": ("interest", "Interest"),
+    "places": ("places", "Places"),
 }
 
 NEED_ENCODER = frozenset({"semantic", "semantic_transitions", "bilinear", "sequential", "transferred", "generative"})
 """Models built with a text encoder beside their settings."""
 
-READ_CATALOGUE = NEED_ENCODER | {"lexical", "interest"}
+READ_CATALOGUE = NEED_ENCODER | {"lexical", "interest", "knowledge", "places"}
 """Models that learn from what items say or are."""
 
 
@@ -58,3 +62,6 @@ BY_NAME: Mapping[str, Any] = _Classes(_HOMES)
 
 FROM_EVENTS: Mapping[str, Any] = _Classes(name for name in _HOMES if name not in READ_CATALOGUE)
 """Recommenders that learn from events alone: the collaborative ones."""
+
+ALONE: Mapping[str, Any] = _Classes((*FROM_EVENTS, "places"))
+"""Recommenders that can be measured, and tuned, without an engine around them."""

@@ -40,8 +40,8 @@ from palate.models.reading import HistoryReader
 if TYPE_CHECKING:
     from palate.models.neural.coded import CodedNetwork
     from palate.models.neural.network import SequenceNetwork
-    from palate.models.neural.training import Trained
     from palate.models.neural.trie import Trie
+    from palate.training.loop import Trained
 
 
 class GenerativeSettings(ReaderSettings):

@@ -141,7 +141,7 @@ class Lexical:
         """Cosine of texts and items; float32 (n, n_items)."""
         need(self._state, self.name)
         assert self._vocabulary is not None and self._vectors is not None  # noqa: S101
-        return np.asarray((self._vocabulary.matrix(texts) @ self._vectors.T).toarray(), dtype=np.float32)
+        return np.asarray((self._vocabulary.wishes(texts) @ self._vectors.T).toarray(), dtype=np.float32)
 
     def recommend(self, queries: Queries) -> Rankings:
         return recommend_in_batches(self, queries)
@@ -162,7 +162,7 @@ class Lexical:
         weights = event_weights(history, self.settings.decay)[known]
         wanted = sparse.csr_matrix(weights[None, :]) @ self._vectors[history.items[known]]
         if queries.text is not None and queries.text[0].strip():
-            wanted = wanted + self.settings.text_weight * self._vocabulary.matrix(queries.text)
+            wanted = wanted + self.settings.text_weight * self._vocabulary.wishes(queries.text)
         shared = sparse.csr_matrix(sparse.csr_matrix(wanted).multiply(self._vectors[item]))
         order = np.argsort(-shared.data, kind="stable")[:most]
         return [(self._vocabulary.names[shared.indices[i]], float(shared.data[i])) for i in order if shared.data[i] > 0]

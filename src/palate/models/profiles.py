@@ -13,9 +13,9 @@ from palate.core.recommender import Arrays
 from palate.data import Catalogue
 from palate.data.dataset import DAY
 from palate.language import TextEncoder
+from palate.language.text_space import TextSpace
 from palate.language.verbalise import item_texts
 from palate.models.factors import mean_vectors
-from palate.models.text_space import TextSpace
 
 
 @dataclass(frozen=True)

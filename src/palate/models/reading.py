@@ -15,11 +15,11 @@ from palate.models.linear import known_events, recommend_in_batches
 from palate.models.neural.course import Course
 from palate.models.neural.described import Described
 from palate.models.neural.lessons import held_out, pairs_of, read_only, suited
-from palate.models.neural.settings import Report
+from palate.training import Report
 
 if TYPE_CHECKING:
     from palate.models.neural.network import SequenceNetwork, Shape
-    from palate.models.neural.training import Trained
+    from palate.training.loop import Trained
 
 
 class HistoryReader(ABC):
@@ -97,8 +97,8 @@ class HistoryReader(ABC):
 
     def _learn(self, dataset: Dataset, before: Self | None, progress: Report | None) -> Self:
         """Learn from a dataset; what ``before`` found out of almost the same events need not be found again."""
-        from palate.models.neural.checkpoints import place_of
         from palate.models.neural.network import Shape, build
+        from palate.training.checkpoints import place_of
 
         sequences, ends = dataset.sequences, None
         pairs = pairs_of(sequences, self.name)

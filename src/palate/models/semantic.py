@@ -10,21 +10,25 @@ from typing import ClassVar, Self
 import numpy as np
 from pydantic import Field
 
-from palate.core import Abilities, FloatArray, Ids, IntArray, Queries, Rankings, Settings
+from palate.core import Abilities, FloatArray, IntArray, Queries, Rankings, Settings
 from palate.core.recommender import Arrays
 from palate.core.space import Space, Span
 from palate.data import Catalogue, Dataset
 from palate.language import TextEncoder, unit_rows
 from palate.language.detect import detect_language
+from palate.language.encoder import is_shaped
+from palate.language.text_space import TextSpace
 from palate.language.verbalise import item_texts
 from palate.models.factors import mean_vectors, shares
 from palate.models.fitted import need, new_items
+from palate.models.item_blocks import ItemBlocks, part_of
 from palate.models.linear import recommend_in_batches
-from palate.models.text_space import TextSpace
 
 
 class SemanticSettings(Settings):
     """Hyper-parameters of the semantic model.
+
+    The first three do not touch the vectors of an encoder that was taught on a catalogue (``is_shaped``).
 
     Parameters
     ----------
@@ -39,6 +43,9 @@ class SemanticSettings(Settings):
         What an event of the history asked about is worth relative to the next one.
     text_weight
         What a wish in words is worth relative to the whole history.
+    block_dimensions, block_weight
+        Leading directions kept of each block of item vectors from elsewhere (images, sound), and what its cosine counts
+        relative to the texts'.
     """
 
     dimensions: int = Field(default=256, ge=1)
@@ -46,6 +53,8 @@ class SemanticSettings(Settings):
     remove: int = Field(default=0, ge=0)
     decay: float = Field(default=0.6, gt=0, le=1)
     text_weight: float = Field(default=2.0, ge=0)
+    block_dimensions: int = Field(default=128, ge=1)
+    block_weight: float = Field(default=1.0, ge=0)
 
     @classmethod
     def search(cls) -> Space:
@@ -87,6 +96,7 @@ class Semantic:
         self.encoder = encoder
         self._vectors: FloatArray | None = None
         self._space: TextSpace | None = None
+        self._blocks = ItemBlocks()
 
     @property
     def n_items(self) -> int:
@@ -94,7 +104,7 @@ class Semantic:
 
     @property
     def item_vectors(self) -> FloatArray:
-        """float32 (n_items, dimensions), rows of length 1; zeros for items without text."""
+        """float32 (n_items, dimensions of texts and blocks), rows of length 1; zeros for items without either."""
         return need(self._vectors, self.name)
 
     @property
@@ -106,8 +116,12 @@ class Semantic:
         """Encode the catalogue and find its directions."""
         raw = self.encoder.encode(item_texts(dataset.catalogue))
         settings = self.settings
-        self._space = TextSpace.of(raw, settings.dimensions, settings.whitening, settings.remove)
-        self._vectors = self._space.project(raw)
+        if is_shaped(self.encoder):
+            self._space = TextSpace.plain(raw.shape[1])
+        else:
+            self._space = TextSpace.of(raw, settings.dimensions, settings.whitening, settings.remove)
+        self._blocks = ItemBlocks.of(dataset.catalogue, settings.block_dimensions, settings.whitening)
+        self._vectors = self._joined(self._space.project(raw), dataset.catalogue)
         return self
 
     def extend(self, catalogue: Catalogue) -> Self:
@@ -131,13 +145,11 @@ class Semantic:
             int32 positions; new ones are all there are beyond the known ones.
         """
         if len(items):
-            rows = items.tolist()
-            raw = self.encoder.encode(
-                item_texts(Catalogue(Ids([catalogue.ids[row] for row in rows]), catalogue.frame[rows]))
-            )
+            part = part_of(catalogue, items)
+            raw = self.encoder.encode(item_texts(part))
             new = max(0, int(items.max()) + 1 - self.n_items)
-            vectors = np.concatenate([self.item_vectors, np.zeros((new, self.space.dimensions), np.float32)])
-            vectors[items] = self.space.project(raw)
+            vectors = np.concatenate([self.item_vectors, np.zeros((new, self.item_vectors.shape[1]), np.float32)])
+            vectors[items] = self._joined(self.space.project(raw), part)
             self._vectors = vectors
         return self
 
@@ -147,7 +159,7 @@ class Semantic:
         return "*" in languages or detect_language(text) in languages
 
     def score(self, queries: Queries) -> FloatArray:
-        """Cosine of each item with history and wish; float32 (n, n_items), 0 for items without text."""
+        """Cosine of each item with history and wish; float32 (n, n_items), 0 for items without text or vectors."""
         wanted = self.user_vectors(queries)
         return np.asarray(wanted @ self.item_vectors.T, dtype=np.float32)
 
@@ -164,12 +176,20 @@ class Semantic:
         return shares(self.item_vectors, queries.history, self.settings.decay, items) / np.float32(length)
 
     def arrays(self) -> Arrays:
-        return {"item_vectors": self.item_vectors, **self.space.arrays()}
+        return {"item_vectors": self.item_vectors, **self.space.arrays(), **self._blocks.arrays()}
 
     def restore(self, arrays: Arrays) -> Self:
         self._vectors = np.asarray(arrays["item_vectors"], dtype=np.float32)
         self._space = TextSpace.from_arrays(arrays)
+        self._blocks = ItemBlocks.from_arrays(arrays)
         return self
+
+    def _joined(self, texts: FloatArray, catalogue: Catalogue) -> FloatArray:
+        """Vectors of texts, and beside them those of the blocks."""
+        if not self._blocks.dimensions:
+            return texts
+        weight = np.float32(np.sqrt(self.settings.block_weight))
+        return unit_rows(np.concatenate([texts, weight * self._blocks.project(catalogue)], axis=1))
 
     def _wanted(self, queries: Queries) -> FloatArray:
         wanted = mean_vectors(self.item_vectors, queries.history, self.settings.decay)
@@ -177,5 +197,6 @@ class Semantic:
             # Of a text it cannot read, an encoder knows only that it is strange; that likeness would mislead.
             readable = [text if self.reads(text) else "" for text in queries.text]
             wishes = self.space.project(self.encoder.encode(readable))
+            wishes = np.pad(wishes, ((0, 0), (0, self._blocks.dimensions)))
             wanted = wanted + np.float32(self.settings.text_weight) * wishes
         return wanted

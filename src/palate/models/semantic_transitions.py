@@ -19,11 +19,11 @@ from palate.core.recommender import Arrays
 from palate.core.space import Space, Span
 from palate.data import Catalogue, Dataset
 from palate.language import TextEncoder
+from palate.language.text_space import TextSpace
 from palate.language.verbalise import item_texts
 from palate.models.borrowing import Backoff, Borrowing, BorrowingSettings, innermost, near_texts
 from palate.models.fitted import need, new_items
 from palate.models.linear import LinearModel, renewed, wide, with_rows
-from palate.models.text_space import TextSpace
 from palate.models.transitions import TransitionsSettings, both_ways, damped, new_counts, pair_counts, redamped
 
 

@@ -31,7 +31,7 @@ from palate.models.reading import HistoryReader
 
 if TYPE_CHECKING:
     from palate.models.neural.network import SequenceNetwork
-    from palate.models.neural.training import Trained
+    from palate.training.loop import Trained
 
 
 class SequentialSettings(ReaderSettings):
@@ -57,6 +57,8 @@ SASREC = SequentialSettings(text=False, attributes=False)
 """Items known by their ids alone."""
 
 GRU4REC = SASREC.model_copy(update={"blocks": 1})
+
+LSTM = GRU4REC
 
 
 class SequenceModel(HistoryReader):
@@ -177,3 +179,12 @@ class GRU4Rec(SequenceModel):
     abilities: ClassVar[Abilities] = Abilities(uses_time=True)
     defaults: ClassVar[SequentialSettings] = GRU4REC
     body: ClassVar[str] = "gru"
+
+
+class LongShortTermMemory(SequenceModel):
+    """Long short-term memory over ids, with the same loss and training."""
+
+    name: ClassVar[str] = "lstm"
+    abilities: ClassVar[Abilities] = Abilities(uses_time=True)
+    defaults: ClassVar[SequentialSettings] = LSTM
+    body: ClassVar[str] = "lstm"

@@ -15,7 +15,7 @@ import numpy as np
 
 from palate.core import Float64Array, FloatArray
 from palate.core.recommender import Arrays
-from palate.models.text_space import TextSpace
+from palate.language.text_space import TextSpace
 
 TYPICAL_TEXTS = 2_000
 """The usual spread of texts counts as much as this many texts of the shop. On validation of Beauty and of phones, 0 to

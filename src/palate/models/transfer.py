@@ -20,18 +20,18 @@ from palate.core.recommender import Arrays
 from palate.core.space import Space, Span
 from palate.data import Catalogue, Dataset
 from palate.language import TextEncoder, item_texts
-from palate.models.neural.checkpoints import place_of
 from palate.models.neural.course import Course
 from palate.models.neural.described import Described
 from palate.models.neural.lessons import held_out, pairs_of, read_only, suited
-from palate.models.neural.settings import Report
 from palate.models.pretrained import MADE_OF, Pretrained
 from palate.models.sequential import Sequential, SequentialSettings
 from palate.models.shared_space import SharedSpace
+from palate.training import Report
+from palate.training.checkpoints import place_of
 
 if TYPE_CHECKING:
     from palate.models.neural.network import SequenceNetwork, Shape
-    from palate.models.neural.training import Trained
+    from palate.training.loop import Trained
 
 _WHOLE = tuple(name for name in MADE_OF if name != "text_dimensions")
 

@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
+from palate.behaviour.comebacks import Comebacks
 from palate.core import BoolArray, Float64Array, FloatArray, Histories, IntArray, Queries, Ragged
 from palate.core.recommender import Arrays
 from palate.data import Catalogue, Dataset
@@ -51,6 +52,8 @@ class ItemFacts:
         float32 (n_items, d), unit language vectors; d = 0 where the data has no text.
     trends
         When items were chosen; nothing where the data has no times.
+    comebacks
+        When people come back to items; nothing where they do not, or are not told of what they had.
     """
 
     popularity: FloatArray
@@ -61,6 +64,7 @@ class ItemFacts:
     prices: FloatArray
     vectors: FloatArray
     trends: Trends
+    comebacks: Comebacks
 
     @cached_property
     def n_brands(self) -> int:
@@ -78,8 +82,8 @@ class ItemFacts:
         return not bool(np.isnan(self.prices).all())
 
     @classmethod
-    def of(cls, dataset: Dataset, vectors: FloatArray | None) -> ItemFacts:
-        """Facts from a catalogue and from events."""
+    def of(cls, dataset: Dataset, vectors: FloatArray | None, *, comes_back: bool = False) -> ItemFacts:
+        """Facts from a catalogue and from events; when people come back to items only where they may be told so."""
         catalogue, sequences = dataset.catalogue, dataset.sequences
         first = np.full(dataset.n_items, np.inf)
         known = ~np.isnan(sequences.times)
@@ -94,6 +98,7 @@ class ItemFacts:
             prices=np.log1p(np.maximum(catalogue.prices, 0)).astype(np.float32),
             vectors=np.zeros((dataset.n_items, 0), np.float32) if vectors is None else vectors,
             trends=Trends.of(sequences, dataset.n_items),
+            comebacks=Comebacks.of(sequences, catalogue.innermost_categories) if comes_back else Comebacks.nothing(),
         )
 
     def extended(self, catalogue: Catalogue, vectors: FloatArray | None) -> ItemFacts:
@@ -114,6 +119,7 @@ class ItemFacts:
             prices=np.concatenate([self.prices, prices]),
             vectors=np.concatenate([grown, np.zeros((n - len(grown), grown.shape[1]), np.float32)]),
             trends=self.trends.extended(n),
+            comebacks=self.comebacks.extended(n),
         )
 
     def _like_known(self, catalogue: Catalogue, known: int) -> IntArray:
@@ -136,6 +142,7 @@ class ItemFacts:
             "prices": self.prices,
             "vectors": self.vectors,
             **self.trends.arrays(),
+            **(self.comebacks.arrays() if self.comebacks else {}),
         }
 
     @classmethod
@@ -149,6 +156,7 @@ class ItemFacts:
             prices=arrays["prices"],
             vectors=arrays["vectors"],
             trends=Trends.from_arrays(arrays, len(arrays["popularity"])),
+            comebacks=Comebacks.from_arrays(arrays),
         )
 
 
@@ -170,6 +178,7 @@ def feature_names(sources: tuple[str, ...], facts: ItemFacts) -> tuple[str, ...]
         names += ["popularity_now", "popularity_trend", "session_length", "session_minutes"]
         names += ["session_text", "session_shift"] if facts.vectors.shape[1] else []
         names += ["session_category"] if facts.n_categories else []
+    names += ["due"] if facts.comebacks else []
     return tuple(names)
 
 
@@ -221,6 +230,8 @@ def build(
     if facts.trends:
         columns += facts.trends.at(items, when)
         columns += _session(facts, Session.of(queries), items)
+    if facts.comebacks:
+        columns.append(_due(facts.comebacks, queries, candidates.items))
     return np.stack(columns, axis=-1, dtype=np.float32)
 
 
@@ -281,6 +292,20 @@ def _seen(queries: Queries, items: IntArray) -> list[FloatArray]:
         np.where(found, counts[at], 0).astype(np.float32),
         np.where(found, ages[at], np.float32(np.nan)),
     ]
+
+
+def _due(comebacks: Comebacks, queries: Queries, items: IntArray) -> FloatArray:
+    """Log of how often a day the asker is about to come back to each candidate; float32 (n, c), NaN: never had it."""
+    due = np.full(items.shape, np.nan, dtype=np.float32)
+    rows, own, rates = comebacks.rates(queries.history, queries.when)
+    if queries.mask_seen or not len(own):
+        return due
+    width = np.int64(max(own.max(), items.max(initial=0))) + 1
+    keys, wanted = rows * width + own, np.arange(len(items))[:, None] * width + items
+    at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+    found = (keys[at] == wanted) & (items >= 0)
+    due[found] = np.log(np.maximum(rates[at[found]], 1e-9))
+    return due
 
 
 def _text_likeness(vectors: FloatArray, items: IntArray, recent: IntArray) -> list[FloatArray]:

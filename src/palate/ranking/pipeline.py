@@ -231,7 +231,11 @@ class Pipeline:
         likeness = votes.sum(axis=0) / np.maximum(voters, 1)
         wished = np.array([bool(text.strip()) for text in queries.text])[:, None] & (voters > 0)
         personal = np.where((queries.history.lengths > 0)[:, None], unit(ranked), 0)
-        mixed = self.wish.weight * likeness + (1 - self.wish.weight) * personal
+        weight = np.full((len(queries), 1), self.wish.weight, dtype=np.float32)
+        if queries.text_weight is not None:
+            asked = queries.text_weight[:, None]
+            weight = np.where(np.isnan(asked), weight, asked)
+        mixed = weight * likeness + (1 - weight) * personal
         return np.where(wished, mixed, ranked).astype(np.float32)
 
     def _ordered(self, ranked: FloatArray, candidates: Candidates, k: int, diversity: DiversitySettings) -> IntArray:

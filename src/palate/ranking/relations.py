@@ -18,6 +18,7 @@ from scipy import sparse
 
 from palate.core import BoolArray, FloatArray, Histories, Int64Array, IntArray, Settings
 from palate.data import Catalogue, Dataset
+from palate.data.baskets import taken
 from palate.data.dataset import DAY
 
 Relation = Literal["complement", "substitute"]
@@ -79,7 +80,7 @@ class Company:
     def of(cls, dataset: Dataset, settings: RelationSettings) -> Self:
         """Count what a dataset tells."""
         sequences, n = dataset.sequences, dataset.n_items
-        taken, visits = _taken(sequences), _visits(sequences, 0.0 if dataset.whole_days else settings.visit)
+        bought, visits = taken(sequences), _visits(sequences, 0.0 if dataset.whole_days else settings.visit)
         together: list[Int64Array] = []
         after: list[Int64Array] = []
         beside: list[Int64Array] = []
@@ -90,21 +91,15 @@ class Company:
             # An unknown time is within every horizon: NaN is never greater.
             pairs = (users[first] == users[then]) & (items[first] != items[then])
             pairs &= ~(times[then] - times[first] > settings.horizon * DAY)
-            one_visit, both = visits[first] == visits[then], taken[first] & taken[then]
+            one_visit, both = visits[first] == visits[then], bought[first] & bought[then]
             keys = (users[first].astype(np.int64) * n + items[first]) * n + items[then]
             back = (users[first].astype(np.int64) * n + items[then]) * n + items[first]
             for chosen, parts in ((one_visit & both, together), (one_visit & ~both, beside)):
                 parts += [keys[pairs & chosen], back[pairs & chosen]]
-            after.append(keys[pairs & taken[first] & ~one_visit])
+            after.append(keys[pairs & bought[first] & ~one_visit])
         in_one, looked = _distinct(together), _distinct(beside)
         only_looked = looked[~np.isin(looked, in_one, assume_unique=True)]
         return cls(_people(in_one, n), _people(_distinct(after), n), _people(only_looked, n))
-
-
-def _taken(sequences: Histories) -> BoolArray:
-    """Which events are more than a look: those of the weight of a purchase, or the weightiest there are."""
-    weights = sequences.weights
-    return np.asarray(weights >= min(1.0, float(weights.max(initial=0.0))))
 
 
 def _visits(sequences: Histories, pause: float) -> Int64Array:
@@ -174,12 +169,8 @@ class Relations:
         """What was counted, over this catalogue."""
         n = len(catalogue)
         counted = (_wide(part, n) for part in (company.together, company.after, company.beside))
-        categories, _ = catalogue.categories
-        shelf = np.full(n, -1, dtype=np.int32)
-        has = categories.lengths > 0
-        shelf[has] = categories.values[categories.indptr[1:][has] - 1]
         prices = np.log(np.maximum(catalogue.prices, 0.01)).astype(np.float32)
-        return cls(Company(*counted), shelf, prices, vectors, settings)
+        return cls(Company(*counted), catalogue.innermost_categories, prices, vectors, settings)
 
     def of_item(self, item: int, relation: Relation) -> Related:
         """How every other item stands to one."""

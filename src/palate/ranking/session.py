@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 
 from palate.core import Float64Array, FloatArray, Histories, Int64Array, Queries
-from palate.data.cleaning import SESSION_GAP
+from palate.data.baskets import open_visit
 
 _BEFORE = 50
 """Newest events before a visit that it is compared with."""
@@ -40,7 +40,7 @@ class Session:
         The moment asked about continues a visit like an event; where it is unknown, the newest event is now.
         """
         history = queries.history
-        lengths = _by_gaps(history, queries.when)
+        lengths = open_visit(history, queries.when)
         if queries.session is not None:
             lengths = np.clip(queries.session, 0, history.lengths).astype(np.int64)
         inside = history.ages < np.repeat(np.maximum(lengths, 0), history.lengths)
@@ -62,24 +62,6 @@ class Session:
         now, before = _direction(self.events, items), _direction(self.before, items)
         both = now.any(axis=1) & before.any(axis=1)
         return np.where(both, 1 - (now * before).sum(axis=1), np.nan).astype(np.float32)
-
-
-def _by_gaps(history: Histories, when: Float64Array | None) -> Int64Array:
-    """Newest events no two of which are more than the gap apart; int64 (n,), -1 where the newest has no time."""
-    lengths = np.zeros(len(history), dtype=np.int64)
-    some = np.flatnonzero(history.lengths > 0)
-    if not len(some):
-        return lengths
-    begins = np.ones(len(history.items), dtype=bool)
-    begins[1:] = ~(np.diff(history.times) <= SESSION_GAP)
-    begins[history.indptr[:-1][some]] = True
-    opened = np.maximum.accumulate(np.where(begins, np.arange(len(begins)), 0))
-    newest = history.indptr[1:][some] - 1
-    lengths[some] = newest + 1 - opened[newest]
-    last = history.times[newest]
-    over = np.zeros(len(some), dtype=bool) if when is None else when[some] - last > SESSION_GAP
-    lengths[some] = np.where(np.isnan(last), -1, np.where(over, 0, lengths[some]))
-    return lengths
 
 
 def _direction(events: Histories, items: FloatArray) -> FloatArray:

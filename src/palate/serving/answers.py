@@ -43,6 +43,7 @@ class Prepared:
             "model_version": answer.model_version,
             "degraded": answer.degraded,
             **({} if answer.choice is None else {"mix": answer.choice.mix}),
+            **({} if answer.strategy is None else {"strategy": answer.strategy}),
             "items": [
                 {
                     "id": item.item,
@@ -99,7 +100,12 @@ def router(live: Live, settings: ServingSettings, metrics: Metrics) -> APIRouter
         prepared = memory.get(key, state) if key is not None else None
         if prepared is None:
             engine, question = live.engine, _question(asked)
-            if not asked.explain and asked.model_fields_set <= _PLAIN:
+            if asked.strategy is not None:
+                wanted = asked.strategy.model_dump(exclude_none=True)
+                answer = await live.apart(
+                    lambda free: engine.pursue(user, asked.count, strategy=wanted, generate=free, **question)
+                )
+            elif not asked.explain and asked.model_fields_set <= _PLAIN:
                 answer = await crowd.ask(user, asked.count, asked.diversity)
             elif asked.text or asked.explain or live.busy:
                 answer = await live.elsewhere(lambda: engine.recommend(user, asked.count, **question))

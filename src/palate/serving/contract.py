@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
+from palate.behaviour import Edits
 from palate.data import Catalogue, Dataset
 from palate.ranking.bandit import Choice
 
@@ -54,6 +55,8 @@ class Answer(Protocol):
     def recommendation_id(self) -> str: ...
     @property
     def choice(self) -> Choice | None: ...
+    @property
+    def strategy(self) -> Any: ...
 
 
 class ServedEngine(Protocol):
@@ -90,6 +93,18 @@ class ServedEngine(Protocol):
         self, users: Sequence[str | None], k: int = 10, *, diversity: float | None = None
     ) -> Sequence[Any]: ...
 
+    def pursue(
+        self,
+        user: str | None = None,
+        k: int = 10,
+        *,
+        history: Sequence[str | Mapping[str, Any]] | None = None,
+        strategy: Mapping[str, Any] | None = None,
+        generate: bool = True,
+        explain: bool = False,
+        language: str = "en",
+    ) -> Any: ...
+
     def warm(self) -> None: ...
 
     def similar(self, item: str, k: int = 10, *, kind: str = "any", language: str = "en") -> Any: ...
@@ -115,6 +130,10 @@ class ServedEngine(Protocol):
         items: list[dict[str, Any]] | None = None,
         users: list[dict[str, Any]] | None = None,
     ) -> Any: ...
+
+    def portrait(self, user: str, language: str = "en") -> Any: ...
+
+    def correct(self, user: str, change: Callable[[Edits], Edits]) -> Edits: ...
 
     def recall(self, shown: Iterable[tuple[str, Choice]]) -> None: ...
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, TypeVar
 
+from palate.behaviour import Edits
 from palate.data.event_log import Entry, EventLog, Row
 from palate.data.log_rows import canonical
 from palate.ranking.bandit import Choice
@@ -29,8 +30,12 @@ T = TypeVar("T")
 _FUTURE_SECONDS = 86_400.0
 _REMEMBERED_DESCRIPTIONS = 200_000
 _COUNTED_PEOPLE = 1_000_000
+_PURSUITS = 4
+"""Askers who may wait for a text generator at the same time; others are answered from templates meanwhile."""
 _PERSONAL = frozenset({"text", "place", "lat", "lon", "device", "session_id", "basket_id"})
 
+_CORRECTION = {"about": "profile"}
+"""What marks a description of a person as their own corrections."""
 
 # Ids must be unique, not secret; asking the system for randomness each time would cost the hot path a system call.
 _numbers = random.Random(secrets.randbits(256))  # noqa: S311
@@ -64,6 +69,8 @@ class Live:
         # One thread: updates reach the engine in the order of the log, and never hold up the event loop.
         self._updates = ThreadPoolExecutor(1, thread_name_prefix="palate-update")
         self._readers = ThreadPoolExecutor(2, thread_name_prefix="palate-answer")
+        self._pursuers = ThreadPoolExecutor(_PURSUITS, thread_name_prefix="palate-pursue")
+        self._pursuits = 0
         self._described: OrderedDict[str, bytes] = OrderedDict()
         self._epoch = self._under_way = 0
         self._closed = False
@@ -108,7 +115,11 @@ class Live:
                     choices = ((row.id, Choice.read(row.body, row.personal)) for row in run)
                     self.engine.recall((name, choice) for name, choice in choices if choice is not None)
                 else:
-                    self.engine.update(users=[_user_of(row, trained) for row in run if not row.erased])
+                    told = [row for row in run if not row.erased]
+                    self.engine.update(users=[_user_of(row, trained) for row in told if not _is_correction(row)])
+                    for row in filter(_is_correction, told):
+                        name, edits = trained.get(row.subject, row.subject), Edits.read(row.personal or {})
+                        self.engine.correct(name, lambda _, edits=edits: edits)  # type: ignore[misc]
         return total
 
     async def take_events(self, rows: Sequence[EventRow]) -> list[RowFate]:
@@ -163,6 +174,15 @@ class Live:
         described = [(row.user_id, {**row.attributes, "user_id": self.known_as(row.user_id)}) for row in rows]
         return await self._describe("user", described, lambda changed: self._update(users=changed))
 
+    async def take_corrections(self, user_id: str, change: Callable[[Edits], Edits]) -> Edits:
+        """Change what somebody says of their own profile, and write it down, sealed; the next answer follows it."""
+        name = self.known_as(user_id)
+        edits = await self._outside(self._updates, lambda: self.engine.correct(name, change))
+        self._moved([name])
+        entry = Entry("user", _fresh("p"), self.log.vault.pseudonym(user_id), _CORRECTION, edits.written())
+        await asyncio.wrap_future(self.log.commit([entry]))
+        return edits
+
     def note_answer(
         self,
         answer: Any,
@@ -209,11 +229,23 @@ class Live:
         self._closed = True
         self._updates.shutdown(wait=True)
         self._readers.shutdown(wait=True)
+        self._pursuers.shutdown(wait=True)
         self.log.flush()
 
     async def elsewhere(self, work: Callable[[], T]) -> T:
         """Do what takes long enough to be felt by others, such as reading words, outside the event loop."""
         return await self._outside(self._readers, work)
+
+    async def apart(self, work: Callable[[bool], T]) -> T:
+        """Do what may wait for a text generator; ``work`` learns whether there is room for it, or templates are due."""
+        free = self._pursuits < _PURSUITS
+        self._pursuits += free
+        try:
+            if not free:
+                return await self.elsewhere(lambda: work(False))
+            return await self._outside(self._pursuers, lambda: work(True))
+        finally:
+            self._pursuits -= free
 
     def _moved(self, people: Iterable[str]) -> None:
         """Something happened to these people."""
@@ -297,6 +329,10 @@ def _event_of(row: Row, trained: dict[str, str]) -> dict[str, Any]:
         "user_id": trained.get(row.subject, row.subject),
         "event_id": row.id,
     }
+
+
+def _is_correction(row: Row) -> bool:
+    return row.body.get("about") == _CORRECTION["about"]
 
 
 def _user_of(row: Row, trained: dict[str, str]) -> dict[str, Any]:

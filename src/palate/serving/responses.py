@@ -26,6 +26,24 @@ class Item(BaseModel):
     properties: dict[str, Any]
 
 
+class Pursuit(BaseModel):
+    """From interest to a list."""
+
+    interest: list[tuple[str, float]] = Field(description="Words for what the asker turned to, with weights.")
+    via: Literal["words", "codes"]
+    wishes: list[str] = Field(description="What was searched for.")
+    written_by: str = Field(description="endpoint, local, template or codes.")
+    found: int = Field(description="Items that answer the wishes.")
+    kept: int = Field(description="Those of them that attract.")
+    threshold: float | None = Field(description="Probability from which on an item attracts; none: nothing filtered.")
+    objectives: dict[str, float]
+    notes: list[str] = Field(description="What went otherwise than asked for.")
+    prompt_tokens: int
+    completion_tokens: int
+    seconds: float
+    cost: float
+
+
 class Recommendations(BaseModel):
     """An answer. ``degraded`` says that a fallback gave it; events that react to it carry its id."""
 
@@ -58,6 +76,9 @@ class Recommendations(BaseModel):
     degraded: bool
     took_ms: float
     mix: str | None = Field(None, description="The mix a bandit chose for this list; left out where none chooses.")
+    strategy: Pursuit | None = Field(
+        None, description="How the list was come by; left out where no strategy was asked."
+    )
     items: list[Item]
 
 
@@ -88,6 +109,18 @@ class Explained(BaseModel):
     history: list[dict[str, Any]]
     words: list[dict[str, Any]]
     features: list[dict[str, Any]]
+
+
+class Profile(BaseModel):
+    """What is known of a person, and how they corrected it."""
+
+    sentence: str = Field(description="Habits in one sentence.")
+    summary: str = Field(description="Interests in one sentence, the strongest first.")
+    table: dict[str, Any] = Field(description="Habits as values: frequency, recency, spend, prices, categories, kinds.")
+    interests: list[dict[str, Any]] = Field(description="name, share, events, first, last, mood (-1 to 1), items.")
+    muted: list[str]
+    added: list[str]
+    branch: str = Field(description="Whether interests rest on texts or on engineered features, and why.")
 
 
 class Question(BaseModel):

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
 
+from palate.behaviour.edits import LONGEST_TOPIC, MOST_TOPICS
 from palate.data.schema import ITEM_COLUMNS
 
 MAX_ROWS = 1_000
@@ -117,6 +118,22 @@ class Objectives(Request):
     margin: Share | None = Field(None, description="Items with much price over cost; refused where costs are unknown.")
 
 
+class StrategyWanted(Request):
+    """How the list is come by: interest, wishes, items that exist, what attracts, the objective."""
+
+    objectives: Objectives | None = Field(None, description="What the list is for.")
+    via: Literal["words", "codes"] = Field(
+        "words", description="Wishes in words, or semantic ids where a model writes them."
+    )
+    wishes: int = Field(3, ge=1, le=8, description="Phrases at most.")
+    depth: int = Field(40, ge=1, le=200, description="Items that each phrase may find.")
+    filter: bool = Field(True, description="Keep only what attracts this person.")
+    least: Share | None = Field(None, description="Probability from which on an item attracts.")
+
+
+_BESIDE_STRATEGY = frozenset({"user_id", "history", "count", "strategy", "explain", "return_properties", "language"})
+
+
 class RecommendRequest(Request):
     """A question. Everything may be left out: a question about nobody gets what is popular."""
 
@@ -126,6 +143,7 @@ class RecommendRequest(Request):
                 {"user_id": "u42", "count": 10, "explain": True, "return_properties": True},
                 {"text": "a gift for somebody who loves the sea", "count": 5, "language": "en"},
                 {"history": ["i17", {"item_id": "i99", "kind": "purchase"}], "filter": {"price": {"lte": 50}}},
+                {"user_id": "u42", "strategy": {"objectives": {"accuracy": 0.8, "novelty": 0.2}}},
             ]
         }
     )
@@ -145,9 +163,19 @@ class RecommendRequest(Request):
     context: Context | None = None
     diversity: float | None = Field(None, ge=0, le=1, allow_inf_nan=False, description="0: closest, 1: most varied.")
     objectives: Objectives | None = Field(None, description="In place of the engine's own; no bandit chooses then.")
+    strategy: StrategyWanted | None = Field(
+        None, description="Find items by way of wishes; slower, and answered from templates where no model writes."
+    )
     explain: bool = Field(False, description="Say why, for every item.")
     return_properties: bool = Field(False, description="Return what the catalogue knows of every item.")
     language: Language = Field("en", description="Language of the reasons.")
+
+    @model_validator(mode="after")
+    def _strategy_stands_alone(self) -> RecommendRequest:
+        beside = sorted(self.model_fields_set - _BESIDE_STRATEGY)
+        if self.strategy is not None and beside:
+            raise ValueError(f"a strategy finds its own items; leave out {', '.join(beside)}")
+        return self
 
 
 class EventRow(Request):
@@ -253,6 +281,27 @@ class UsersRequest(Request):
         json_schema_extra={"examples": [{"users": [{"user_id": "u42", "attributes": {"city": "上海", "age": 31}}]}]}
     )
     users: list[UserRow] = Field(min_length=1, max_length=MAX_ROWS)
+
+
+Topic = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_TOPIC, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Topics = Annotated[list[Topic], Field(max_length=MOST_TOPICS)]
+
+
+class CorrectionRequest(Request):
+    """What somebody says of their own profile; what is left out stays as it was."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"mute": ["Perfume"], "add": ["绿茶"]}]})
+
+    mute: Topics = Field(default_factory=list, description="Never show these, and forget what was done with them.")
+    unmute: Topics = Field(default_factory=list, description="Show these again.")
+    add: Topics = Field(default_factory=list, description="Show more of these, whatever was done before.")
+    drop: Topics = Field(default_factory=list, description="Take these back from the added ones.")
+
+    @model_validator(mode="after")
+    def _says_something(self) -> CorrectionRequest:
+        if not (self.mute or self.unmute or self.add or self.drop):
+            raise ValueError("nothing is corrected; name topics to mute, unmute, add or drop")
+        return self
 
 
 def given(row: BaseModel) -> dict[str, Any]:

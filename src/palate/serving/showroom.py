@@ -18,7 +18,10 @@ from palate.serving.settings import ServingSettings
 
 _MEDIA_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 _FILES = ("index.html", "style.css", "app.js", "tiles.js", "why.js", "words.js")
-_SHOWN = ("title", "category", "brand", "price", "currency", "title_zh", "category_zh", "brand_zh")
+_SHOWN = (
+    *("title", "category", "brand", "price", "currency", "title_zh", "category_zh", "brand_zh"),
+    *("description_generated", "generated"),
+)
 _RECENT = 6
 
 

@@ -206,11 +206,11 @@ class Transformer(nn.Module):
 
 
 class Recurrent(nn.Module):
-    """Gated recurrent units (GRU4Rec, Hidasi et al., 2016)."""
+    """Gated recurrent units (Hidasi et al., 2016) or long short-term memory (Hochreiter & Schmidhuber, 1997)."""
 
-    def __init__(self, width: int, layers: int, dropout: float, noise: Noise) -> None:
+    def __init__(self, width: int, layers: int, dropout: float, noise: Noise, cell: str = "gru") -> None:
         super().__init__()
-        self.units = nn.GRU(width, width, layers, batch_first=True)
+        self.units = (nn.LSTM if cell == "lstm" else nn.GRU)(width, width, layers, batch_first=True)
         self.drop, self.last = Drop(dropout, noise), nn.LayerNorm(width)
 
     def forward(self, states: Tensor) -> Tensor:

@@ -19,9 +19,9 @@ from palate.models.neural.losses import code_softmax, full_softmax
 from palate.models.neural.network import SequenceNetwork, autocast, read
 from palate.models.neural.next_item import Step, ndcg, taught
 from palate.models.neural.packing import Padded
-from palate.models.neural.training import Trained
 from palate.models.neural.trie import Beams, Trie
 from palate.models.neural.writing import generated
+from palate.training.loop import Trained
 
 _WRITTEN_AT_MOST = 1_000
 """Validation questions of a network that writes code after code."""

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from palate.core import Histories, Int64Array
-from palate.models.neural.settings import ReaderSettings, Report
+from palate.models.neural.settings import ReaderSettings
+from palate.training import Report
 
 
 @dataclass(frozen=True)

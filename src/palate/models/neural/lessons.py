@@ -20,7 +20,7 @@ _COST = 0.02
 _BATCHES = 24
 """Batches an epoch has at least; of little data they are smaller."""
 
-_STEPS = 2_500
+_STEPS = 1_500
 """Batches of a whole training at least, while that takes no more than ``_EPOCHS`` epochs."""
 
 _EPOCHS = (12, 30)

@@ -27,7 +27,7 @@ class Shape:
     Parameters
     ----------
     body
-        ``transformer`` or ``gru``.
+        ``transformer``, ``gru`` or ``lstm``.
     width, blocks, heads, window
         Length of a vector, layers, parts of attention, longest sequence.
     dropout, event_dropout, own_dropout
@@ -147,8 +147,8 @@ def build(
             noise=noise,
         )
         body = (
-            Recurrent(shape.width, shape.blocks, shape.dropout, noise)
-            if shape.body == "gru"
+            Recurrent(shape.width, shape.blocks, shape.dropout, noise, shape.body)
+            if shape.body in ("gru", "lstm")
             else Transformer(shape.width, shape.blocks, shape.heads, shape.dropout, noise)
         )
         return SequenceNetwork(

@@ -18,7 +18,7 @@ from palate.models.neural.losses import calibrated_cross_entropy, full_softmax, 
 from palate.models.neural.network import SequenceNetwork, autocast, read
 from palate.models.neural.packing import Padded, batches, cropped, cut, pad, reordered
 from palate.models.neural.settings import ReaderSettings
-from palate.models.neural.training import Batches, Loss, Trained, train
+from palate.training.loop import Batches, Loss, Trained, train
 
 _TIME_UNKNOWN = 0.2
 """Share of pieces trained without times, so that a question without one is nothing new."""

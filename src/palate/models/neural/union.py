@@ -16,7 +16,7 @@ from palate.models.neural.course import Course
 from palate.models.neural.network import SequenceNetwork, read
 from palate.models.neural.next_item import Objective, Step, drawn_from, foreseen, ndcg, steps_of
 from palate.models.neural.packing import Padded
-from palate.models.neural.training import Trained, train
+from palate.training.loop import Trained, train
 
 _QUIET = 0.1
 """How loud the transformer is beside the faded mean before it has learnt anything."""

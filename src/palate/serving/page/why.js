@@ -34,6 +34,12 @@ export async function explain(item, user, call) {
   document.getElementById("why-title").textContent = inWords(item.properties, "title") ?? item.id;
   const body = make("div");
   for (const reason of item.reasons) body.append(make("p", `reason ${reason.kind}`, reason.text));
+  const written = item.properties.generated && item.properties.description_generated;
+  if (written) {
+    const text = make("p", "written", `${written} `);
+    text.append(make("small", "", say("generated")));
+    body.append(text);
+  }
   const sum = make("p", "sum");
   sum.append(make("span", "", `${short(told.base)} `), make("small", "", say("base")));
   sum.append(make("span", "", ` → ${short(told.score)} `), make("small", "", say("total")));

@@ -10,24 +10,29 @@ import numpy as np
 import xxhash
 
 from palate.core import Histories, Settings
-from palate.language.cache import cache_folder
+from palate.core.folders import cache_folder
 
 KEPT = 8
 """Trainings that were killed and are kept beside the one that goes on; the others are forgotten, the oldest first."""
 
 
 def place_of(name: str, settings: Settings, histories: Histories, *more: Any) -> Path:
-    """Folder of the checkpoint of one training.
+    """Folder of the checkpoint of one training on histories.
 
     Parameters
     ----------
     more
         Further arrays that the training depends on; None is left out.
     """
+    arrays = (histories.indptr, histories.items, histories.times, histories.weights, *more)
+    return place(name, settings, *(np.ascontiguousarray(array).tobytes() for array in arrays if array is not None))
+
+
+def place(name: str, settings: Settings, *parts: bytes) -> Path:
+    """Folder of the checkpoint of one training, by its settings and all that it learns from."""
     digest = xxhash.xxh3_128(settings.model_dump_json().encode())
-    for array in (histories.indptr, histories.items, histories.times, histories.weights, *more):
-        if array is not None:
-            digest.update(np.ascontiguousarray(array).tobytes())
+    for part in parts:
+        digest.update(part)
     return cache_folder() / "training" / f"{name}-{digest.hexdigest()}"
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from palate.core import FloatArray
 from palate.core.recommender import Arrays
-from palate.language import unit_rows
+from palate.language.encoder import unit_rows
 
 _TEXTS_PER_DIRECTION = 30
 
@@ -52,7 +52,7 @@ class TextSpace:
         """
         said = raw[raw.any(axis=1)]
         if len(said) < 2:
-            return cls(np.zeros(raw.shape[1], dtype=np.float32), np.eye(raw.shape[1], dtype=np.float32))
+            return cls.plain(raw.shape[1])
         mean = said.mean(axis=0)
         centred = said - mean
         spread, directions = np.linalg.eigh((centred.T @ centred).astype(np.float64) / len(said))
@@ -65,6 +65,11 @@ class TextSpace:
         # The sign of a direction is arbitrary; fixed, it is the same in every fit.
         signs = np.sign(directions[np.abs(directions[:, chosen]).argmax(axis=0), chosen])
         return cls(mean.astype(np.float32), (directions[:, chosen] * (scale * signs)).astype(np.float32))
+
+    @classmethod
+    def plain(cls, dimensions: int) -> Self:
+        """Directions as they are."""
+        return cls(np.zeros(dimensions, dtype=np.float32), np.eye(dimensions, dtype=np.float32))
 
     @property
     def dimensions(self) -> int:

@@ -21,14 +21,17 @@ from torch import Tensor, nn
 from palate.core import DataError, UsageError
 from palate.core.artefact import Artefact, read, write
 from palate.core.errors import ArtefactError
-from palate.models.neural.checkpoints import forget
-from palate.models.neural.settings import Report, TrainingSettings
+from palate.training.checkpoints import forget
+from palate.training.settings import Report, TrainingSettings
 
 Batches = Callable[[int, np.random.Generator], Iterator[Any]]
 """The batches of an epoch, drawn by its generator."""
 
 Loss = Callable[[Any, torch.Generator], Tensor]
 """The mean loss of a batch; what is sampled is drawn by the generator."""
+
+Pace = Callable[[str], float]
+"""How fast a parameter of that name learns, as a factor of the learning rate."""
 
 SLACK = 0.02
 """An epoch as good as the best, up to this share, takes its place: validation is noisy, and what was learnt at a lower
@@ -68,6 +71,8 @@ def train(
     ends: int | None = None,
     checkpoint: Path | None = None,
     progress: Report | None = None,
+    pace: Pace | None = None,
+    stepped: Callable[[int], None] | None = None,
 ) -> Trained:
     """Train in place and leave the network with the best weights found, in evaluation mode.
 
@@ -81,6 +86,10 @@ def train(
         Epoch after which training ends; as settings and validation decide where None.
     checkpoint
         Folder in which the run is kept while it goes on, removed at its end; None: not kept.
+    pace
+        Learning rate of a parameter by its name, as a factor; 1 for all where None.
+    stepped
+        Called with the number of steps taken, after each one, while its gradients still stand.
 
     Raises
     ------
@@ -89,7 +98,7 @@ def train(
     UsageError
         Memory ran out; the message names the setting to lower.
     """
-    run = _Run(network, settings, max(steps, 1))
+    run = _Run(network, settings, max(steps, 1), pace or (lambda _: 1.0), stepped or (lambda _: None))
     if checkpoint is not None:
         run.resume(checkpoint)
         forget(checkpoint)
@@ -107,7 +116,7 @@ def train(
         if checkpoint is not None and time.monotonic() - saved > SAVE_EVERY:
             run.save(checkpoint)
             saved = time.monotonic()
-    network.load_state_dict(run.best)
+    network.load_state_dict(run.best, strict=False)
     network.eval()
     if checkpoint is not None:
         shutil.rmtree(checkpoint, ignore_errors=True)
@@ -117,14 +126,20 @@ def train(
 class _Run:
     """A training as far as it has come."""
 
-    def __init__(self, network: nn.Module, settings: TrainingSettings, steps: int) -> None:
-        self.network, self.settings, self.steps = network, settings, steps
+    def __init__(
+        self, network: nn.Module, settings: TrainingSettings, steps: int, pace: Pace, stepped: Callable[[int], None]
+    ) -> None:
+        self.network, self.settings, self.steps, self.stepped = network, settings, steps, stepped
         self.epoch, self.best_epoch, self.best_quality = 0, 0, float("nan")
         self.history: list[tuple[float, float, float]] = []
         self.best = _copied(network)
-        matrices = [p for p in network.parameters() if p.requires_grad]
+        learning = [(pace(name), p) for name, p in network.named_parameters() if p.requires_grad]
+        groups = [
+            {"params": [p for own, p in learning if own == factor], "pace": factor}
+            for factor in sorted({own for own, _ in learning}, reverse=True)
+        ]
         self.optimizer = torch.optim.AdamW(
-            matrices, lr=settings.learning_rate, weight_decay=settings.weight_decay, betas=(0.9, 0.98), foreach=True
+            groups, lr=settings.learning_rate, weight_decay=settings.weight_decay, betas=(0.9, 0.98), foreach=True
         )
 
     def rate(self, step: int) -> float:
@@ -151,9 +166,11 @@ class _Run:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(drawn)
             for place, batch in enumerate(batches(self.epoch, rng)):
+                done = self.epoch * self.steps + place
                 for group in self.optimizer.param_groups:
-                    group["lr"] = self.rate(self.epoch * self.steps + place)
+                    group["lr"] = self.rate(done) * group["pace"]
                 total += self._step(loss, batch, generator, place)
+                self.stepped(done + 1)
                 count += 1
         self.epoch += 1
         return total / max(count, 1)
@@ -233,7 +250,9 @@ def _validated(network: nn.Module, validate: Callable[[], float] | None) -> floa
 
 
 def _copied(network: nn.Module) -> dict[str, Tensor]:
-    return {name: value.detach().clone() for name, value in network.state_dict().items()}
+    """The state that training changes: buffers, and the weights that are not frozen."""
+    frozen = {name for name, value in network.named_parameters() if not value.requires_grad}
+    return {name: value.detach().clone() for name, value in network.state_dict().items() if name not in frozen}
 
 
 def _numpy(state: dict[str, Tensor]) -> dict[str, Any]:

@@ -1,0 +1,107 @@
+"""The engine among people: what they did since training, what came new, how they correct what is known of them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from palate.behaviour import Edits
+from palate.core import Histories, Queries
+from palate.data import Dataset
+from palate.engine import storage
+from palate.engine.answers import Updated
+from palate.engine.assembly import Assembled
+from palate.engine.counting import Counting
+from palate.engine.live import LiveHistories
+from palate.engine.portraits import Portrait, Portraits
+from palate.engine.positions import Positions
+from palate.engine.questions import Told, check_language, told
+from palate.engine.settings import EngineSettings
+from palate.engine.shelf import Shelf
+from palate.engine.updating import Changes, live_events, reactions, with_items
+from palate.ranking.bandit import Choice
+
+
+class Living(Positions):
+    """What was fitted, and what happens to it while it answers; parameters as those of ``Positions``."""
+
+    def __init__(self, dataset: Dataset, settings: EngineSettings, assembled: Assembled) -> None:
+        super().__init__(dataset, settings, assembled)
+        self._answering, self._changing = threading.RLock(), threading.Lock()
+        self._live, self._portraits = LiveHistories(dataset, settings.history), Portraits(dataset)
+        self.counting = Counting(assembled.pipeline.sources, settings.counting)
+
+    def portrait(self, user: str, language: str = "en") -> Portrait:
+        """What is known of somebody, and how they corrected it; ``UnknownIdError`` where nobody has heard of them."""
+        check_language(language)
+        with self._answering:
+            return self._portraits.of(self._shelf, self.known_as(user), self._live, language)
+
+    def correct(self, user: str, change: Callable[[Edits], Edits]) -> Edits:
+        """Take in how somebody corrects their profile; the next answer follows it. It lives in memory: keep a log."""
+        with self._answering:
+            return self._portraits.correct(self.known_as(user), change)
+
+    def update(self, events: Any = None, items: Any = None, users: Any = None) -> Updated:
+        """Take in what happened and what is new; the next answer knows it.
+
+        New items with text are recommendable at once, changed texts are read again. Events of people nobody has seen
+        begin a history. Rows that do not pass validation are left out and reported. Attributes of users are validated
+        and counted but not kept: no model reads them, and what is not kept cannot leak. What came in lives in memory
+        and, items apart, not in a saved engine: replay the event log or train again.
+
+        Parameters
+        ----------
+        events, items, users
+            Lists of mappings, or frames, with canonical columns.
+
+        Raises
+        ------
+        DataError
+            What was given is no table of events, items or users; nothing was taken in.
+        PalateError
+            The items could not be taken in; the engine goes on with the catalogue it had.
+        """
+        changes = Changes.of(events, items, users, self.dataset.kinds)
+        rejected, taken = changes.refusals(), 0
+        with self._changing:
+            if changes.items is not None and changes.n_items:
+                # Read beside the answers, which meanwhile come from the old shelf.
+                grown = with_items(self._shelf, changes.items.frame, self.counting.resting)
+                self._shelf, self.counting.resting = grown
+            if changes.events is not None:
+                said, mood = changes.events, self._portraits.mood
+                by_user, taken, unknown = live_events(said, self.catalogue, self.dataset.kinds, mood)
+                rejected += unknown
+                with self._answering:
+                    for user, own in by_user.items():
+                        name = self.known_as(user)
+                        self.counting.note(self._live.of(name), own)
+                        self._live.add(name, own)
+                        self._portraits.happened(self._shelf, name, own)
+                    self.mixing.react(reactions(changes.events, self.catalogue))
+            self._shelf = self.counting.counted(self._shelf)
+        return Updated(taken, changes.n_items, changes.n_users, tuple(rejected))
+
+    def known_as(self, user: str) -> str:
+        """The id under which this engine knows a user: a loaded engine knows pseudonyms only."""
+        if self._live.known(user):
+            return user
+        other = storage.pseudonym(user)
+        return other if other is not None and self._live.known(other) else user
+
+    def recall(self, shown: Iterable[tuple[str, Choice]]) -> None:
+        """Tell the bandit which lists a log says were shown, by recommendation id."""
+        with self._answering:
+            self.mixing.recall(shown)
+
+    def _history(self, shelf: Shelf, user: str | None, history: Told | None) -> Histories:
+        """What is known of an asker; one row."""
+        if history is not None:
+            return told(shelf.catalogue, history)
+        return Histories.empty(1) if user is None else self._live.of(self.known_as(user))
+
+    def _corrected(self, shelf: Shelf, queries: Queries, users: Sequence[str | None], keep: int = -1) -> Queries:
+        """The questions as their askers corrected their profiles; nobody's correct a told history."""
+        return self._portraits.corrected(shelf, queries, [user and self.known_as(user) for user in users], keep)

@@ -1,0 +1,146 @@
+"""Search by words: BM25 over words, pairs of characters and characters, with related words and likeness of meaning.
+
+Chinese has no spaces, so what a segmenter calls a word is a guess; pairs of characters and single ones find what it cut
+otherwise. BM25: Robertson & Zaragoza, "The Probabilistic Relevance Framework" (2009).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from itertools import groupby, pairwise
+from typing import Self
+
+import numpy as np
+from pydantic import Field
+from scipy import sparse
+
+from palate.core import FloatArray, NotFittedError, Settings
+from palate.core.arrays import offsets_of
+from palate.language.encoder import TextEncoder
+from palate.language.related import related
+from palate.language.terms import is_cjk, surface_words, words_within
+
+_CHARACTER, _PAIR = "\x01", "\x02"
+"""Mark terms that are parts of words, so that the character 茶 and the word 茶 are counted apart."""
+
+
+class SearchSettings(Settings):
+    """Hyper-parameters.
+
+    Parameters
+    ----------
+    saturation, length
+        k1 and b of BM25.
+    name
+        What a word of a name counts for, relative to one of the text.
+    pair, character
+        What a pair of Chinese characters and a single one count for in a query, relative to a word.
+    related
+        What a related word counts for.
+    meaning
+        What the encoder's cosine counts for beside the best match by words.
+    """
+
+    saturation: float = Field(default=1.2, ge=0)
+    length: float = Field(default=0.75, ge=0, le=1)
+    name: float = Field(default=3.0, ge=0)
+    pair: float = Field(default=0.6, ge=0)
+    character: float = Field(default=0.3, ge=0)
+    related: float = Field(default=0.5, ge=0)
+    meaning: float = Field(default=0.5, ge=0)
+
+
+class TextSearch:
+    """Finds texts that answer a wish in words, in English or Chinese.
+
+    Parameters
+    ----------
+    encoder
+        Whose cosine joins in; none does where None.
+    """
+
+    def __init__(self, settings: SearchSettings | None = None, encoder: TextEncoder | None = None) -> None:
+        self.settings = settings or SearchSettings()
+        self._encoder = encoder
+        self._index: dict[str, int] = {}
+        self._weights: sparse.csr_matrix | None = None
+        self._vectors: FloatArray | None = None
+
+    def fit(self, texts: Sequence[str], names: Sequence[str] | None = None) -> Self:
+        """Read n texts, and the names of the things they describe where they have names."""
+        counted: list[dict[str, float]] = [dict(_counts(text)) for text in texts]
+        lengths = np.array([sum(counts.values()) for counts in counted], dtype=np.float64)
+        for counts, name in zip(counted, names or (), strict=names is not None):
+            for term, count in _counts(name).items():
+                counts[term] = counts.get(term, 0.0) + self.settings.name * count
+        frequency = Counter(term for counts in counted for term in counts)
+        self._index = {term: column for column, term in enumerate(sorted(frequency))}
+        n, own = len(texts), self.settings
+        relative = own.saturation * (1 - own.length + own.length * lengths / max(float(lengths.mean() or 1), 1.0))
+        indptr = offsets_of(np.array([len(counts) for counts in counted], dtype=np.int64))
+        columns = np.array([self._index[term] for counts in counted for term in counts], dtype=np.int64)
+        tf = np.array([count for counts in counted for count in counts.values()], dtype=np.float64)
+        df = np.array([frequency[term] for term in self._index], dtype=np.float64)
+        idf = np.log(1 + (n - df + 0.5) / (df + 0.5))
+        each = np.repeat(relative, np.diff(indptr))
+        data = (idf[columns] * tf * (own.saturation + 1) / (tf + each)).astype(np.float32)
+        self._weights = sparse.csr_matrix((data, columns, indptr), shape=(n, len(self._index)))
+        self._vectors = None if self._encoder is None else self._encoder.encode(texts)
+        return self
+
+    def scores(self, queries: Sequence[str]) -> FloatArray:
+        """How well each text answers each query: by words up to 1 for the best, and meaning beside; float32 (q, n)."""
+        if self._weights is None:
+            raise NotFittedError("the search was asked before it had read any text")
+        asked = [self._asked(query) for query in queries]
+        indptr = offsets_of(np.array([len(terms) for terms in asked], dtype=np.int64))
+        columns = np.array([self._index[term] for terms in asked for term in terms], dtype=np.int64)
+        data = np.array([weight for terms in asked for weight in terms.values()], dtype=np.float32)
+        wanted = sparse.csr_matrix((data, columns, indptr), shape=(len(queries), len(self._index)))
+        found = np.asarray((wanted @ self._weights.T).toarray(), dtype=np.float32)
+        best = found.max(axis=1, keepdims=True, initial=0)
+        scores = found / np.where(best > 0, best, 1)
+        if self._encoder is not None and self._vectors is not None:
+            cosines = self._encoder.encode(queries) @ self._vectors.T
+            scores = scores + np.float32(self.settings.meaning) * np.maximum(cosines, 0)
+        return np.asarray(scores, dtype=np.float32)
+
+    def _asked(self, query: str) -> dict[str, float]:
+        """Known terms of a query and what each counts for."""
+        own = self.settings
+        wanted: dict[str, float] = {}
+
+        def want(term: str, weight: float) -> None:
+            if term in self._index and weight > wanted.get(term, 0.0):
+                wanted[term] = weight
+
+        for term in _counts(query):
+            want(term, {_PAIR: own.pair, _CHARACTER: own.character}.get(term[0], 1.0))
+        for _, word in surface_words(query):
+            for other in related(word):
+                want(other, own.related)
+                for part in words_within(other):
+                    want(part, own.related * 0.5)
+                if is_cjk(other) and len(other) == 2:
+                    want(_PAIR + other, own.related * own.pair)
+                elif is_cjk(other) and len(other) == 1:
+                    want(_CHARACTER + other, own.related)
+        return wanted
+
+
+def _counts(text: str) -> Counter[str]:
+    """Words, shorter words within Chinese ones, pairs of characters and characters, stop words left out."""
+    found = surface_words(text)
+    counts: Counter[str] = Counter()
+    for chinese, group in groupby(found, key=lambda pair: is_cjk(pair[1])):
+        words = [word for _, word in group]
+        counts.update(words)
+        if not chinese:
+            continue
+        for word in words:
+            counts.update(words_within(word))
+            counts.update(_CHARACTER + letter for letter in word)
+            counts.update(_PAIR + word[start : start + 2] for start in range(len(word) - 1))
+        counts.update(_PAIR + first[-1] + second[0] for first, second in pairwise(words))
+    return counts

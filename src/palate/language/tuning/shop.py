@@ -1,0 +1,99 @@
+"""The language model learns a shop: what people take one after the other shall read alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from palate.core import DataError, Histories
+from palate.data import Dataset
+from palate.language.tuning.contrast import Contrast, Lessons
+from palate.language.tuning.corpus import Corpus
+from palate.language.tuning.objective import teach
+from palate.language.tuning.reading import Reading
+from palate.language.tuning.saving import save_encoder
+from palate.language.tuning.settings import AdaptSettings
+from palate.language.tuning.trunk import Trunk, open_trunk
+from palate.language.tuning.vectors import Vectors
+from palate.language.verbalise import item_texts
+from palate.training import Report
+from palate.training.loop import Trained
+
+_ENOUGH = 20
+"""Held-out lessons under which validation would be chance; then the last epoch is kept."""
+
+
+@dataclass(frozen=True)
+class Adapted:
+    """A language model that has learnt a shop.
+
+    Parameters
+    ----------
+    trunk, vectors
+        What was taught.
+    before, after
+        N@10 of held-out events among all items: whitened and untaught, and as it is now; None where none were held out.
+    course
+        Of the contrastive part.
+    """
+
+    trunk: Trunk
+    vectors: Vectors
+    before: float | None
+    after: float | None
+    course: Trained
+
+    def save(self, folder: Path, *, whole: bool = False) -> None:
+        """Write the encoder; see ``save_encoder``."""
+        languages = ("en",) if self.trunk.source == "minilm" else ("*",)
+        save_encoder(self.trunk, self.vectors, folder, whole=whole, languages=languages)
+
+
+def adapt(dataset: Dataset, settings: AdaptSettings | None = None, progress: Report | None = None) -> Adapted:
+    """Teach a language model by the histories and the texts of a shop.
+
+    Raises
+    ------
+    DataError
+        There is nothing to learn from: no texts, or no user with two events.
+    """
+    settings = settings or AdaptSettings()
+    texts = item_texts(dataset.catalogue)
+    if not any(texts):
+        raise DataError("no item has a text, so the language model has nothing to learn from")
+    trunk = open_trunk(settings.model, settings.trunk)
+    corpus = Corpus(trunk, texts)
+    seed, parts = settings.course.seed, 2 if settings.reading and not trunk.frozen else 1
+
+    def hear(part: int) -> Report | None:
+        if progress is None:
+            return None
+        return lambda what, share: progress(what, (part + share) / parts)
+
+    if parts == 2:
+        course = settings.course.model_copy(update={"epochs": settings.reading})
+        teach(trunk, Reading(corpus, seed=seed), course, progress=hear(0))
+    vectors = Vectors.begin(corpus, settings.vectors, seed)
+    known, asked = lessons_of(dataset.sequences, settings)
+    objective = Contrast(corpus, vectors, known, asked, settings=settings.contrast, hide=not dataset.repeats)
+    before = objective.eval().quality()
+    trained = teach(trunk, objective, settings.course, progress=hear(parts - 1))
+    return Adapted(trunk, vectors, before, objective.quality(), trained)
+
+
+def lessons_of(sequences: Histories, settings: AdaptSettings) -> tuple[Lessons, Lessons | None]:
+    """What is learnt from, and what is held out: the newest events of some users."""
+    able = np.nonzero(sequences.lengths >= 3)[0]
+    size = round(len(able) * settings.held_out)
+    everything = Lessons.of_histories(sequences, settings.window, settings.decay)
+    if size < _ENOUGH:
+        return everything, None
+    chosen = np.random.default_rng([settings.course.seed, 7]).permutation(able)[:size]
+    last = np.zeros(len(sequences), dtype=bool)
+    last[chosen] = True
+    # Lessons stand in the order of events, so a user's last one is followed by another user's.
+    newest = np.append(everything.groups[1:] != everything.groups[:-1], True) & last[everything.groups]
+    rows = np.arange(len(everything))
+    return everything.take(rows[~newest]), everything.take(rows[newest])

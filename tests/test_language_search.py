@@ -1,0 +1,97 @@
+"""Search by words: Chinese without its spaces, English by its lemmas, related words, the rare single character."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+
+from palate.core import NotFittedError, Queries
+from palate.core.histories import Histories
+from palate.data import Dataset
+from palate.language import LexicalEncoder, SearchSettings, TextSearch, item_texts
+from palate.language.related import related
+from palate.language.vocabulary import Vocabulary
+from palate.models.lexical import Lexical
+from tests.beijing import catalogue_of, ndcg, places, questions, relevant
+from tests.conftest import shared_data
+
+TEXTS = [
+    "有机绿茶礼盒",
+    "不锈钢保温茶杯",
+    "纯棉床单四件套",
+    "景德镇陶瓷碗",
+    "wool socks for hikers",
+    "trail running shoes",
+]
+
+
+def best(query: str, search: TextSearch) -> str:
+    return TEXTS[int(search.scores([query])[0].argmax())]
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [("茶", {0, 1}), ("杯", {1}), ("床单", {2}), ("瓷", {3}), ("sock", {4}), ("sneakers", {5}), ("shoe", {5})],
+)
+def test_a_single_character_and_a_related_word_find_what_they_mean(query: str, found: set[int]) -> None:
+    search = TextSearch().fit(TEXTS)
+    scores = search.scores([query])[0]
+    assert set(np.nonzero(scores > 0)[0].tolist()) >= found
+    assert int(scores.argmax()) in found
+
+
+def test_names_count_more_and_nothing_found_is_nothing() -> None:
+    search = TextSearch().fit(["tea shop near the station", "station hotel"], ["tea", "station"])
+    assert search.scores(["station"])[0].argmax() == 1
+    assert not search.scores(["", "zebra", "的"]).any()
+    assert search.scores([]).shape == (0, 2)
+    with pytest.raises(NotFittedError, match="had read"):
+        TextSearch().scores(["tea"])
+
+
+def test_meaning_joins_what_words_found() -> None:
+    encoder = LexicalEncoder().fit(TEXTS)
+    plain, both = TextSearch().fit(TEXTS), TextSearch(encoder=encoder).fit(TEXTS)
+    cosines = np.maximum(encoder.encode(["茶杯"]) @ encoder.encode(TEXTS).T, 0)
+    np.testing.assert_allclose(
+        both.scores(["茶杯"]), plain.scores(["茶杯"]) + SearchSettings().meaning * cosines, rtol=1e-5
+    )
+
+
+def test_related_words_lead_to_each_other_and_never_to_themselves() -> None:
+    for word in ("便宜", "温泉", "phone"):
+        assert word not in related(word)
+        assert all(word in related(other) for other in related(word))
+    assert related("什么都不是") == ()
+
+
+def test_a_wish_of_one_rare_character_is_answered_by_the_lexical_model() -> None:
+    items = pl.DataFrame({"item_id": [f"i{row}" for row in range(len(TEXTS))], "title": TEXTS})
+    events = pl.DataFrame({"user_id": ["u", "u"], "item_id": ["i0", "i2"], "timestamp": [1.0, 2.0]})
+    data = Dataset.assemble(events, items)
+    model = Lexical().fit(data)
+    scores = model.score(Queries(Histories.empty(2), text=("茶", "瓷碗")))
+    at = data.item_ids.positions([f"i{row}" for row in range(len(TEXTS))])
+    assert set(np.nonzero(scores[0, at] > 0)[0].tolist()) == {0, 1}
+    assert int(scores[1, at].argmax()) == 3
+
+
+def test_a_wish_in_english_is_read_as_a_text_is() -> None:
+    vocabulary = Vocabulary.of(TEXTS, 1000)
+    wish = ["wool socks", "trail", "nothing known"]
+    np.testing.assert_allclose(vocabulary.wishes(wish).toarray(), vocabulary.matrix(wish).toarray(), atol=1e-6)
+
+
+def test_sixty_questions_about_beijing() -> None:
+    rows = places(shared_data("zh-beijing"))
+    catalogue = catalogue_of(rows)
+    asked = questions()
+    answers = np.array([relevant(question, rows, catalogue) for question in asked])
+    assert answers.any(axis=1).all()
+    late = np.array([question.get("late", False) for question in asked])
+    assert (~late).sum() == 60
+    search = TextSearch().fit(item_texts(catalogue), catalogue.titles)
+    found = ndcg(search.scores([question["text"] for question in asked]), answers)
+    assert found[~late].mean() >= 0.70
+    assert found[late].mean() >= 0.60
