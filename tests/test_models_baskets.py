@@ -159,12 +159,8 @@ def test_what_is_due_comes_first() -> None:
     def scores(days_since_milk: float, days_since_soap: float) -> np.ndarray:
         times = [[1.6e9, 1.6e9 + DAY * (400 - days_since_soap), 1.6e9 + DAY * (400 - days_since_milk)]]
         history = Histories.of([[lamp, soap, milk]], times)
-<<<<<<< HEAD
         found: np.ndarray = model.score(Queries(history, mask_seen=False, when=np.array([1.6e9 + DAY * 400])))[0]
         return found
-=======
-        return np.asarray(model.score(Queries(history, mask_seen=False, when=np.array([1.6e9 + DAY * 400])))[0])
->>>>>>> room/baskets
 
     assert scores(7, 20)[milk] > scores(7, 20)[soap] > scores(7, 20)[lamp]
     assert scores(2, 59)[soap] > scores(2, 59)[milk]

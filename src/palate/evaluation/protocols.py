@@ -199,7 +199,6 @@ def _rest_of_baskets(dataset: Dataset, ask: float, test: Fold) -> Int64Array:
     answers[test.users] = test.targets.values
     sequences = dataset.sequences
     given = np.isin(numbers, asked_baskets(dataset, ask).numbers) & (sequences.items != answers[sequences.rows])
-<<<<<<< HEAD
     return np.asarray(dataset.sequence_rows[given], dtype=np.int64)
 
 
@@ -223,9 +222,6 @@ def _trajectories(dataset: Dataset) -> Trial:
     )
     times = dataset.events["time"].to_numpy()
     return Trial("trajectories", test.dataset, None, test, None, False, times >= begin, "auto", (note,))
-=======
-    return np.asarray(dataset.sequence_rows[given])
->>>>>>> room/baskets
 
 
 def _decide_seen(trial: Trial, seen: str) -> Trial:

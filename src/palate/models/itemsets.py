@@ -71,11 +71,7 @@ class Itemsets:
         place = np.zeros(len(sets), dtype=np.int64)
         for depth, level in enumerate(self.levels[: sets.shape[1]]):
             place = np.searchsorted(level.keys, place * self.n_items + sets[:, depth])
-<<<<<<< HEAD
         return np.asarray(self.levels[sets.shape[1] - 1].counts[place], dtype=np.int64)
-=======
-        return np.asarray(self.levels[sets.shape[1] - 1].counts[place])
->>>>>>> room/baskets
 
 
 def least_count(support: float, n_baskets: int) -> int:

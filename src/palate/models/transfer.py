@@ -200,6 +200,9 @@ def pretrain(
         lessons.append(Lesson(rows, learnt, held, mask_seen=not dataset.repeats))
     network = build(Shape.of(settings, Transferred.body), popularity > 0, table, None, 0)
     begin(network)
+    # A learnt map of texts is better in the shops it is learnt in and worse in others: it is left to few-shot teaching.
+    if network.table.project is not None:
+        network.table.project.requires_grad_(False)
     course = Course(
         whole,
         None,
