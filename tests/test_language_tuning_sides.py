@@ -58,7 +58,7 @@ def directed(contrast: Contrast) -> np.ndarray:
     offered = contrast.encoded().numpy()
     had = offered if contrast.asking is None else contrast.encoded(contrast.asking).numpy()
     likeness, n = had @ offered.T, np.arange(len(GOODS))
-    return likeness[n, (n + 1) % len(n)] - likeness[n, (n - 1) % len(n)]
+    return np.asarray(likeness[n, (n + 1) % len(n)] - likeness[n, (n - 1) % len(n)])
 
 
 def test_two_sides_learn_an_order_that_one_cannot(model: Path) -> None:
