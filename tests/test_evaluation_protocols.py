@@ -127,7 +127,7 @@ def test_usage_is_checked(tmp_path: Path) -> None:
     lonely = Dataset.assemble(pl.DataFrame({"user_id": ["a", "b"], "item_id": ["x", "y"], "position": [0, 0]}))
     with pytest.raises(UsageError, match="at least 3 events of interest"):
         plan(lonely, "loo-strict")
-    assert len(PROTOCOLS) == 6
+    assert len(PROTOCOLS) == 7
 
 
 def test_seen_items_stay_where_people_come_back() -> None:

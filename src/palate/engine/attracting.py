@@ -56,7 +56,8 @@ def teach_attractiveness(
     held = held.take(np.sort(drawn.permutation(len(held))[: settings.reactions]))
     past = dataset.only(times <= moment)
     names = tuple(judged_by(finished).sources)
-    facts = ItemFacts.of(past, finished.facts.vectors if finished.facts.vectors.shape[1] else None)
+    own = finished.facts
+    facts = ItemFacts.of(past, own.vectors if own.vectors.shape[1] else None, comes_back=bool(own.comebacks))
     earlier = judged_by(replace(finished, sources=teach(past, names), facts=facts))
     groups = facts.categories[:, 0]
     judge = learn_attractiveness(
