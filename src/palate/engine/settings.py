@@ -25,6 +25,7 @@ from palate.models.popularity import PopularitySettings
 from palate.models.repeats import RepeatsSettings
 from palate.models.semantic import SemanticSettings
 from palate.models.semantic_transitions import SemanticTransitionsSettings
+from palate.models.semantic_tuned import SemanticTunedSettings
 from palate.models.sequential import GRU4REC, LSTM, SASREC, SequentialSettings
 from palate.models.transfer import TransferSettings
 from palate.models.transitions import TransitionsSettings
@@ -57,8 +58,8 @@ FAST = (
 )
 """Counts, factors and frozen text."""
 
-BALANCED = (*FAST, "semantic_transitions", "sequential")
-"""What ``fast`` has, and sequences learnt by a transformer."""
+BALANCED = (*FAST, "semantic_transitions", "semantic_tuned", "sequential")
+"""What ``fast`` has, text taught by what people took, and sequences learnt by a transformer."""
 
 PRESETS: dict[str, tuple[str, ...]] = {"fast": FAST, "balanced": BALANCED, "thorough": BALANCED}
 """Sources of each preset."""
@@ -86,6 +87,7 @@ class ModelSettings(Settings):
     als: ALSSettings = Field(default_factory=ALSSettings)
     bpr: BPRSettings = Field(default_factory=BPRSettings)
     semantic: SemanticSettings = Field(default_factory=SemanticSettings)
+    semantic_tuned: SemanticTunedSettings = Field(default_factory=SemanticTunedSettings)
     lexical: LexicalSettings = Field(default_factory=LexicalSettings)
     interest: InterestSettings = Field(default_factory=InterestSettings)
     bilinear: BilinearSettings = Field(default_factory=BilinearSettings)
