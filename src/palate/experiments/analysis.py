@@ -60,12 +60,8 @@ def analyse(
         raise UsageError(
             f"a look at {now:.0f} after one at {earlier[-1].time:.0f}: clocks do not go backwards; set this one right"
         )
-    units = first_exposures(plan, exposures, now)
-    counts = units.counts(plan)
-    sizes = mismatch(counts, plan.shares, plan.planned_units)
-    mismatched = sizes.found(plan.mismatch_alpha) or any(look.mismatched for look in earlier)
-    fraction = sum(counts.values()) / plan.planned_units
-    reasons = _closed(plan, units, sizes, mismatched)
+    units, sizes, reasons, mismatched = gate(plan, exposures, now, earlier)
+    fraction = units.table.height / plan.planned_units
     compared: tuple[Compared, ...] = ()
     if not reasons:
         table = units.table
@@ -97,6 +93,16 @@ def analyse(
             mismatched=mismatched,
         ),
     )
+
+
+def gate(
+    plan: Plan, exposures: pl.DataFrame, now: float, earlier: Sequence[Look] = ()
+) -> tuple[Units, Mismatch, tuple[Reason, ...], bool]:
+    """Units and sizes of arms, why nothing may be shown (empty: something may), and whether sizes are or were amiss."""
+    units = first_exposures(plan, exposures, now)
+    sizes = mismatch(units.counts(plan), plan.shares, plan.planned_units)
+    mismatched = sizes.found(plan.mismatch_alpha) or any(look.mismatched for look in earlier)
+    return units, sizes, _closed(plan, units, sizes, mismatched), mismatched
 
 
 def analyse_over_time(

@@ -207,23 +207,24 @@ def _guard(plan: Plan, pair: _Pair, earlier: Sequence[Look]) -> Guard:
 
 def _judged(plan: Plan, found: Sequence[Compared], final: bool) -> tuple[Compared, ...]:
     """Correct p among the comparisons of each role, and say what each shows."""
-    better = {metric.name: 1.0 if metric.better == "higher" else -1.0 for metric in plan.metrics}
+    good = {metric.name: metric.better for metric in plan.metrics}
     p = np.array([own.p_design for own in found])
     for role in {own.role for own in found}:
         # What is not measured yet counts too, or it would take back what was shown when it comes.
         family = [place for place, own in enumerate(found) if own.role == role]
         p[family] = corrected(p[family], plan.correction)
     return tuple(
-        replace(own, p_corrected=float(q), verdict=_verdict(own, float(q), better[own.metric], plan.alpha, final))
+        replace(own, p_corrected=float(q), verdict=verdict(own, float(q), good[own.metric], plan.alpha, final))
         for own, q in zip(found, p, strict=True)
     )
 
 
-def _verdict(own: Compared, p: float, good: float, alpha: float, final: bool) -> Verdict:
+def verdict(own: Compared, p: float, better: str, alpha: float, final: bool) -> Verdict:
+    """What a comparison shows with this corrected p; ``better`` says which way is good, ``higher`` or ``lower``."""
     if own.reason is not None:
         return "unmeasured"
     if p <= alpha:
-        return "better" if own.direction == good else "worse"
+        return "better" if (own.direction > 0) == (better == "higher") else "worse"
     return "no difference shown" if final or own.fraction >= 1.0 else "undecided"
 
 
