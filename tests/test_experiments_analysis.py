@@ -216,7 +216,7 @@ def test_quantiles_err_as_they_say(level: float) -> None:
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
 def test_corrections_keep_order_and_differ_in_strictness(p: list[float]) -> None:
-    by = {name: corrected(p, name) for name in ("none", "benjamini-hochberg", "benjamini-yekutieli", "holm")}  # type: ignore[arg-type]
+    by = {name: corrected(p, name) for name in ("none", "benjamini-hochberg", "benjamini-yekutieli", "holm")}
     assert (by["none"] <= by["benjamini-hochberg"] + 1e-12).all()
     assert (by["benjamini-hochberg"] <= by["benjamini-yekutieli"] + 1e-12).all()
     assert (by["benjamini-hochberg"] <= by["holm"] + 1e-12).all()
@@ -350,7 +350,7 @@ def test_a_lift_wins_and_a_loss_loses_in_every_design(design: str) -> None:
         (-0.5, "lower", "better", "ship"),
         (0.0, "higher", "no difference shown", "inconclusive"),
     ):
-        own = plan(Metric(name="spend", better=better), design=design)  # type: ignore[arg-type]
+        own = plan(Metric(name="spend", better=better), design=design)
         report = look(own, units(10_000, lift, seed=1))
         assert (report.of("spend", "B").verdict, report.decision) == (verdict, decision)
         assert (report.of("spend", "B").repeated is not None) == (design == "group-sequential")
@@ -393,7 +393,8 @@ def test_whole_experiments_without_an_effect_are_seldom_called(design: str) -> N
     called = 0
     own = plan(Metric(name="spend"), planned_units=1_000, design=design)
     for seed in range(30):
-        table, looks = units(1_000, 0.0, seed=seed), []
+        table = units(1_000, 0.0, seed=seed)
+        looks: list[Look] = []
         for day in (2, 4, 6, 8, 10):
             now = START + day * DAY
             report = analyse(own, table.filter(pl.col("time") <= now), now=now, earlier=looks)
@@ -457,6 +458,17 @@ def test_a_guard_rail_stops_the_arm_that_breaks_it_for_good() -> None:
     assert healed.stop == ("B",)
     assert any("B has to stop" in line for line in report.words())
     assert any("B 必须停止" in line for line in report.words("zh"))
+
+
+def test_guard_rails_may_be_read_alone_between_the_looks_of_the_goals() -> None:
+    own = plan(Metric(name="spend"), Metric(name="pace", role="guard-rail"), design="group-sequential")
+    table = units(4_000, 1.0).with_columns((pl.col("spend") - 2.0 * (pl.col("arm") == "B")).alias("pace"))
+    fine = look(own, table.with_columns(pl.col("spend").alias("pace")), guards_only=True)
+    assert ([one.metric for one in fine.compared], fine.decision) == (["pace"], "continue")
+    broken = look(own, table, guards_only=True, earlier=[fine.look])
+    assert (broken.stop, broken.decision) == (("B",), "stop")
+    assert set(broken.look.seen) == {"pace/B"}, "the goal's error is not spent"
+    assert look(own, table, earlier=[fine.look, broken.look]).stop == ("B",)
 
 
 def test_harm_within_the_margin_is_put_up_with_and_proof_may_be_asked_for() -> None:
