@@ -272,6 +272,9 @@ def test_a_unit_counts_from_its_first_exposure() -> None:
     assert look(plan(), pl.concat([later, table])).look.units == 400
     since = plan(since=START + 5 * DAY)
     assert look(since, pl.concat([later, table])).look.units == 200
+    dealt_anew = table.with_columns(pl.lit("B").alias("arm"), pl.lit(START + 9 * DAY).alias("time"))
+    report = look(since, pl.concat([table, dealt_anew.filter(pl.int_range(pl.len()) < 200)]))
+    assert (report.look.units, report.in_two_arms) == (200, 0)
 
 
 @pytest.mark.parametrize(
