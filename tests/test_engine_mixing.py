@@ -14,7 +14,7 @@ import pytest
 from palate.core import Queries, UsageError
 from palate.data.event_log import EventLog
 from palate.engine import Engine, EngineSettings
-from palate.evaluation.replay import Logged
+from palate.experiments.logs import Logged
 from palate.privacy import Vault
 from palate.ranking.bandit import BanditSettings, Choice
 from palate.ranking.candidates import propose

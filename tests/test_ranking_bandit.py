@@ -1,24 +1,16 @@
-"""The bandit over mixes: it learns, follows a change, knows its own propensities, and can be judged from a log."""
+"""The bandit over mixes: it learns, follows a change, knows its own propensities, and is kept."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
-import polars as pl
 import pytest
 from pydantic import ValidationError
 
-from palate.core import UsageError
-from palate.evaluation.replay import Logged, inverse_propensity, replay, self_normalised
-from palate.measure import mean_interval
 from palate.ranking.bandit import Bandit, BanditSettings, Choice
 from palate.ranking.mixes import MIXES, Mix, playable
 from tests.bandit_world import ARMS, World, bandit, lived
-from tests.conftest import shared_data
 
 POLICIES = ["linucb", "thompson"]
-EVENLY = np.full((1, len(ARMS)), 1 / len(ARMS))
 
 
 @pytest.mark.parametrize("policy", POLICIES)
@@ -75,75 +67,6 @@ def test_the_same_ids_give_the_same_life(policy: str) -> None:
     np.testing.assert_array_equal(arms, again)
     _, _, other = lived(bandit(policy), lambda _: World.of(), 300, seed=7)
     assert (arms != other).any()
-
-
-def test_inverse_propensity_is_unbiased() -> None:
-    world, n = World.of(), 400
-    sorts, contexts = world.contexts(n, 0)
-    logging = np.random.default_rng(1).dirichlet(np.full(len(ARMS), 2.0), size=n) * 0.8 + 0.2 / len(ARMS)
-    target = np.eye(len(ARMS))[sorts] * 0.9 + 0.1 / len(ARMS)
-    truth = world.value(target, sorts)
-    estimates = np.array(
-        [inverse_propensity(world.logged(logging, sorts, contexts, seed), target).estimate for seed in range(300)]
-    )
-    error = estimates.std() / np.sqrt(len(estimates))
-    assert abs(estimates.mean() - truth) < 3 * error
-    assert world.value(logging, sorts) < truth - 20 * error, "the log alone must not give the answer away"
-
-
-def test_intervals_of_off_policy_estimates_hold_the_truth() -> None:
-    world, n = World.of(), 600
-    sorts, contexts = world.contexts(n, 0)
-    target = np.eye(len(ARMS))[sorts]
-    truth = world.value(target, sorts)
-    held = np.zeros(2)
-    for seed in range(60):
-        log = world.logged(np.repeat(EVENLY, n, axis=0), sorts, contexts, seed)
-        for place, estimate in enumerate((inverse_propensity(log, target), self_normalised(log, target))):
-            held[place] += estimate.low < truth < estimate.high
-            assert estimate.high - estimate.low < 0.35
-    assert (held >= 50).all(), "95 % intervals hold the truth nearly always"
-    with pytest.raises(UsageError, match="4 arms are due for each of 600 lists"):
-        inverse_propensity(log, target[:5])
-
-
-@pytest.mark.parametrize("policy", POLICIES)
-def test_replay_tells_a_bandit_that_learns_from_one_that_cannot(policy: str) -> None:
-    world, n = World.of(), 4_000
-    sorts, contexts = world.contexts(n, 2)
-    log = world.logged(np.repeat(EVENLY, n, axis=0), sorts, contexts, 3)
-    value, matched = replay(bandit(policy), log)
-    assert matched == pytest.approx(n / len(ARMS), rel=0.1)
-    chance, _ = replay(bandit(policy, exploration=1.0), log)
-    assert chance.low < world.worth.mean() < chance.high
-    assert value.low > world.worth.mean(axis=0).max()
-    assert value.estimate > 0.85 * world.best()
-
-
-def test_a_real_log_of_thompson_sampling_foretells_what_an_even_draw_earned() -> None:
-    """Open Bandit Dataset: the same shop's positions filled by Thompson sampling and, apart, evenly at random."""
-    folder = shared_data("open-bandit")
-    drawn, even = (pl.read_parquet(folder / f"{name}_men.parquet") for name in ("bts", "random"))
-    clicks = drawn["click"].to_numpy().astype(np.float64)
-    arms, names = drawn["item_id"].to_numpy().astype(np.int32), tuple(str(item) for item in range(34))
-    log = Logged(np.ones((len(drawn), 1)), arms, drawn["propensity_score"].to_numpy(), clicks, names)
-    target = np.full((len(drawn), 34), 1 / 34)
-    whole = inverse_propensity(replace(log, rewards=np.ones(len(drawn))), target)
-    assert whole.low < 1 < whole.high, "the logged propensities are calibrated"
-    earned = mean_interval(even["click"].to_numpy().astype(np.float64))
-    for estimate in (inverse_propensity(log, target), self_normalised(log, target)):
-        assert estimate.low < earned.high and earned.low < estimate.high
-
-
-def test_replay_refuses_logs_it_is_biased_on() -> None:
-    world = World.of()
-    sorts, contexts = world.contexts(50, 2)
-    uneven = world.logged(np.tile([0.7, 0.1, 0.1, 0.1], (50, 1)), sorts, contexts, 3)
-    with pytest.raises(UsageError, match="drawn evenly"):
-        replay(bandit("linucb"), uneven)
-    even = world.logged(np.repeat(EVENLY, 50, axis=0), sorts, contexts, 3)
-    with pytest.raises(UsageError, match="chooses among"):
-        replay(Bandit(BanditSettings(policy="linucb"), ARMS[:3], 5), even)
 
 
 def test_a_reaction_told_twice_or_of_less_worth_changes_nothing() -> None:
