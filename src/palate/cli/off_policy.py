@@ -82,7 +82,7 @@ def off_policy(
     spoken = options.language(language)
     logged = _served(file, vault, tenant, reward) if open_bandit is None else _published(file, open_bandit)
     names = policy or ([*logged.names, *POLICIES] if open_bandit is None else list(POLICIES))
-    found = {name: estimate(logged, named(logged, name), method) for name in names}  # type: ignore[arg-type]
+    found = {name: estimate(*named(logged, name), method) for name in names}  # type: ignore[arg-type]
     earned = influence_interval(logged.rewards, logged.people)
     reasons = {name: in_words(one.refusals, spoken) for name, one in found.items()}
     if as_json:

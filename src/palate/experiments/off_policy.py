@@ -6,7 +6,6 @@ to what was logged is computed choice by choice.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -17,7 +16,14 @@ from palate.core import Float64Array, Settings, UsageError
 from palate.core.configuration import suggestion
 from palate.data.tables import Note
 from palate.experiments.logs import Logged
-from palate.experiments.reward_model import RewardModelSettings, foretold, resampled_values
+from palate.experiments.reward_model import (
+    RewardModelSettings,
+    coefficients,
+    design_of,
+    folds_of,
+    foretold,
+    resampled_values,
+)
 from palate.experiments.support import Support, SupportSettings, support, weights_of
 from palate.measure import Interval, influence_interval
 from palate.measure.intervals import LEVEL, bounds
@@ -205,25 +211,31 @@ def evenly(logged: Logged) -> Float64Array:
     return np.full((len(logged), len(logged.names)), 1.0 / len(logged.names))
 
 
-def contextual(logged: Logged, settings: RewardModelSettings | None = None) -> Float64Array:
-    """The policy that takes the arm which regressions expect most of in each context, float64 (n, K).
+def contextual(logged: Logged, settings: RewardModelSettings | None = None) -> tuple[Logged, Float64Array]:
+    """The policy that takes the arm which regressions expect most of in each context.
 
-    For each person it was learnt from the others, so that it may be judged on the same log.
+    It is learnt from one half of the people, for a policy looks too good, and its interval is too narrow, where it is
+    judged by choices it was learnt from.
+
+    Returns
+    -------
+    The other half's choices, and the policy's probabilities for them, float64 (m, K).
     """
-    expected = foretold(logged, 1.0 / (logged.propensities * len(logged.names)), settings).rewards
+    chosen = settings or RewardModelSettings()
+    half, design = folds_of(logged, 2, chosen.seed), design_of(logged.contexts)
+    taught = logged.take(np.flatnonzero(half == 0))
+    strength = foretold(taught, 1.0 / (taught.propensities * len(logged.names)), chosen).strength
+    expected = design[half == 1] @ coefficients(design[half == 0], taught, strength).T
     first = expected >= expected.max(axis=1, keepdims=True) - 1e-12
-    return np.asarray(first / first.sum(axis=1, keepdims=True), dtype=np.float64)
+    return logged.take(np.flatnonzero(half == 1)), np.asarray(first / first.sum(axis=1, keepdims=True))
 
 
-POLICIES: Mapping[str, str] = {
-    "even": "all mixes alike",
-    "contextual": "the mix that regressions expect most of in each context, learnt from other people",
-}
-"""Policies by name, beside that of a single mix."""
+POLICIES = ("even", "contextual")
+"""Policies by name, beside arms that are always chosen: all arms alike, and ``contextual``."""
 
 
-def named(logged: Logged, name: str, settings: RewardModelSettings | None = None) -> Float64Array:
-    """Probabilities of a policy by name: one of ``POLICIES``, or an arm that is always chosen; float64 (n, K)."""
-    if name == "even":
-        return evenly(logged)
-    return contextual(logged, settings) if name == "contextual" else always(logged, name)
+def named(logged: Logged, name: str) -> tuple[Logged, Float64Array]:
+    """A policy by name, one of ``POLICIES`` or an arm: the choices it may be judged by, and its probabilities."""
+    if name == "contextual":
+        return contextual(logged)
+    return logged, evenly(logged) if name == "even" else always(logged, name)

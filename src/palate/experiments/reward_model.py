@@ -74,14 +74,22 @@ def foretold(logged: Logged, weights: Float64Array, settings: RewardModelSetting
     best: tuple[float, Foretold] | None = None
     for strength in chosen.strengths:
         guess = np.empty((len(logged), len(logged.names)))
-        for part, coefficients in enumerate(_coefficients(gram, response, strength)):
+        for part, learnt in enumerate(_coefficients(gram, response, strength)):
             inside = fold == part
-            guess[inside] = design[inside] @ coefficients.T
+            guess[inside] = design[inside] @ learnt.T
         spread = float(np.var(weights * (logged.rewards - guess[rows, logged.arms])))
         if best is None or spread < best[0]:
             best = spread, Foretold(guess, strength)
     assert best is not None  # noqa: S101 - the settings hold one strength at least
     return best[1]
+
+
+def coefficients(
+    design: Float64Array, logged: Logged, strength: float, counts: Float64Array | None = None
+) -> Float64Array:
+    """Regressions of all choices, float64 (K, p), on regressors (n, p); each choice counts so many times, or once."""
+    whole = np.zeros(len(logged), dtype=np.int32)
+    return _coefficients(*_moments(design, logged, whole, 1, counts), strength)[0]
 
 
 def resampled_values(
@@ -93,12 +101,12 @@ def resampled_values(
     """
     design, generator = design_of(logged.contexts), np.random.default_rng(seed)
     person = logged.person
-    people, whole = int(person.max(initial=0)) + 1, np.zeros(len(logged), dtype=np.int32)
+    people = int(person.max(initial=0)) + 1
     found = np.empty(samples)
     for sample in range(samples):
         counts = np.bincount(generator.integers(people, size=people), minlength=people)[person].astype(np.float64)
-        (coefficients,) = _coefficients(*_moments(design, logged, whole, 1, counts), strength)
-        found[sample] = (shares * (design @ coefficients.T)).sum(axis=1) @ counts / counts.sum()
+        learnt = coefficients(design, logged, strength, counts)
+        found[sample] = (shares * (design @ learnt.T)).sum(axis=1) @ counts / counts.sum()
     return found
 
 
