@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from palate.ranking.bandit import Bandit, BanditSettings, Choice
+from palate.ranking.change import Watch
 from palate.ranking.mixes import MIXES, Mix, playable
 from tests.bandit_world import ARMS, World, bandit, lived
 
@@ -30,12 +33,69 @@ def test_it_recovers_after_the_best_arm_changed(policy: str) -> None:
     def world(step: int) -> World:
         return before if step < change else after
 
-    regret, _, _ = lived(bandit(policy, memory=400), world, steps)
+    regret, _, _ = lived(bandit(policy, memory=400, alarm=None), world, steps)
     settled, shocked, recovered = regret[1_500:2_500].mean(), regret[2_500:2_700].mean(), regret[3_200:].mean()
     assert shocked > 3 * settled
     assert recovered < 0.5 * shocked
-    stubborn, _, _ = lived(bandit(policy), world, steps)
+    stubborn, _, _ = lived(bandit(policy, alarm=None), world, steps)
     assert recovered < 0.4 * stubborn[3_200:].mean(), "who never forgets follows a change much later"
+
+
+def test_a_change_is_found_and_the_mix_soon_earns_what_can_be_earned() -> None:
+    before, after, change = World.of(), World.of(turn=2), 2_000
+    shares = []
+    for seed in range(4):
+        agent = bandit("linucb", memory=5_000, exploration=0.02)
+        regret, _, _ = lived(agent, lambda step: before if step < change else after, 4_000, seed=10 * seed)
+        shares.append(1 - regret / after.best())
+        assert agent.describe()["changes"] == 1, "found once, and nothing else taken for a change"
+    earned = np.mean(shares, axis=0)
+    assert earned[change : change + 50].mean() < 0.6
+    assert earned[change + 1_000 :].mean() > 0.98
+
+
+def test_reactions_that_come_late_are_no_change() -> None:
+    world, steps, delay = World.of(), 2_500, 150
+    agent = bandit("linucb", memory=5_000, exploration=0.02)
+    sorts, contexts = world.contexts(steps, 0)
+    luck = np.random.default_rng(1).random(steps)
+    arms = np.empty(steps, dtype=np.int32)
+    for step in range(steps):
+        (arms[step],), (share,) = agent.choose(contexts[step][None, :], [f"r{step}"])
+        choice = Choice(ARMS[arms[step]], float(share), contexts[step], float(step))
+        agent.shown(f"r{step}", choice)
+        if (then := step - delay) >= 0:
+            agent.rewarded(f"r{then}", float(luck[then] < world.worth[sorts[then], arms[then]]))
+    assert agent.describe()["changes"] == 0
+    assert (arms[-500:] == sorts[-500:]).mean() > 0.95
+
+
+@given(st.floats(0.05, 0.95), st.integers(0, 2**31))
+@settings(max_examples=20)
+def test_what_stays_as_believed_raises_no_alarm_and_what_moved_does(worth: float, seed: int) -> None:
+    luck = np.random.default_rng(seed).random(2_000)
+    still = Watch.over(1)
+    for draw in luck[:500]:
+        still = still.judged(0, worth, worth, float(draw < worth))
+    # An arm's lists until a false alarm are 10^6 on average; each of 20 times 500 lists raises one with little chance.
+    assert not still.alarmed(1e6)
+    moved, other = still, worth - 0.4 if worth > 0.5 else worth + 0.4
+    needed = next(
+        count
+        for count, draw in enumerate(luck, 1)
+        if (moved := moved.judged(0, worth, worth, float(draw < other))).alarmed(1e4)
+    )
+    assert needed < 150
+
+
+def test_a_state_saved_before_there_was_a_watch_is_read() -> None:
+    agent = bandit("linucb")
+    lived(agent, lambda _: World.of(), 50)
+    old = {name: values for name, values in agent.arrays().items() if "watch" not in name and "believed" not in name}
+    restored = bandit("linucb").restore(old, agent.names())
+    assert restored.posterior.tick == 50
+    lived(restored, lambda _: World.of(), 50, seed=4)
+    assert restored.posterior.tick == 100
 
 
 @pytest.mark.parametrize("policy", POLICIES)

@@ -89,7 +89,8 @@ def coefficients(
 ) -> Float64Array:
     """Regressions of all choices, float64 (K, p), on regressors (n, p); each choice counts so many times, or once."""
     whole = np.zeros(len(logged), dtype=np.int32)
-    return _coefficients(*_moments(design, logged, whole, 1, counts), strength)[0]
+    (learnt,) = _coefficients(*_moments(design, logged, whole, 1, counts), strength)
+    return np.asarray(learnt)
 
 
 def resampled_values(

@@ -151,8 +151,7 @@ def weights_of(logged: Logged, shares: Float64Array) -> Float64Array:
 def support(logged: Logged, shares: Float64Array) -> Support:
     """How much of a log speaks of a policy with these probabilities, float64 (n, K)."""
     weights = weights_of(logged, shares)
-    person = logged.person
-    of_person = np.bincount(person, weights=weights)
+    of_person = _summed(weights, logged)
     total = max(float(of_person.sum()), 1e-300)
     never = np.bincount(logged.arms, minlength=len(logged.names)) == 0
     # What a policy leaves over to 1 goes to arms that the log has no name for.
@@ -167,7 +166,7 @@ def support(logged: Logged, shares: Float64Array) -> Support:
         uncovered=float(missed.sum()) + unnamed,
         missing=(*missing, *(("unknown to the log",) if unnamed > 1e-6 else ())),
         mean_weight=influence_interval(weights, logged.people, level=0.9999),
-        rewarded=_effective(np.bincount(person, weights=weights * np.abs(logged.rewards))),
+        rewarded=_effective(_summed(weights * np.abs(logged.rewards), logged)),
         certain=bool((logged.propensities >= 1.0).all()),
     )
 
@@ -175,6 +174,11 @@ def support(logged: Logged, shares: Float64Array) -> Support:
 def in_words(refusals: Iterable[Note], language: str = "en") -> list[str]:
     """A sentence a reason, in ``"en"`` or ``"zh"``."""
     return [WORDS[note.code][language == "zh"].format(**note.values) for note in refusals]
+
+
+def _summed(values: Float64Array, logged: Logged) -> Float64Array:
+    """Sums over each person's choices."""
+    return np.asarray(np.bincount(logged.person, weights=values), dtype=np.float64)
 
 
 def _effective(sums: Float64Array) -> float:

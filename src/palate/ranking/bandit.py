@@ -1,13 +1,14 @@
 """A contextual bandit that chooses the mix of a list: LinUCB and Thompson sampling over linear rewards.
 
 LinUCB: Li, Chu, Langford and Schapire, 2010 (disjoint linear models). Thompson sampling: Chapelle and Li, 2011; Agrawal
-and Goyal, 2013. Discounting: Russac, Vernade and Cappé, 2019, so that the state has a bound and follows a change.
+and Goyal, 2013. Discounting: Russac, Vernade and Cappé, 2019, so that the state has a bound and follows a drift. A
+change at one blow is found by ``palate.ranking.change``, and everything is learnt anew.
 """
 
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -18,11 +19,15 @@ from pydantic import Field, field_validator
 from palate.core import Float64Array, IntArray, Settings
 from palate.core.ids import id_hash
 from palate.core.recommender import Arrays
+from palate.ranking.change import Watch
 from palate.ranking.mixes import MIXES, Mix
 from palate.ranking.posterior import Posterior, best_shares
 
 REWARDS: Mapping[str, float] = {"view": 0.3, "click": 0.3, "like": 0.6, "share": 0.6, "cart": 0.6, "purchase": 1.0}
 """What a reaction to a list is worth, by kind of event."""
+
+_LATE_KEPT = 0.99
+"""How long reactions take is the longest of late ones; with each reaction an old one counts this much less."""
 
 
 class BanditSettings(Settings):
@@ -43,6 +48,9 @@ class BanditSettings(Settings):
         Precision of the prior of every weight.
     memory
         Lists after which what was learnt counts 1/e of what it did.
+    alarm
+        Lists of an arm until it raises a false alarm, on average and at the least, where its worth stays what it was.
+        At an alarm everything is learnt anew. None: nobody looks.
     waiting
         Lists whose reactions are still awaited; of older ones none is expected any more.
     rewards
@@ -55,6 +63,7 @@ class BanditSettings(Settings):
     width: float = Field(default=0.6, gt=0, allow_inf_nan=False)
     regularization: float = Field(default=1.0, gt=0, allow_inf_nan=False)
     memory: float = Field(default=5_000.0, gt=1, allow_inf_nan=False)
+    alarm: float | None = Field(default=10_000.0, gt=1, allow_inf_nan=False)
     waiting: int = Field(default=20_000, ge=1)
     rewards: Mapping[str, float] = Field(default_factory=lambda: dict(REWARDS))
 
@@ -113,12 +122,14 @@ class Choice:
 
 @dataclass(slots=True)
 class _Waiting:
-    """A list whose reactions are awaited."""
+    """A list whose reactions are awaited; its reward was believed to be ``low`` to ``high``, NaN once it was judged."""
 
     arm: int
     context: Float64Array
     tick: int
     reward: float
+    low: float
+    high: float
 
 
 class Bandit:
@@ -139,6 +150,10 @@ class Bandit:
         self.settings, self.arms = settings, tuple(arms)
         self.posterior = Posterior.prior(len(self.arms), dimensions, settings.regularization, settings.memory)
         self._waiting: OrderedDict[str, _Waiting] = OrderedDict()
+        self._watch = Watch.over(len(self.arms))
+        self._unjudged: deque[_Waiting] = deque()
+        self._late = 0.0
+        self._alarms = 0
         self._until = -math.inf
         self._saved_until = -math.inf
 
@@ -177,9 +192,13 @@ class Bandit:
         if name in self._waiting or choice.mix not in self.arms:
             return
         arm, context = self.arms.index(choice.mix), np.asarray(choice.context, dtype=np.float64)
+        mean, deviation = self.posterior.believed(arm, context)
         self.posterior = self.posterior.seen(arm, context)
-        self._waiting[name] = _Waiting(arm, context, self.posterior.tick, 0.0)
+        tick = self.posterior.tick
+        self._waiting[name] = _Waiting(arm, context, tick, 0.0, mean - deviation, mean + deviation)
+        self._unjudged.append(self._waiting[name])
         self._until = max(self._until, choice.when)
+        self._look_back()
         while len(self._waiting) > self.settings.waiting:
             self._waiting.popitem(last=False)
 
@@ -198,12 +217,31 @@ class Bandit:
         if waiting is None or reward <= waiting.reward:
             return False
         self.posterior = self.posterior.earned(waiting.arm, waiting.context, reward - waiting.reward, waiting.tick)
+        if not waiting.reward:
+            # Lists are held against what they earned when they are older than reactions lately were.
+            self._late = max(float(self.posterior.tick - waiting.tick), self._late * _LATE_KEPT)
         waiting.reward = reward
         return True
 
+    def _look_back(self) -> None:
+        """Hold lists whose reactions are in against what was believed of them; forget where the world has changed."""
+        patience = min(self._late, self.settings.waiting - 1)
+        while self._unjudged and self._unjudged[0].tick + patience < self.posterior.tick:
+            one = self._unjudged.popleft()
+            self._watch = self._watch.judged(one.arm, one.low, one.high, one.reward)
+            one.low = one.high = math.nan
+        if self.settings.alarm is None or not self._watch.alarmed(self.settings.alarm):
+            return
+        self.posterior, self._watch = self.posterior.forgotten(), Watch.over(len(self.arms))
+        self._alarms += 1
+        # What is still earned by lists from before tells of the world before.
+        self._unjudged.clear()
+        self._waiting.clear()
+
     def describe(self) -> dict[str, Any]:
-        """Policy, arms and how many lists were learnt from."""
-        return {"policy": self.settings.policy, "mixes": list(self.arms), "lists": self.posterior.tick}
+        """Policy, arms, how many lists were learnt from, and how often the world was found changed."""
+        policy, lists = self.settings.policy, self.posterior.tick
+        return {"policy": policy, "mixes": list(self.arms), "lists": lists, "changes": self._alarms}
 
     def arrays(self) -> Arrays:
         """The state apart from names, see ``names``."""
@@ -216,6 +254,10 @@ class Bandit:
             "waiting.context": contexts,
             "waiting.tick": np.array([one.tick for one in waiting], dtype=np.int64),
             "waiting.reward": np.array([one.reward for one in waiting], dtype=np.float64),
+            "waiting.believed": np.array([(one.low, one.high) for one in waiting]).reshape(len(waiting), 2),
+            "watch": self._watch.capital,
+            "watch.late": np.array([self._late]),
+            "watch.alarms": np.array([self._alarms], dtype=np.int64),
         }
 
     def names(self) -> dict[str, list[str]]:
@@ -230,14 +272,30 @@ class Bandit:
         places = [before.index(arm) if arm in before else -1 for arm in self.arms]
         self.posterior = self.posterior.with_rows({**arrays, "tick": tick}, places)
         self._until = self._saved_until = float(arrays["until"][0])
-        for name, arm, context, then, reward in zip(
+        self._restore_watch(arrays, places)
+        for name, arm, context, then, reward, (low, high) in zip(
             names["waiting"],
             arrays["waiting.arm"].tolist(),
             np.asarray(arrays["waiting.context"]),
             arrays["waiting.tick"].tolist(),
             arrays["waiting.reward"].tolist(),
+            arrays.get("waiting.believed", np.full((len(names["waiting"]), 2), np.nan)).tolist(),
             strict=True,
         ):
             if before[arm] in self.arms:
-                self._waiting[name] = _Waiting(self.arms.index(before[arm]), context, then, reward)
+                one = _Waiting(self.arms.index(before[arm]), context, then, reward, low, high)
+                self._waiting[name] = one
+                if not math.isnan(low):
+                    self._unjudged.append(one)
         return self
+
+    def _restore_watch(self, arrays: Arrays, places: Sequence[int]) -> None:
+        """A state saved before there was a watch has none."""
+        if "watch" not in arrays:
+            return
+        capital = self._watch.capital.copy()
+        for arm, place in enumerate(places):
+            if place >= 0:
+                capital[arm] = arrays["watch"][place]
+        self._watch = Watch(capital)
+        self._late, self._alarms = float(arrays["watch.late"][0]), int(arrays["watch.alarms"][0])
