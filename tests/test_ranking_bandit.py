@@ -42,11 +42,11 @@ def test_it_recovers_after_the_best_arm_changed(policy: str) -> None:
 
 
 def test_a_change_is_found_and_the_mix_soon_earns_what_can_be_earned() -> None:
-    before, after, change = World.of(), World.of(turn=2), 2_000
+    before, after, change = World.of(), World.of(turn=2), 1_500
     shares = []
-    for seed in range(4):
+    for seed in range(3):
         agent = bandit("linucb", memory=5_000, exploration=0.02)
-        regret, _, _ = lived(agent, lambda step: before if step < change else after, 4_000, seed=10 * seed)
+        regret, _, _ = lived(agent, lambda step: before if step < change else after, 3_500, seed=10 * seed)
         shares.append(1 - regret / after.best())
         assert agent.describe()["changes"] == 1, "found once, and nothing else taken for a change"
     earned = np.mean(shares, axis=0)
@@ -91,7 +91,7 @@ def test_what_stays_as_believed_raises_no_alarm_and_what_moved_does(worth: float
 def test_a_state_saved_before_there_was_a_watch_is_read() -> None:
     agent = bandit("linucb")
     lived(agent, lambda _: World.of(), 50)
-    old = {name: values for name, values in agent.arrays().items() if "watch" not in name and "believed" not in name}
+    old = {name: values for name, values in agent.arrays().items() if "watch" not in name and "judged" not in name}
     restored = bandit("linucb").restore(old, agent.names())
     assert restored.posterior.tick == 50
     lived(restored, lambda _: World.of(), 50, seed=4)

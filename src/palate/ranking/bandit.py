@@ -26,6 +26,10 @@ from palate.ranking.posterior import Posterior, best_shares
 REWARDS: Mapping[str, float] = {"view": 0.3, "click": 0.3, "like": 0.6, "share": 0.6, "cart": 0.6, "purchase": 1.0}
 """What a reaction to a list is worth, by kind of event."""
 
+WIDTHS: Mapping[str, float] = {"linucb": 0.8, "thompson": 0.3, "off": 1.0}
+"""Standard deviations at unit noise, though rewards within 0..1 scatter by a half at most; hope must outlast a few
+misfortunes, draws need not."""
+
 _LATE_KEPT = 0.99
 """How long reactions take is the longest of late ones; with each reaction an old one counts this much less."""
 
@@ -43,7 +47,8 @@ class BanditSettings(Settings):
         Share of the lists whose mix is drawn evenly among all: no mix is ever shown with a smaller probability than
         this over their number.
     width
-        How many standard deviations LinUCB hopes for, and by how much Thompson sampling stretches its own.
+        How many standard deviations LinUCB hopes for, and by how much Thompson sampling stretches its own; None: what
+        suits the policy, see ``WIDTHS``.
     regularization
         Precision of the prior of every weight.
     memory
@@ -60,7 +65,7 @@ class BanditSettings(Settings):
     policy: Literal["off", "linucb", "thompson"] = "off"
     mixes: tuple[Mix, ...] = MIXES
     exploration: float = Field(default=0.05, gt=0, le=1)
-    width: float = Field(default=0.6, gt=0, allow_inf_nan=False)
+    width: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     regularization: float = Field(default=1.0, gt=0, allow_inf_nan=False)
     memory: float = Field(default=5_000.0, gt=1, allow_inf_nan=False)
     alarm: float | None = Field(default=10_000.0, gt=1, allow_inf_nan=False)
@@ -122,14 +127,13 @@ class Choice:
 
 @dataclass(slots=True)
 class _Waiting:
-    """A list whose reactions are awaited; its reward was believed to be ``low`` to ``high``, NaN once it was judged."""
+    """A list whose reactions are awaited; ``judged`` once its reward was held against what was believed."""
 
     arm: int
     context: Float64Array
     tick: int
     reward: float
-    low: float
-    high: float
+    judged: bool = False
 
 
 class Bandit:
@@ -151,6 +155,8 @@ class Bandit:
         self.posterior = Posterior.prior(len(self.arms), dimensions, settings.regularization, settings.memory)
         self._waiting: OrderedDict[str, _Waiting] = OrderedDict()
         self._watch = Watch.over(len(self.arms))
+        # What the watch believes rests on judged lists alone: those still awaited would make every arm look worse.
+        self._settled = self.posterior
         self._unjudged: deque[_Waiting] = deque()
         self._late = 0.0
         self._alarms = 0
@@ -165,7 +171,7 @@ class Bandit:
         error. Either way every arm keeps its share of the exploration.
         """
         means, deviations = self.posterior.rewards(contexts)
-        deviations = deviations * self.settings.width
+        deviations = deviations * (self.settings.width or WIDTHS[self.settings.policy])
         if self.settings.policy == "thompson":
             shares = best_shares(means, deviations)
         else:
@@ -192,10 +198,8 @@ class Bandit:
         if name in self._waiting or choice.mix not in self.arms:
             return
         arm, context = self.arms.index(choice.mix), np.asarray(choice.context, dtype=np.float64)
-        mean, deviation = self.posterior.believed(arm, context)
         self.posterior = self.posterior.seen(arm, context)
-        tick = self.posterior.tick
-        self._waiting[name] = _Waiting(arm, context, tick, 0.0, mean - deviation, mean + deviation)
+        self._waiting[name] = _Waiting(arm, context, self.posterior.tick, 0.0)
         self._unjudged.append(self._waiting[name])
         self._until = max(self._until, choice.when)
         self._look_back()
@@ -224,15 +228,21 @@ class Bandit:
         return True
 
     def _look_back(self) -> None:
-        """Hold lists whose reactions are in against what was believed of them; forget where the world has changed."""
+        """Hold lists whose reactions are in against what was believed before; forget where the world has changed."""
+        if self.settings.alarm is None:
+            self._unjudged.clear()
+            return
         patience = min(self._late, self.settings.waiting - 1)
         while self._unjudged and self._unjudged[0].tick + patience < self.posterior.tick:
             one = self._unjudged.popleft()
-            self._watch = self._watch.judged(one.arm, one.low, one.high, one.reward)
-            one.low = one.high = math.nan
-        if self.settings.alarm is None or not self._watch.alarmed(self.settings.alarm):
+            mean, deviation = self._settled.believed(one.arm, one.context)
+            self._watch = self._watch.judged(one.arm, mean - deviation, mean + deviation, one.reward)
+            seen = self._settled.seen(one.arm, one.context)
+            self._settled, one.judged = seen.earned(one.arm, one.context, one.reward, seen.tick), True
+        if not self._watch.alarmed(self.settings.alarm):
             return
-        self.posterior, self._watch = self.posterior.forgotten(), Watch.over(len(self.arms))
+        self.posterior, self._settled = self.posterior.forgotten(), self._settled.forgotten()
+        self._watch = Watch.over(len(self.arms))
         self._alarms += 1
         # What is still earned by lists from before tells of the world before.
         self._unjudged.clear()
@@ -254,8 +264,9 @@ class Bandit:
             "waiting.context": contexts,
             "waiting.tick": np.array([one.tick for one in waiting], dtype=np.int64),
             "waiting.reward": np.array([one.reward for one in waiting], dtype=np.float64),
-            "waiting.believed": np.array([(one.low, one.high) for one in waiting]).reshape(len(waiting), 2),
+            "waiting.judged": np.array([one.judged for one in waiting], dtype=np.bool_),
             "watch": self._watch.capital,
+            **{f"watch.{name}": values for name, values in self._settled.arrays().items()},
             "watch.late": np.array([self._late]),
             "watch.alarms": np.array([self._alarms], dtype=np.int64),
         }
@@ -273,19 +284,19 @@ class Bandit:
         self.posterior = self.posterior.with_rows({**arrays, "tick": tick}, places)
         self._until = self._saved_until = float(arrays["until"][0])
         self._restore_watch(arrays, places)
-        for name, arm, context, then, reward, (low, high) in zip(
+        for name, arm, context, then, reward, judged in zip(
             names["waiting"],
             arrays["waiting.arm"].tolist(),
             np.asarray(arrays["waiting.context"]),
             arrays["waiting.tick"].tolist(),
             arrays["waiting.reward"].tolist(),
-            arrays.get("waiting.believed", np.full((len(names["waiting"]), 2), np.nan)).tolist(),
+            arrays.get("waiting.judged", np.ones(len(names["waiting"]), dtype=np.bool_)).tolist(),
             strict=True,
         ):
             if before[arm] in self.arms:
-                one = _Waiting(self.arms.index(before[arm]), context, then, reward, low, high)
+                one = _Waiting(self.arms.index(before[arm]), context, then, reward, judged)
                 self._waiting[name] = one
-                if not math.isnan(low):
+                if not judged:
                     self._unjudged.append(one)
         return self
 
@@ -294,8 +305,11 @@ class Bandit:
         if "watch" not in arrays:
             return
         capital = self._watch.capital.copy()
+        capital[-1] = arrays["watch"][-1]
         for arm, place in enumerate(places):
             if place >= 0:
                 capital[arm] = arrays["watch"][place]
         self._watch = Watch(capital)
+        settled = {name: np.asarray(arrays[f"watch.{name}"]) for name in self._settled.arrays()}
+        self._settled = self._settled.with_rows(settled, places)
         self._late, self._alarms = float(arrays["watch.late"][0]), int(arrays["watch.alarms"][0])

@@ -1,8 +1,8 @@
 """Whether what is believed of an arm still holds: a watch over rewards that raises an alarm when their mean has moved.
 
 An e-detector (Shin, Ramdas and Rinaldo, 2023): bets against the belief, in several sizes, upwards and downwards. A bet
-whose capital falls below its stake is begun anew, so that a change is found however long all was well before. Rewards
-need only lie within 0..1.
+whose capital falls below its stake is begun anew, so that a change is found however long all was well before. Each arm
+is watched alone, and all together, since a world mostly changes for several at once. Rewards need only lie within 0..1.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Watch:
     Parameters
     ----------
     capital
-        float64 (K, bets), natural logarithms.
+        float64 (K + 1, bets), natural logarithms; the last row bets on the lists of all arms.
     """
 
     capital: Float64Array
@@ -35,7 +35,7 @@ class Watch:
     @classmethod
     def over(cls, arms: int) -> Watch:
         """Nothing was seen yet."""
-        return cls(np.zeros((arms, len(_ODDS))))
+        return cls(np.zeros((arms + 1, len(_ODDS))))
 
     def judged(self, arm: int, low: float, high: float, reward: float) -> Watch:
         """After a list of this arm earned so much, where between ``low`` and ``high`` was believed."""
@@ -43,9 +43,9 @@ class Watch:
         hoped = _ODDS * believed / (1 - believed + _ODDS * believed)
         capital = self.capital.copy()
         odds = reward * hoped / believed + (1 - reward) * (1 - hoped) / (1 - believed)
-        capital[arm] = np.maximum(capital[arm], 0.0) + np.log(odds)
+        capital[[arm, -1]] = np.maximum(capital[[arm, -1]], 0.0) + np.log(odds)
         return replace(self, capital=capital)
 
     def alarmed(self, lists: float) -> bool:
-        """Whether an arm's worth has moved; where none has, so many of its lists pass on average until it seems so."""
+        """Whether worths have moved; where none has, so many lists pass on average until an arm, or all, seem to."""
         return bool(np.exp(np.minimum(self.capital, 700.0)).mean(axis=1).max() >= lists)
