@@ -30,9 +30,6 @@ WIDTHS: Mapping[str, float] = {"linucb": 0.8, "thompson": 0.3, "off": 1.0}
 """Standard deviations at unit noise, though rewards within 0..1 scatter by a half at most; hope must outlast a few
 misfortunes, draws need not."""
 
-_LATE_KEPT = 0.99
-"""How long reactions take is the longest of late ones; with each reaction an old one counts this much less."""
-
 
 class BanditSettings(Settings):
     """Of the choice of mixes.
@@ -158,7 +155,7 @@ class Bandit:
         # What the watch believes rests on judged lists alone: those still awaited would make every arm look worse.
         self._settled = self.posterior
         self._unjudged: deque[_Waiting] = deque()
-        self._late = 0.0
+        self._late = math.inf  # until the first reaction says how long one takes
         self._alarms = 0
         self._until = -math.inf
         self._saved_until = -math.inf
@@ -222,8 +219,7 @@ class Bandit:
             return False
         self.posterior = self.posterior.earned(waiting.arm, waiting.context, reward - waiting.reward, waiting.tick)
         if not waiting.reward:
-            # Lists are held against what they earned when they are older than reactions lately were.
-            self._late = max(float(self.posterior.tick - waiting.tick), self._late * _LATE_KEPT)
+            self._late = _later(self._late, self.posterior.tick - waiting.tick)
         waiting.reward = reward
         return True
 
@@ -232,7 +228,7 @@ class Bandit:
         if self.settings.alarm is None:
             self._unjudged.clear()
             return
-        patience = min(self._late, self.settings.waiting - 1)
+        patience = min(2 * self._late, self.settings.waiting - 1)
         while self._unjudged and self._unjudged[0].tick + patience < self.posterior.tick:
             one = self._unjudged.popleft()
             mean, deviation = self._settled.believed(one.arm, one.context)
@@ -313,3 +309,13 @@ class Bandit:
         settled = {name: np.asarray(arrays[f"watch.{name}"]) for name in self._settled.arrays()}
         self._settled = self._settled.with_rows(settled, places)
         self._late, self._alarms = float(arrays["watch.late"][0]), int(arrays["watch.alarms"][0])
+
+
+def _later(late: float, delay: float) -> float:
+    """The age in lists by which 19 of 20 reactions have come, moved a step by one that came at this age.
+
+    A quantile by stochastic approximation (Robbins and Monro, 1951), in steps of a tenth.
+    """
+    if math.isinf(late):
+        return delay
+    return max((late + 1.0) * math.exp(0.1 * (0.95 if delay > late else -0.05)) - 1.0, 0.0)
