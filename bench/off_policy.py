@@ -27,7 +27,7 @@ from palate.core import Float64Array
 from palate.core.artefact import write_text
 from palate.data.open_bandit import open_bandit
 from palate.experiments.logs import Logged
-from palate.experiments.off_policy import METHODS, OffPolicySettings, estimate, evenly, influence
+from palate.experiments.off_policy import METHODS, Method, OffPolicySettings, estimate, evenly, influence
 from palate.experiments.reward_model import foretold
 from palate.experiments.support import SupportSettings, in_words, weights_of
 from palate.experiments.uplift import UpliftSettings, qini, uplift
@@ -99,7 +99,7 @@ def estimates(replications: int) -> dict[str, Any]:
 
 def errors(world: Simulated, replications: int) -> dict[str, Any]:
     truth, bound = world.truth()
-    found: dict[str, list[Interval]] = {method: [] for method in METHODS}
+    found: dict[Method, list[Interval]] = {method: [] for method in METHODS}
     seconds = 0.0
     for seed in range(replications):
         log, target = world.log(seed)
@@ -244,7 +244,7 @@ def hillstrom(folder: Path, splits: int) -> dict[str, Any]:
         treated, outcome = ~none[chosen], visit[chosen]
         found[name] = {"qini": {}}
         for learner in ("t", "x"):
-            own = UpliftSettings(learner=learner)  # type: ignore[arg-type]
+            own = UpliftSettings(learner=learner)
             measures = []
             for seed in range(splits):
                 scored = uplift(features[chosen], treated, outcome, settings=own, categorical=(5, 6), seed=seed)

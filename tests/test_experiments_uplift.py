@@ -30,7 +30,7 @@ def experiment(n: int, seed: int, strength: float = 0.3) -> tuple[Any, Any, Floa
 @pytest.mark.parametrize("learner", ["t", "x"])
 def test_it_finds_whom_the_action_helps(learner: Literal["t", "x"]) -> None:
     features, treated, outcome, effect = experiment(6_000, 0)
-    found = uplift(features, treated, outcome, settings=UpliftSettings(learner=learner, **FAST), seed=1)  # type: ignore[arg-type]
+    found = uplift(features, treated, outcome, settings=UpliftSettings(learner=learner, **FAST), seed=1)
     assert np.corrcoef(found.score, effect)[0, 1] > 0.7
     measured = qini(found.score, treated, outcome, expected=found.expected, fold=found.fold)
     assert measured.coefficient.low > 0
@@ -44,7 +44,7 @@ def test_where_the_action_helps_all_alike_nothing_is_found() -> None:
     for seed in range(5):
         features, treated, _, _ = experiment(2_000, seed)
         outcome = (random.random(2_000) < 0.3 + 0.1 * treated).astype(np.float64)
-        found = uplift(features, treated, outcome, settings=UpliftSettings(**FAST), seed=seed)  # type: ignore[arg-type]
+        found = uplift(features, treated, outcome, settings=UpliftSettings(**FAST), seed=seed)
         hits += qini(found.score, treated, outcome, expected=found.expected, fold=found.fold).coefficient.low > 0
     assert hits <= 1
 
@@ -84,10 +84,10 @@ def test_the_curve_ends_at_the_effect_and_its_area_is_the_coefficient() -> None:
 
 def test_the_same_seed_gives_the_same_scores_and_nobody_scores_themselves() -> None:
     features, treated, outcome, _ = experiment(2_000, 5)
-    first, again = (uplift(features, treated, outcome, settings=UpliftSettings(**FAST), seed=2) for _ in range(2))  # type: ignore[arg-type]
+    first, again = (uplift(features, treated, outcome, settings=UpliftSettings(**FAST), seed=2) for _ in range(2))
     np.testing.assert_array_equal(first.score, again.score)
     other = np.where(first.fold == 0, 1 - outcome, outcome)
-    changed = uplift(features, treated, other, settings=UpliftSettings(**FAST), seed=2)  # type: ignore[arg-type]
+    changed = uplift(features, treated, other, settings=UpliftSettings(**FAST), seed=2)
     np.testing.assert_array_equal(changed.score[first.fold == 0], first.score[first.fold == 0])
     assert (changed.score[first.fold == 1] != first.score[first.fold == 1]).any()
     for part in (0, 1):

@@ -26,7 +26,7 @@ from palate.ranking.posterior import Posterior, best_shares
 REWARDS: Mapping[str, float] = {"view": 0.3, "click": 0.3, "like": 0.6, "share": 0.6, "cart": 0.6, "purchase": 1.0}
 """What a reaction to a list is worth, by kind of event."""
 
-WIDTHS: Mapping[str, float] = {"linucb": 0.8, "thompson": 0.3, "off": 1.0}
+WIDTHS: Mapping[str, float] = {"linucb": 0.8, "thompson": 0.4, "off": 1.0}
 """Standard deviations at unit noise, though rewards within 0..1 scatter by a half at most; hope must outlast a few
 misfortunes, draws need not."""
 
