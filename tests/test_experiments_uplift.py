@@ -44,7 +44,7 @@ def test_where_the_action_helps_all_alike_nothing_is_found() -> None:
     for seed in range(5):
         features, treated, _, _ = experiment(2_000, seed)
         outcome = (random.random(2_000) < 0.3 + 0.1 * treated).astype(np.float64)
-        found = uplift(features, treated, outcome, settings=UpliftSettings(**FAST), seed=seed)
+        found = uplift(features, treated, outcome, settings=UpliftSettings(learner="t", **FAST), seed=seed)
         hits += qini(found.score, treated, outcome, expected=found.expected, fold=found.fold).coefficient.low > 0
     assert hits <= 1
 
