@@ -15,6 +15,7 @@ from scipy import sparse
 
 from palate.core import BoolArray, DataError, Float64Array, Histories, Ids, Int64Array, IntArray, Kind, Kinds, Queries
 from palate.data.catalogue import Catalogue
+from palate.data.shown import shown_ids
 
 if TYPE_CHECKING:
     from palate.data.report import Report
@@ -155,7 +156,7 @@ class Dataset:
         if not events.height:
             raise DataError("there are no events to learn from")
         user_ids = Ids.hashed(events["user_id"].unique().to_list(), "user")
-        mentioned = events["item_id"].drop_nulls().unique().to_list()
+        mentioned = [*events["item_id"].drop_nulls().unique().to_list(), *shown_ids(events)]
         catalogue = Catalogue.of(items, mentioned)
         kind_position = {name: position for position, name in enumerate(kinds.names)}
         coded = events.with_columns(

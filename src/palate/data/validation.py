@@ -31,6 +31,7 @@ _BOUNDS = {
     "stock": (0.0, 1e12),
 }
 _IDS = {"session_id", "basket_id", "event_id", "impression_id", "recommendation_id"}
+_LISTS = {"shown", "shown_prices"}
 _EVENT_TYPES = {column.name: column.dtype for column in EVENT_COLUMNS}
 _ITEM_TYPES = {column.name: column.dtype for column in ITEM_COLUMNS}
 
@@ -146,9 +147,10 @@ def check_events(table: Table, kinds: Kinds, columns: Mapping[str, str], *, now:
     if "position" in raw:
         made["position"] = position
     work = pl.DataFrame({name: made[name] for name in _EVENT_TYPES if name in made})
+    shown = work["shown"].is_not_null() if "shown" in made else pl.repeat(False, height, eager=True)
     checks = {
         "no_user": work["user_id"].is_null(),
-        "no_item": work["item_id"].is_null() & (kind != "search"),
+        "no_item": work["item_id"].is_null() & (kind != "search") & ~shown,
         "bad_time": bad_time,
         "before_1970": seconds < 0,
         "future": seconds > now + TOLERATED_LEAD,
@@ -241,7 +243,9 @@ def _optional(
             notes.append(Note("values_unreadable", {"table": table, "column": name, "count": int(bad.sum())}))
         return seconds.alias(name)
     if dtype == pl.String:
-        text = as_id(series) if name in _IDS else as_text(series)
+        if name in _LISTS and isinstance(series.dtype, pl.List | pl.Array):
+            series = series.cast(pl.List(pl.String)).list.join("|")
+        text = as_id(series) if name in _IDS or name in _LISTS else as_text(series)
         if table == "events" and name == "text":
             text, _ = clean_texts(text, LONGEST_OTHER)
         return text.alias(name)
