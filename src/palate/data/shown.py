@@ -14,8 +14,7 @@ from palate.core.arrays import offsets_of
 if TYPE_CHECKING:
     from palate.data.dataset import Dataset
 
-_BETWEEN = r"[|,]"
-_CHOICES = ("click", "cart", "purchase")
+CHOICES = ("click", "cart", "purchase")
 """Kinds of event that say that something shown was chosen."""
 
 
@@ -161,7 +160,7 @@ def _carried(dataset: Dataset) -> pl.DataFrame:
     inside = np.repeat(whole.to_numpy(), lengths)
     flat[inside] = prices.filter(whole).explode().fill_null(float("nan")).to_numpy()
     wanted = np.repeat(events["item"].to_numpy()[rows], lengths)
-    choice = np.isin(events["kind"].to_numpy()[rows], [dataset.kinds.position(name) for name in _CHOICES])
+    choice = np.isin(events["kind"].to_numpy()[rows], [dataset.kinds.position(name) for name in CHOICES])
     hit = (items == wanted) & np.repeat(choice, lengths)
     return _framed(rows.astype(np.int64), lengths, items, flat, hit)
 
@@ -171,7 +170,7 @@ def _impressions(dataset: Dataset) -> pl.DataFrame:
     events = dataset.events
     if "impression_id" not in events.columns:
         return pl.DataFrame()
-    kinds = {name: dataset.kinds.position(name) for name in ("impression", *_CHOICES)}
+    kinds = {name: dataset.kinds.position(name) for name in ("impression", *CHOICES)}
     own = events.select("user", "item", "kind", "impression_id", pl.int_range(pl.len(), dtype=pl.Int64).alias("row"))
     own = own.filter(pl.col("impression_id").is_not_null() & (pl.col("item") >= 0))
     key = ["user", "impression_id"]
