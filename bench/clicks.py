@@ -34,13 +34,13 @@ def bench(folder: Path, seeds: list[int], settings: ShownSettings) -> dict[str, 
         assert ranker is not None
         fitted = perf_counter() - began
         found = judged(trial, ranker, seed)
-        each.append({"seed": seed, "seconds_fit": round(fitted, 1), **ranker.describe(), **found})
+        own = {"seconds_fit": round(fitted, 1), "importance": ranker.importance(), **ranker.describe()}
+        each.append({"seed": seed, **own, **found})
     return {
         "protocol": "sessions cut in time at 80 %; last click-out of each later session",
         "seconds_read": round(read, 1),
         "settings": settings.model_dump(),
         **each[0],
-        "importance": ranker.importance(),
         "seeds": [{"seed": own["seed"], "mrr": own["mrr"]["shown"], "paired": own["paired"]} for own in each],
     }
 

@@ -127,6 +127,8 @@ class FakeEngine:
         filter: Mapping[str, Any] | None = None,  # noqa: A002
         exclude: Sequence[str] = (),
         candidates: Sequence[str] | None = None,
+        as_shown: bool = False,
+        prices: Sequence[float | None] | None = None,
         context: Mapping[str, Any] | None = None,
         diversity: float | None = None,
         objectives: Mapping[str, float] | None = None,

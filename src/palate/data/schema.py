@@ -94,8 +94,8 @@ EVENT_COLUMNS: tuple[Column, ...] = (
     Column("shown_prices", pl.String, ("prices", "impression_prices", "曝光价格")),
 )
 """Of an event. ``user_id`` is due, ``timestamp`` (seconds since 1970 UTC once read) or ``position``, and ``item_id``
-unless the event is a search, or says what was ``shown`` and nothing was chosen: ids in the order shown, a bar or a comma
-between them, and ``shown_prices`` likewise."""
+unless the event is a search, or says what was ``shown`` when nothing was chosen. ``shown`` holds ids in their order on
+the page, a bar or a comma between them, and ``shown_prices`` their prices likewise."""
 
 ITEM_COLUMNS: tuple[Column, ...] = (
     Column("item_id", pl.String, (*EVENT_COLUMNS[1].aliases, "id")),

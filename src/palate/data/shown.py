@@ -194,9 +194,7 @@ def _impressions(dataset: Dataset) -> pl.DataFrame:
     return _framed(rows.astype(np.int64), lengths, items, flat, hit)
 
 
-def _framed(
-    rows: Int64Array, lengths: np.ndarray, items: IntArray, prices: FloatArray, hit: BoolArray
-) -> pl.DataFrame:
+def _framed(rows: Int64Array, lengths: np.ndarray, items: IntArray, prices: FloatArray, hit: BoolArray) -> pl.DataFrame:
     """A row a list: its event row, its items, its prices, and the place of the first hit, -1 where there is none."""
     owner = np.repeat(np.arange(len(rows)), lengths)
     place = np.arange(len(items)) - np.repeat(offsets_of(lengths)[:-1], lengths)
@@ -212,7 +210,9 @@ def _framed(
 
 def _positions(names: pl.Series, ids: Ids) -> IntArray:
     """Positions of ids, -1 where unknown."""
-    table = pl.DataFrame({"id": ids.names, "at": np.arange(len(ids), dtype=np.int32)}, schema_overrides={"id": pl.String})
+    table = pl.DataFrame(
+        {"id": ids.names, "at": np.arange(len(ids), dtype=np.int32)}, schema_overrides={"id": pl.String}
+    )
     joined = names.rename("id").to_frame().join(table, on="id", how="left", maintain_order="left")
     return joined["at"].fill_null(-1).to_numpy()
 

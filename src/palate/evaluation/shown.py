@@ -6,14 +6,13 @@ learnt from, and of a session that is asked nothing is learnt.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from palate.core import BoolArray, DataError, Float64Array, FloatArray, IntArray, Queries
+from palate.core import DataError, Float64Array, FloatArray, IntArray, Queries
 from palate.data import Dataset
 from palate.data.shown import ShownLists
 from palate.measure import auc, compare, decisions, expected_calibration_error, holm, log_loss, mean_interval
@@ -111,8 +110,14 @@ def reciprocal_ranks(scores: FloatArray, lists: ShownLists) -> Float64Array:
     return found
 
 
-def judged(trial: ShownTrial, ranker: ShownRanker, seed: int = 0) -> dict[str, Any]:
-    """Every figure: the ranker beside the rule and popularity, paired, and what its probabilities are worth."""
+def judged(trial: ShownTrial, ranker: ShownRanker, seed: int = 0, *, samples: int = 500) -> dict[str, Any]:
+    """Every figure: the ranker beside the rule and popularity, paired, and what its probabilities are worth.
+
+    Parameters
+    ----------
+    samples
+        Resamples behind the intervals of probabilities.
+    """
     lists, queries = trial.lists, trial.queries
     probability = ranker.probability(queries)
     scores = {
@@ -131,7 +136,7 @@ def judged(trial: ShownTrial, ranker: ShownRanker, seed: int = 0) -> dict[str, A
             {"baseline": name, "difference": _told(own.difference), "p_holm": float(p)}
             for (name, own), p in zip(paired.items(), corrected, strict=True)
         ],
-        "probabilities": prediction(lists, probability, seed=seed),
+        "probabilities": prediction(lists, probability, seed=seed, samples=samples),
     }
 
 
@@ -179,16 +184,6 @@ def _resampled(lists: ShownLists, rng: np.random.Generator, figures: Any) -> lis
     starts = np.repeat(lists.lists.indptr[:-1][drawn] - cells.indptr[:-1], cells.lengths)
     found: list[float] = figures(np.arange(len(cells.values)) + starts, drawn)
     return found
-
-
-def parts_of_sessions(trial: ShownTrial, parts: Mapping[str, BoolArray], scores: Mapping[str, FloatArray]) -> Any:
-    """Mean reciprocal rank of every order on parts of the lists, and how many lists each part has."""
-    found = {name: reciprocal_ranks(own, trial.lists) for name, own in scores.items()}
-    return {
-        part: {"sessions": int(which.sum()), **{name: float(own[which].mean()) for name, own in found.items()}}
-        for part, which in parts.items()
-        if which.any()
-    }
 
 
 def _told(interval: Any) -> dict[str, Any]:

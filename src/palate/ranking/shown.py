@@ -49,13 +49,13 @@ class ShownSettings(Settings):
 
     learn: bool = True
     least: int = Field(default=500, ge=50)
-    trees: int = Field(default=600, ge=1)
+    trees: int = Field(default=400, ge=1)
     leaves: int = Field(default=15, ge=2)
-    learning_rate: float = Field(default=0.04, gt=0)
+    learning_rate: float = Field(default=0.06, gt=0)
     minimum_leaf: int = Field(default=50, ge=1)
     feature_fraction: float = Field(default=0.6, gt=0, le=1)
     bagging_fraction: float = Field(default=0.8, gt=0, le=1)
-    patience: int = Field(default=50, ge=1)
+    patience: int = Field(default=40, ge=1)
     held: float = Field(default=0.15, gt=0, lt=1)
 
 
@@ -115,7 +115,7 @@ class ShownRanker:
         return Rankings(items, scores, (items >= 0).astype(np.uint32), (SOURCE,))
 
     def contributions(self, queries: Queries) -> tuple[FloatArray, Float64Array]:
-        """The feature table, and what each column adds to each utility, the base last (TreeSHAP); (l, f), (l, f + 1)."""
+        """The feature table (l, f), and what each column adds to each utility, the base last (TreeSHAP); (l, f + 1)."""
         table = build_shown(self.facts, queries, self.clicks)
         return table, np.asarray(self._booster.predict(table, pred_contrib=True), dtype=np.float64)
 
@@ -269,10 +269,15 @@ def _lists(queries: Queries) -> Ragged:
 
 
 def _ruled_out(queries: Queries, lists: Ragged) -> BoolArray:
-    """Which candidates must not be answered: unknown ones, excludes, seen ones where those are masked."""
+    """Which candidates must not be answered: unknown and repeated ones, excludes, seen ones if masked."""
     out = np.asarray(lists.values < 0)
+    if not len(out):
+        return out
     width = int(max(lists.values.max(initial=0), queries.history.items.max(initial=0))) + 1
     keys = lists.rows.astype(np.int64) * width + lists.values
+    again = np.ones(len(keys), dtype=bool)
+    again[np.unique(keys, return_index=True)[1]] = False
+    out |= again
     if queries.mask_seen:
         out |= np.isin(keys, queries.history.rows.astype(np.int64) * width + queries.history.items)
     if queries.excludes is not None:

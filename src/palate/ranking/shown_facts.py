@@ -46,6 +46,8 @@ class Tally:
     def before(self, items: IntArray, moments: Float64Array) -> FloatArray:
         """What each item's sum was just before a moment; float32 (m,). Everything where the moment is NaN.
 
+        Items that came after the counting have had nothing counted.
+
         Parameters
         ----------
         items
@@ -58,12 +60,8 @@ class Tally:
             return np.zeros(len(items), dtype=np.float32)
         tick = np.where(np.isnan(moments), len(ticks), np.searchsorted(ticks, moments, side="left"))
         last = np.searchsorted(keys, items.astype(np.int64) * (len(ticks) + 1) + tick, side="left") - 1
-        return np.where(last >= self.indptr[items], self.sums[np.maximum(last, 0)], 0).astype(np.float32)
-
-    def extended(self, n_items: int) -> Tally:
-        """With items that came since, of which nothing is counted."""
-        more = np.full(n_items + 1 - len(self.indptr), self.indptr[-1], dtype=np.int64)
-        return Tally(np.concatenate([self.indptr, more]), self.times, self.sums)
+        begins = self.indptr[np.minimum(items, len(self.indptr) - 1)]
+        return np.where(last >= begins, self.sums[np.maximum(last, 0)], 0).astype(np.float32)
 
     @cached_property
     def _keys(self) -> tuple[Float64Array, Int64Array]:
@@ -120,12 +118,6 @@ class ShownFacts:
             dataset.catalogue.prices,
             tuple(names[np.argsort(-counts, kind="stable")].tolist()),
         )
-
-    def extended(self, prices: FloatArray) -> ShownFacts:
-        """With items that came since."""
-        n = len(prices)
-        counted = (tally.extended(n) for tally in (self.shown, self.expected, self.chosen, self.touched))
-        return ShownFacts(*counted, prices, self.devices)
 
     def arrays(self) -> Arrays:
         """The counts, by name."""

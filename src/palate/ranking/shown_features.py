@@ -60,7 +60,8 @@ class _Cells:
     @cached_property
     def prices(self) -> Float64Array:
         """Log of what each costs, what is shown before what the catalogue says; NaN where neither is known."""
-        prices = self.facts.prices[self.items].astype(np.float64)
+        known = self.items < len(self.facts.prices)
+        prices = np.where(known, self.facts.prices[np.where(known, self.items, 0)], np.nan).astype(np.float64)
         if self.queries.prices is not None:
             prices = np.where(np.isnan(self.queries.prices), prices, self.queries.prices)
         return np.log1p(np.maximum(prices, 0))
@@ -99,7 +100,7 @@ class _Cells:
             return np.zeros(len(self.rows), dtype=np.float32)
         return np.where((own[at] == self._wanted) & self._known, counts[at], 0).astype(np.float32)
 
-    def each(self, values: Float64Array) -> FloatArray:
+    def each(self, values: Float64Array | Int64Array) -> FloatArray:
         """A value of every question for each of its items."""
         return values[self.rows].astype(np.float32)
 
