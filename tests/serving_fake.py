@@ -81,6 +81,7 @@ class FakeExplanation:
     history: list[dict[str, Any]] = field(default_factory=list)
     words: list[dict[str, Any]] = field(default_factory=list)
     features: list[dict[str, Any]] = field(default_factory=list)
+    context: list[dict[str, Any]] = field(default_factory=list)
 
 
 def shop() -> Dataset:
