@@ -16,6 +16,7 @@ from palate.data.schema import EVENT_COLUMNS, ITEM_COLUMNS, KIND_ALIASES
 from palate.data.tables import Note, Rejected, Table
 from palate.data.times import to_seconds
 from palate.data.values import LONGEST, LONGEST_OTHER, as_id, as_number, as_text, clean_texts, typed_property
+from palate.data.zones import UTC
 
 TOLERATED_LEAD = 86_400.0
 """Seconds an event may lie in the future: clocks differ, and times without a zone may be local ones."""
@@ -110,7 +111,9 @@ def users_frame(rows: Any, *, columns: Mapping[str, str] | None = None, source: 
     return check_users(Table.of("users", rows, source), columns or {})
 
 
-def check_events(table: Table, kinds: Kinds, columns: Mapping[str, str], *, now: float, live: bool = False) -> Checked:
+def check_events(
+    table: Table, kinds: Kinds, columns: Mapping[str, str], *, now: float, live: bool = False, zone: str = UTC
+) -> Checked:
     """Canonical events of a table.
 
     Rows without a user, without an item (searches apart), without time and position, with a time that is none, before
@@ -124,7 +127,7 @@ def check_events(table: Table, kinds: Kinds, columns: Mapping[str, str], *, now:
     made: dict[str, pl.Series] = {"user_id": as_id(raw["user_id"]), "item_id": as_id(raw["item_id"])}
     seconds, bad_time = pl.repeat(None, height, dtype=pl.Float64, eager=True), None
     if "timestamp" in raw:
-        seconds, bad_time, said = to_seconds(raw["timestamp"])
+        seconds, bad_time, said = to_seconds(raw["timestamp"], zone)
         notes.extend(said)
         if live:
             seconds = seconds.zip_with(~(seconds.is_null() & ~bad_time), pl.repeat(now, height, eager=True))
