@@ -41,6 +41,7 @@ from palate.ranking.objectives import ObjectiveSettings
 from palate.ranking.pipeline import WishSettings
 from palate.ranking.ranker import RankerSettings
 from palate.ranking.rules import RuleSettings
+from palate.ranking.shown import ShownSettings
 
 FAST = (
     "popularity",
@@ -145,6 +146,7 @@ class EngineSettings(Settings):
     objectives: ObjectiveSettings = Field(default_factory=ObjectiveSettings)
     bandit: BanditSettings = Field(default_factory=BanditSettings)
     attractiveness: AttractivenessSettings = Field(default_factory=AttractivenessSettings)
+    shown: ShownSettings = Field(default_factory=ShownSettings)
     questions: ElicitationSettings = Field(default_factory=ElicitationSettings)
 
     def masks_seen(self, dataset: Dataset) -> bool:
