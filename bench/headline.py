@@ -29,7 +29,7 @@ from palate.engine import Engine
 from palate.engine.settings import PRESETS
 from palate.evaluation.answers import Answers, by_scores
 from palate.evaluation.contenders import SINGLE, gather
-from palate.evaluation.goals import choose_weighting
+from palate.evaluation.goals import choose_weighting, weightings
 from palate.evaluation.metrics import LIST, Columns, Yardstick, of_the_run, per_question
 from palate.evaluation.pareto import lists_of
 from palate.evaluation.protocols import plan
@@ -149,7 +149,12 @@ def measured(study: Study, folders: Path, preset: str, seed: int) -> dict[str, A
     goals = {name: goal for name, goal in study.goals.items() if name in reference}
     validation = trial.validation
     chosen = choose_weighting(
-        engine, validation, lambda lists: ground.means(lists, validation), reference=reference, goals=goals
+        engine,
+        validation,
+        lambda lists: ground.means(lists, validation),
+        reference=reference,
+        goals=goals,
+        points=weightings(content=bool(len(engine.pipeline.facts.contentment))),
     )
     theirs = lists_by_single(trial.test)
     ours = lists_of(engine, trial.test, [chosen.objectives], None)[0]

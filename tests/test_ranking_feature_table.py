@@ -19,8 +19,8 @@ from palate.models.popularity import Popularity
 from palate.models.transitions import Transitions
 from palate.ranking import feature_table, shown_features
 from palate.ranking.candidates import CandidateSettings, propose
+from palate.ranking.facts import ItemFacts
 from palate.ranking.feature_table import OF_ITEMS, OF_LISTS, OF_SOURCES, OF_TEXT, OF_THE_NEWEST, declared
-from palate.ranking.features import ItemFacts
 from palate.ranking.features import feature_names as names_of
 from palate.ranking.pipeline import Pipeline
 from palate.ranking.sources import ask

@@ -22,7 +22,8 @@ from palate.engine.teaching import fresh_places, teach_ranker
 from palate.language import CachedEncoder, LaterEncoder, TextEncoder, VectorCache, choose_encoder, load_encoder
 from palate.language.verbalise import item_texts
 from palate.ranking.attractiveness import Attractiveness
-from palate.ranking.features import ItemFacts, feature_names
+from palate.ranking.facts import ItemFacts
+from palate.ranking.features import feature_names
 from palate.ranking.fusion import learn_weights
 from palate.ranking.pipeline import Pipeline
 from palate.ranking.ranker import Examples, RankerSettings

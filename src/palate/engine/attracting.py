@@ -11,7 +11,7 @@ from palate.core import Queries, Scorer
 from palate.core.ids import id_hash
 from palate.data import Dataset, time_quantile
 from palate.ranking.attractiveness import Attractiveness, AttractivenessSettings, judged_by, learn_attractiveness
-from palate.ranking.features import ItemFacts
+from palate.ranking.facts import ItemFacts
 from palate.ranking.pipeline import Pipeline
 from palate.ranking.reactions import Habits, Reactions
 

@@ -165,7 +165,9 @@ class Engine(Living):
         check_language(language)
         with self._answering:
             shelf = self._shelf
-            weights = None if objectives is None else self.mixing.told(shelf.catalogue, objectives)
+            weights = (
+                None if objectives is None else self.mixing.told(shelf.catalogue, objectives, shelf.pipeline.facts)
+            )
             queries = question(
                 shelf.catalogue,
                 self._history(shelf, user, history),

@@ -15,6 +15,7 @@ from palate.engine.settings import EngineSettings
 from palate.ranking.bandit import Bandit, Choice
 from palate.ranking.context import CONTEXT
 from palate.ranking.diversity import DiversitySettings
+from palate.ranking.facts import ItemFacts
 from palate.ranking.mixes import AVERAGE, LEARNED, Manner, Mix
 from palate.ranking.objectives import ObjectiveSettings, check_objectives
 from palate.ranking.pipeline import Pipeline
@@ -105,18 +106,18 @@ class Mixing:
             chosen = chosen.model_copy(update={"diversity": 0.0})
         return Manner(strength, (self.own.model_copy(update={"objectives": chosen}),))
 
-    def weighed(self, catalogue: Catalogue, objectives: Iterable[ObjectiveSettings]) -> Manner:
-        """A manner with a mix for each weighting, all led by the learned ranker; refused where a margin is unknown."""
+    def weighed(self, catalogue: Catalogue, objectives: Iterable[ObjectiveSettings], facts: ItemFacts) -> Manner:
+        """A manner with a mix for each weighting, all led by the learned ranker; refused where one makes no sense."""
         mixes = tuple(Mix(objectives=own) for own in objectives)
         for mix in mixes:
-            check_objectives(catalogue, mix.objectives)
+            check_objectives(catalogue, mix.objectives, facts)
         return Manner(self.diversity, mixes)
 
     @staticmethod
-    def told(catalogue: Catalogue, weights: Mapping[str, float]) -> ObjectiveSettings:
+    def told(catalogue: Catalogue, weights: Mapping[str, float], facts: ItemFacts) -> ObjectiveSettings:
         """Weights in a caller's words; refused where they make no sense for the catalogue."""
         objectives = ObjectiveSettings.told(weights)
-        check_objectives(catalogue, objectives)
+        check_objectives(catalogue, objectives, facts)
         return objectives
 
     def drawn(self, names: Sequence[str | None]) -> tuple[Manner, Draw, list[str]]:

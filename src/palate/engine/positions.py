@@ -69,7 +69,7 @@ class Positions:
 
     def rank_each(self, queries: Queries, objectives: Sequence[ObjectiveSettings]) -> list[Rankings]:
         """Answer the same n questions once for each weighting of objectives; what they have in common is done once."""
-        return self._shelf.rank_each(queries, self.mixing.weighed(self.catalogue, objectives))
+        return self._shelf.rank_each(queries, self.mixing.weighed(self.catalogue, objectives, self.pipeline.facts))
 
     @property
     def draws(self) -> bool:

@@ -170,7 +170,7 @@ class Shelf:
     @cached_property
     def worth(self) -> Worth:
         """What items are worth beside being right."""
-        return Worth.of(self.catalogue, self.pipeline.facts.popularity)
+        return Worth.of(self.catalogue, self.pipeline.facts.popularity, self.pipeline.facts.contentment)
 
     def namings(self, language: str) -> list[str]:
         """Title and innermost category of each item in a language; as they are where there are none in it."""

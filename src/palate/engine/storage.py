@@ -20,7 +20,7 @@ from palate.engine.assembly import Assembled, build_model
 from palate.engine.settings import EngineSettings
 from palate.language import CachedEncoder, LaterEncoder, LexicalEncoder, load_encoder
 from palate.ranking.attractiveness import Attractiveness, judged_by, judged_names
-from palate.ranking.features import ItemFacts
+from palate.ranking.facts import ItemFacts
 from palate.ranking.pipeline import Pipeline
 from palate.ranking.ranker import Ranker
 from palate.ranking.shown import ShownRanker

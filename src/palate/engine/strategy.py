@@ -131,7 +131,7 @@ def pursue(
     started = time.perf_counter()
     check_language(language)
     chosen = Strategy.told(strategy or {})
-    check_objectives(shelf.catalogue, chosen.objectives)
+    check_objectives(shelf.catalogue, chosen.objectives, shelf.pipeline.facts)
     writer = engine.writer if generate else TemplateGenerator()
     chain = Chain(shelf, engine.mixing, writer, engine.assembled.attractiveness, engine.masks_seen, lock)
     return chain.pursue(history, chosen, k, Telling(engine.version, started, language), explain)

@@ -18,8 +18,11 @@ Measure = Callable[[IntArray], Mapping[str, float]]
 DIVERSITY = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.65, 0.7, 0.75, 0.8)
 """Shares of diversity that are tried, novelty apart."""
 
-NOVELTY = (0.0, 0.05, 0.1)
-"""Shares of novelty that are tried beside each of them."""
+BESIDE: tuple[Mapping[str, float], ...] = ({}, {"novelty": 0.05}, {"novelty": 0.1})
+"""Shares of another objective that are tried beside each of them."""
+
+CONTENT: tuple[Mapping[str, float], ...] = ({"satisfaction": 0.1}, {"satisfaction": 0.2}, {"satisfaction": 0.3})
+"""The same where people said how content they were."""
 
 
 @dataclass(frozen=True)
@@ -41,14 +44,15 @@ class Chosen:
     attained: float
 
 
-def weightings() -> tuple[ObjectiveSettings, ...]:
-    """Accuracy against diversity and novelty, from accuracy alone on."""
+def weightings(*, content: bool = False) -> tuple[ObjectiveSettings, ...]:
+    """Accuracy against diversity and novelty, and against satisfaction where that is known; accuracy alone first."""
     return tuple(
         ObjectiveSettings.told(
-            {"accuracy": round(1 - diversity - novelty, 6), "diversity": diversity, "novelty": novelty}
+            {"accuracy": round(1 - diversity - sum(beside.values()), 6), "diversity": diversity, **beside}
         )
         for diversity in DIVERSITY
-        for novelty in NOVELTY
+        for beside in (*BESIDE, *(CONTENT if content else ()))
+        if diversity + sum(beside.values()) <= 1
     )
 
 

@@ -47,6 +47,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "objective_diversity": "diversity",
         "objective_novelty": "novelty",
         "objective_margin": "margin",
+        "objective_satisfaction": "satisfaction",
         "cold": "Items held out of every fit",
         "cold_note": "{items} of {catalogue} items were held out, and the whole catalogue is ranked: {cold} questions "
         "that one of them answers, {warm} that others answer. Kept: NDCG@10 on the latter relative to the same engine "
@@ -128,6 +129,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "objective_diversity": "多样性",
         "objective_novelty": "新颖度",
         "objective_margin": "毛利",
+        "objective_satisfaction": "满意度",
         "cold": "完全未参与训练的物品",
         "cold_note": "{catalogue} 件物品中有 {items} 件未参与任何训练，并对整个目录排序："
         "{cold} 个查询以其中之一为答案，{warm} 个查询以其他物品为答案。"

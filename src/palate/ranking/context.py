@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 from palate.core import Float64Array, Int64Array, IntArray, Queries
 from palate.ranking.candidates import Candidates
-from palate.ranking.features import ItemFacts
+from palate.ranking.facts import ItemFacts
 from palate.ranking.sources import SourceScores
 
 CONTEXT: tuple[str, ...] = (

@@ -2,176 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
-
 import numpy as np
 
 from palate.behaviour.comebacks import Comebacks
-from palate.core import BoolArray, Float64Array, FloatArray, Histories, IntArray, Queries, Ragged
-from palate.core.recommender import Arrays
-from palate.data import Catalogue, Dataset
+from palate.core import Float64Array, FloatArray, Histories, IntArray, Queries
 from palate.ranking import feature_table
 from palate.ranking.candidates import Candidates
+from palate.ranking.facts import ItemFacts
 from palate.ranking.session import Session
 from palate.ranking.sources import SourceScores
-from palate.ranking.trend import Trends
 
 _RECENT = 5
 """Newest events a candidate's text is compared with."""
 _DECAY = 0.8
 """What an event is worth relative to the next one in the mix of categories."""
-_INNERMOST = 3
-"""Categories of an item that are looked at, the innermost ones."""
-_MOST_CATEGORIES = 5_000
-"""More categories than these are not told apart (the rarest share one), so that a batch stays small."""
 _DAY = 86_400.0
 
 LAST_OF = ("transitions", "lexical")
 """Sources whose opinion of the newest event alone is a feature of its own."""
-
-
-@dataclass(frozen=True)
-class ItemFacts:
-    """What the ranker knows of items, fixed when the sources were fitted.
-
-    Parameters
-    ----------
-    popularity
-        float32 (n_items,), log(1 + events).
-    first_seen
-        float64 (n_items,), time of the first event, NaN if none or unknown.
-    categories
-        int32 (n_items, 3), innermost categories, -1 pads.
-    n_categories
-        How many categories there are.
-    brands
-        int32 (n_items,), -1 where unknown.
-    prices
-        float32 (n_items,), log(1 + price), NaN where unknown.
-    vectors
-        float32 (n_items, d), unit language vectors; d = 0 where the data has no text.
-    trends
-        When items were chosen; nothing where the data has no times.
-    comebacks
-        When people come back to items; nothing where they do not, or are not told of what they had.
-    """
-
-    popularity: FloatArray
-    first_seen: Float64Array
-    categories: IntArray
-    n_categories: int
-    brands: IntArray
-    prices: FloatArray
-    vectors: FloatArray
-    trends: Trends
-    comebacks: Comebacks
-
-    @cached_property
-    def n_brands(self) -> int:
-        """How many brands there are."""
-        return int(self.brands.max(initial=-1)) + 1
-
-    @cached_property
-    def fresh(self) -> BoolArray:
-        """Which items nobody chose yet; bool (n_items,)."""
-        return np.asarray(self.popularity == 0)
-
-    @cached_property
-    def has(self) -> frozenset[str]:
-        """What of all that features need is known of these items."""
-        there = {
-            "text": bool(self.vectors.shape[1]),
-            "categories": bool(self.n_categories),
-            "brands": bool(self.n_brands),
-            "prices": self.has_prices,
-            "times": bool(self.trends),
-            "comebacks": bool(self.comebacks),
-        }
-        return frozenset(name for name, known in there.items() if known)
-
-    @cached_property
-    def has_prices(self) -> bool:
-        """Whether any item has a price."""
-        return not bool(np.isnan(self.prices).all())
-
-    @classmethod
-    def of(cls, dataset: Dataset, vectors: FloatArray | None, *, comes_back: bool = False) -> ItemFacts:
-        """Facts from a catalogue and from events; when people come back to items only where they may be told so."""
-        catalogue, sequences = dataset.catalogue, dataset.sequences
-        first = np.full(dataset.n_items, np.inf)
-        known = ~np.isnan(sequences.times)
-        np.minimum.at(first, sequences.items[known], sequences.times[known])
-        ragged, names = catalogue.categories
-        return cls(
-            popularity=np.log1p(dataset.popularity).astype(np.float32),
-            first_seen=np.where(np.isfinite(first), first, np.nan),
-            categories=_innermost(ragged, len(names)),
-            n_categories=min(len(names), _MOST_CATEGORIES),
-            brands=_codes(catalogue, "brand"),
-            prices=np.log1p(np.maximum(catalogue.prices, 0)).astype(np.float32),
-            vectors=np.zeros((dataset.n_items, 0), np.float32) if vectors is None else vectors,
-            trends=Trends.of(sequences, dataset.n_items),
-            comebacks=Comebacks.of(sequences, catalogue.innermost_categories) if comes_back else Comebacks.nothing(),
-        )
-
-    def extended(self, catalogue: Catalogue, vectors: FloatArray | None) -> ItemFacts:
-        """The same facts with rows for items that came since: nobody chose them yet, the rest the catalogue says.
-
-        Category and brand codes of old items stay as they were; names unknown to them count as unknown.
-        """
-        known, n = len(self.popularity), len(catalogue)
-        new = n - known
-        prices = np.log1p(np.maximum(catalogue.prices[known:], 0)).astype(np.float32)
-        grown = self.vectors if vectors is None else vectors
-        return ItemFacts(
-            popularity=np.concatenate([self.popularity, np.zeros(new, np.float32)]),
-            first_seen=np.concatenate([self.first_seen, np.full(new, np.nan)]),
-            categories=np.concatenate([self.categories, self._like_known(catalogue, known)]),
-            n_categories=self.n_categories,
-            brands=np.concatenate([self.brands, _as_before(catalogue.strings("brand"), self.brands)]),
-            prices=np.concatenate([self.prices, prices]),
-            vectors=np.concatenate([grown, np.zeros((n - len(grown), grown.shape[1]), np.float32)]),
-            trends=self.trends.extended(n),
-            comebacks=self.comebacks.extended(n),
-        )
-
-    def _like_known(self, catalogue: Catalogue, known: int) -> IntArray:
-        """Codes of new items' categories: those an old item with the same category has."""
-        values = catalogue.strings("category")
-        first: dict[str, int] = {}
-        for position, value in enumerate(values[:known]):
-            first.setdefault(value, position)
-        rows = np.array([first.get(value, -1) if value else -1 for value in values[known:]], dtype=np.int64)
-        codes = self.categories[np.maximum(rows, 0)] if known else np.zeros((len(rows), _INNERMOST), np.int32)
-        return np.where(rows[:, None] >= 0, codes, -1).astype(np.int32)
-
-    def arrays(self) -> Arrays:
-        return {
-            "popularity": self.popularity,
-            "first_seen": self.first_seen,
-            "categories": self.categories,
-            "n_categories": np.array([self.n_categories], dtype=np.int64),
-            "brands": self.brands,
-            "prices": self.prices,
-            "vectors": self.vectors,
-            **self.trends.arrays(),
-            **(self.comebacks.arrays() if self.comebacks else {}),
-        }
-
-    @classmethod
-    def from_arrays(cls, arrays: Arrays) -> ItemFacts:
-        return cls(
-            popularity=arrays["popularity"],
-            first_seen=arrays["first_seen"],
-            categories=arrays["categories"],
-            n_categories=int(arrays["n_categories"][0]),
-            brands=arrays["brands"],
-            prices=arrays["prices"],
-            vectors=arrays["vectors"],
-            trends=Trends.from_arrays(arrays, len(arrays["popularity"])),
-            comebacks=Comebacks.from_arrays(arrays),
-        )
 
 
 def feature_names(sources: tuple[str, ...], facts: ItemFacts) -> tuple[str, ...]:
@@ -357,35 +205,3 @@ def _usual(values: FloatArray, queries: Queries) -> FloatArray:
     total = np.bincount(history.rows[known], weights=own[known], minlength=len(history))
     count = np.bincount(history.rows[known], minlength=len(history))
     return np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32)
-
-
-def _innermost(categories: Ragged, n_categories: int) -> IntArray:
-    """The last few categories of each item, innermost first, -1 pads; codes beyond the limit share the last one."""
-    at = categories.indptr[1:, None] - 1 - np.arange(_INNERMOST)
-    inside = at >= categories.indptr[:-1, None]
-    if not len(categories.values):
-        return np.full(at.shape, -1, dtype=np.int32)
-    codes = categories.values[np.where(inside, at, 0)]
-    if n_categories > _MOST_CATEGORIES:
-        counts = np.bincount(categories.values, minlength=n_categories)
-        rank = np.empty(n_categories, dtype=np.int32)
-        rank[np.argsort(-counts, kind="stable")] = np.arange(n_categories)
-        codes = np.minimum(rank, _MOST_CATEGORIES - 1)[codes]
-    return np.where(inside, codes, -1).astype(np.int32)
-
-
-def _as_before(values: list[str], codes: IntArray) -> IntArray:
-    """Codes of the values after the known ones: the code an old item with the same value has, else -1."""
-    known = len(codes)
-    first = {value: int(code) for value, code in zip(values[:known], codes, strict=True) if code >= 0}
-    return np.array([first.get(value, -1) for value in values[known:]], dtype=np.int32)
-
-
-def _codes(catalogue: Catalogue, name: str) -> IntArray:
-    """A text column as codes, the commonest first; -1 where empty, and values beyond the limit share one code."""
-    values = np.array(catalogue.strings(name), dtype=object)
-    names, inverse, counts = np.unique(values.astype(str), return_inverse=True, return_counts=True)
-    rank = np.empty(len(names), dtype=np.int32)
-    rank[np.argsort(-counts, kind="stable")] = np.arange(len(names), dtype=np.int32)
-    codes = np.minimum(rank, _MOST_CATEGORIES - 1)[inverse]
-    return np.where(values == "", -1, codes).astype(np.int32)

@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError, model_validator
 from palate.core import FloatArray, IntArray, Settings, UsageError
 from palate.core.configuration import suggestion
 from palate.data import Catalogue
+from palate.ranking.facts import ItemFacts
 
 MARGIN_NEEDS = ("price", "cost")
 """Columns of the catalogue whose difference is an item's margin."""
@@ -32,28 +33,34 @@ class ObjectiveSettings(Settings):
         Negative: what many chose comes first.
     margin
         Price less cost, as the share of the catalogue's items whose margin is not larger.
+    satisfaction
+        How content people were with an item once they had it (stars, likes, returns), as the share of the catalogue's
+        items that pleased no more.
     """
 
     accuracy: float = Field(default=1.0, ge=0, le=1, allow_inf_nan=False)
     diversity: float = Field(default=0.0, ge=0, le=1, allow_inf_nan=False)
     novelty: float = Field(default=0.0, ge=-1, le=1, allow_inf_nan=False)
     margin: float = Field(default=0.0, ge=0, le=1, allow_inf_nan=False)
+    satisfaction: float = Field(default=0.0, ge=0, le=1, allow_inf_nan=False)
 
     @model_validator(mode="after")
     def _something_counts(self) -> ObjectiveSettings:
-        if not self.accuracy + self.novelty**2 + self.margin:
-            raise ValueError("nothing orders the list; accuracy, novelty or margin must count for something")
+        if not self.accuracy + self.novelty**2 + self.margin + self.satisfaction:
+            raise ValueError(
+                "nothing orders the list; accuracy, novelty, margin or satisfaction must count for something"
+            )
         return self
 
     @property
     def plain(self) -> bool:
         """Whether accuracy alone counts."""
-        return not (self.diversity or self.novelty or self.margin)
+        return not (self.diversity or self.novelty or self.margin or self.satisfaction)
 
     @property
     def strength(self) -> float:
         """The share of diversity among all that counts, 0 to 1."""
-        return self.diversity / (self.accuracy + self.diversity + abs(self.novelty) + self.margin)
+        return self.diversity / (self.accuracy + self.diversity + abs(self.novelty) + self.margin + self.satisfaction)
 
     def described(self) -> dict[str, float]:
         """The weights that are not 0."""
@@ -90,15 +97,20 @@ class Worth:
         float32 (n_items,).
     margin
         float32 (n_items,), a half where price or cost is unknown; None where no item has both.
+    satisfaction
+        float32 (n_items,); None where nobody said how content they were.
     """
 
     novelty: FloatArray
-    margin: FloatArray | None
+    margin: FloatArray | None = None
+    satisfaction: FloatArray | None = None
 
     @classmethod
-    def of(cls, catalogue: Catalogue, popularity: FloatArray) -> Worth:
-        """From a catalogue and from log(1 + events) of its items, float32 (n_items,)."""
-        return cls(novelty_of(popularity), _ranked(margins(catalogue)))
+    def of(cls, catalogue: Catalogue, popularity: FloatArray, contentment: FloatArray | None = None) -> Worth:
+        """From a catalogue, from log(1 + events) of its items and from how content people were with them, float32
+        (n_items,) each; no rows, or None, where nothing says how content."""
+        content = None if contentment is None else _ranked(contentment)
+        return cls(novelty_of(popularity), _ranked(margins(catalogue)), content)
 
 
 def novelty_of(popularity: FloatArray) -> FloatArray:
@@ -120,14 +132,20 @@ def margins(catalogue: Catalogue) -> FloatArray:
     return np.where(np.isfinite(gain), gain, np.float32(np.nan))
 
 
-def check_objectives(catalogue: Catalogue, objectives: ObjectiveSettings) -> None:
-    """Refuse what this catalogue cannot be ordered by.
+def check_objectives(catalogue: Catalogue, objectives: ObjectiveSettings, facts: ItemFacts | None = None) -> None:
+    """Refuse what this catalogue, and the events as far as their facts are known, cannot be ordered by.
 
     Raises
     ------
     UsageError
-        Margin counts, and no item has both a price and a cost.
+        Margin counts, and no item has both a price and a cost; satisfaction counts, and nobody said how content they
+        were.
     """
+    if objectives.satisfaction and facts is not None and not len(facts.contentment):
+        raise UsageError(
+            "objectives: satisfaction is what ratings, likes and returns say, and the events have too few of them. "
+            "Give events with kind rating, like, dislike or return, or let satisfaction count 0."
+        )
     if not objectives.margin or bool(np.isfinite(margins(catalogue)).any()):
         return
     missing = [name for name in MARGIN_NEEDS if catalogue.column(name) is None]
@@ -138,7 +156,7 @@ def check_objectives(catalogue: Catalogue, objectives: ObjectiveSettings) -> Non
 
 
 def blended(scores: FloatArray, items: IntArray, objectives: ObjectiveSettings, worth: Worth) -> FloatArray:
-    """Scores that count accuracy, novelty and margin; diversity is for the list to see to.
+    """Scores that count accuracy, novelty, margin and satisfaction; diversity is for the list to see to.
 
     Parameters
     ----------
@@ -152,13 +170,15 @@ def blended(scores: FloatArray, items: IntArray, objectives: ObjectiveSettings, 
     float32 (n, c), weighted means of what lies within 0..1 (below 0 where what many chose comes first); the scores
     themselves where accuracy alone counts.
     """
-    if not (objectives.novelty or objectives.margin):
+    if not (objectives.novelty or objectives.margin or objectives.satisfaction):
         return scores
     inside = np.maximum(items, 0)
     total = objectives.accuracy * unit(scores) + objectives.novelty * worth.novelty[inside]
     if objectives.margin and worth.margin is not None:
         total = total + objectives.margin * worth.margin[inside]
-    weight = objectives.accuracy + abs(objectives.novelty) + objectives.margin
+    if objectives.satisfaction and worth.satisfaction is not None:
+        total = total + objectives.satisfaction * worth.satisfaction[inside]
+    weight = objectives.accuracy + abs(objectives.novelty) + objectives.margin + objectives.satisfaction
     return np.where(np.isfinite(scores), total / weight, scores).astype(np.float32)
 
 

@@ -14,7 +14,8 @@ from palate.core.rankings import NEVER
 from palate.ranking.candidates import Candidates, CandidateSettings, propose
 from palate.ranking.context import context_of
 from palate.ranking.diversity import DiversitySettings, described_by, diversify
-from palate.ranking.features import LAST_OF, ItemFacts, build
+from palate.ranking.facts import ItemFacts
+from palate.ranking.features import LAST_OF, build
 from palate.ranking.fresh import FreshSettings, with_fresh
 from palate.ranking.fusion import fuse, normalised
 from palate.ranking.mixes import AVERAGE, LEARNED, Manner, Mix, playable
@@ -177,7 +178,7 @@ class Pipeline:
         """Lists of scored candidates: objectives first, the shop's boosts on top of them, diversity last."""
         queries, candidates, scores = asked
         if not mix.objectives.plain:
-            worth = manner.worth or Worth(novelty_of(self.facts.popularity), None)
+            worth = manner.worth or Worth(novelty_of(self.facts.popularity))
             ranked = blended(ranked, candidates.items, mix.objectives, worth)
         if manner.boost is not None:
             ranked = boosted(ranked, candidates.items, manner.boost)
