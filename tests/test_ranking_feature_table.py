@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from palate.core import FloatArray
+from palate.core import FloatArray, Scorer
 from palate.data import Dataset, cut_at, time_quantile
 from palate.engine.context_words import _PART_OF
 from palate.engine.listing import _GROUPS
@@ -61,7 +61,7 @@ def tables() -> tuple[FloatArray, FloatArray, tuple[str, ...]]:
     names: tuple[str, ...] = ()
     for dataset in (shop(), altered(shop(), moment)):
         fold = cut_at(dataset, moment, moment)
-        sources = {
+        sources: dict[str, Scorer[Dataset]] = {
             "popularity": Popularity().fit(fold.dataset),
             "transitions": Transitions().fit(fold.dataset),
             "item_knn": ItemKNN().fit(fold.dataset),
@@ -96,8 +96,7 @@ def test_no_feature_sees_the_future(feature: feature_table.Feature) -> None:
 def test_a_feature_that_peeks_is_caught() -> None:
     """The same proof, of popularity counted over everything."""
     moment = time_quantile(shop(), 0.7)
-    peeking = [np.log1p(dataset.popularity) for dataset in (shop(), altered(shop(), moment))]
-    assert not np.array_equal(*peeking)
+    assert not np.array_equal(shop().popularity, altered(shop(), moment).popularity)
 
 
 def test_every_column_has_one_declaration() -> None:

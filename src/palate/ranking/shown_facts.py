@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -121,7 +121,7 @@ class ShownFacts:
 
     def arrays(self) -> Arrays:
         """The counts, by name."""
-        found = {"prices": self.prices}
+        found: dict[str, np.ndarray[Any, np.dtype[Any]]] = {"prices": self.prices}
         for name in ("shown", "expected", "chosen", "touched"):
             tally: Tally = getattr(self, name)
             found |= {f"{name}.indptr": tally.indptr, f"{name}.times": tally.times, f"{name}.sums": tally.sums}
@@ -130,8 +130,8 @@ class ShownFacts:
     @classmethod
     def restore(cls, arrays: Arrays, devices: tuple[str, ...]) -> Self:
         """What ``arrays`` gave."""
-        tallies = (
-            Tally(arrays[f"{name}.indptr"], arrays[f"{name}.times"], arrays[f"{name}.sums"])
-            for name in ("shown", "expected", "chosen", "touched")
-        )
-        return cls(*tallies, arrays["prices"], devices)
+
+        def tally(name: str) -> Tally:
+            return Tally(arrays[f"{name}.indptr"], arrays[f"{name}.times"], arrays[f"{name}.sums"])
+
+        return cls(tally("shown"), tally("expected"), tally("chosen"), tally("touched"), arrays["prices"], devices)
