@@ -25,6 +25,14 @@ def shop(rows: int, seed: int = 0, shift: float = 0.0) -> tuple[FloatArray, Floa
     return features, relative, (rng.random(rows) < logistic(z)).astype(np.float32)
 
 
+Rows = tuple[FloatArray, Float64Array, FloatArray]
+
+
+def part(rows: Rows, start: int, size: int) -> Rows:
+    stop = start + size
+    return rows[0][start:stop], rows[1][start:stop], rows[2][start:stop]
+
+
 def test_the_truth_is_found_within_what_is_believed() -> None:
     demand = LogitDemand.prior(NAMES).learn(*shop(60_000))
     truth = np.concatenate([[-0.7], TASTE, [-2.5], CARE])
@@ -52,7 +60,7 @@ def test_batches_amount_to_the_whole() -> None:
     whole = LogitDemand.prior(NAMES).learn(*rows)
     parts = LogitDemand.prior(NAMES)
     for start in range(0, 4_000, 40):
-        parts = parts.learn(*(values[start : start + 40] for values in rows))
+        parts = parts.learn(*part(rows, start, 40))
     assert parts.rows == whole.rows == 4_000
     np.testing.assert_allclose(parts.belief.mean, whole.belief.mean, atol=0.08)
     np.testing.assert_allclose(np.diag(parts.belief.covariance), np.diag(whole.belief.covariance), rtol=0.1)
@@ -83,8 +91,7 @@ def test_levels_are_shrunk_by_how_little_is_known_of_them() -> None:
     assert spread[:5].mean() > 1.5 * spread[-5:].mean()
     parts = prior
     for start in range(0, 8_000, 100):
-        part = slice(start, start + 100)
-        parts = parts.learn(features[part], relative[part], bought[part].astype(np.float32))
+        parts = parts.learn(*part((features, relative, bought.astype(np.float32)), start, 100))
     assert np.corrcoef(parts.belief.level_mean[:, 0], found)[0, 1] > 0.97
     # An item that nobody has seen is what its features say, with all the doubt about items.
     new = whole.pairs(np.array([[0.0, 999.0], [0.0, -1.0]], dtype=np.float32))
@@ -99,7 +106,7 @@ def test_what_changed_is_followed_only_by_who_forgets() -> None:
         demand = LogitDemand.prior(NAMES, DemandSettings(memory=memory))
         for rows in (before, after):
             for start in range(0, len(rows[1]), 100):
-                demand = demand.learn(*(values[start : start + 100] for values in rows))
+                demand = demand.learn(*part(rows, start, 100))
         errors.append(abs(demand.belief.mean[0] - 0.8))
     assert errors[1] < 0.25 < errors[0]
 

@@ -11,7 +11,21 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from palate import __version__
-from palate.cli import adapt, ask, demo, encoders, folder, forecast, learn, logs, newcomers, operate, rules, simulate, tune
+from palate.cli import (
+    adapt,
+    ask,
+    demo,
+    encoders,
+    folder,
+    forecast,
+    learn,
+    logs,
+    newcomers,
+    operate,
+    rules,
+    simulate,
+    tune,
+)
 
 FAILED = 1
 USAGE = 2

@@ -41,7 +41,7 @@ _WORDS = {
         "best fixed": "best fixed price",
         "notes": (
             "Of clairvoyant: expected revenue as a share of what asking each visitor the truly best price earns.",
-            "Satisfaction: mean over everybody who was asked a price, 0 to 1; dearer than the list price counts 2.25-fold.",
+            "Satisfaction: mean over everybody asked, 0 to 1; what lies above the list price counts 2.25-fold.",
             "Between groups: how far the mean prices of two groups that no feature names lie apart, in list prices.",
         ),
     },
@@ -65,7 +65,7 @@ def register(app: typer.Typer) -> None:
 
 def simulate(
     market: Annotated[
-        str, typer.Option("--market", metavar="NAME", help="plain, diverse, shifting, rivals, strategic or unhappy.")
+        str, typer.Option("--market", metavar="NAME", help="plain, varied, diverse, shifting, rivals, strategic or unhappy.")
     ] = "plain",
     policies: Annotated[
         str,
@@ -108,7 +108,9 @@ def simulate(
             kind, chosen, seeds=range(seeds), demand=changed(DemandSettings(), {"memory": memory}), progress=progress
         )
     if json_file is not None:
-        console.write_json({"market": market, "settings": kind.model_dump(), "races": [one.as_json() for one in races]}, json_file)
+        console.write_json(
+            {"market": market, "settings": kind.model_dump(), "races": [one.as_json() for one in races]}, json_file
+        )
     if json_file != console.STDOUT:
         words: dict[str, Any] = _WORDS[spoken]
         show(races, words["title"].format(market=market, rounds=rounds, seeds=seeds, band=kind.band), words)

@@ -79,7 +79,7 @@ class LogitDemand:
     rows
         Sales or none learnt from so far.
     normals
-        float64 (n, 2), by how many standard deviations a model drawn for n asks is away from the mean; None: what is believed as a whole.
+        float64 (n, 2), by how many standard deviations models drawn for n asks are off the mean; None: none was drawn.
     """
 
     settings: DemandSettings
@@ -256,9 +256,7 @@ def _grown(belief: Belief, settings: DemandSettings, levels: int) -> Belief:
     more = levels - len(belief.level_mean)
     if more <= 0:
         return belief
-    new = Belief.prior(
-        np.zeros(1), np.ones(1), more, np.array([settings.level_spread, settings.level_effect_spread])
-    )
+    new = Belief.prior(np.zeros(1), np.ones(1), more, np.array([settings.level_spread, settings.level_effect_spread]))
     return replace(
         belief,
         level_mean=np.concatenate([belief.level_mean, new.level_mean]),

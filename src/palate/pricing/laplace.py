@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from palate.core import Float64Array, IntArray
 
@@ -205,7 +206,7 @@ class _Curve:
     ) -> _Curve:
         shared = precision + (design * weight[:, None]).T @ design
         products, cross = group.products(weight)
-        inner = np.linalg.inv(own_precision + products)
+        inner = symmetric(np.linalg.inv(own_precision + products))
         explained = cross @ inner
         wide = explained.transpose(1, 0, 2).reshape(len(shared), -1)
         left = shared - wide @ cross.transpose(1, 0, 2).reshape(len(shared), -1).T
@@ -224,6 +225,6 @@ class _Curve:
         return covariance, symmetric(self.inner + reach.transpose(0, 2, 1) @ (covariance @ reach))
 
 
-def symmetric(matrix: Float64Array) -> Float64Array:
+def symmetric(matrix: NDArray[np.floating]) -> Float64Array:
     """Without the last bits in which the halves of square matrices (..., n, n) differ."""
-    return np.asarray(0.5 * (matrix + np.swapaxes(matrix, -1, -2)))
+    return np.asarray(0.5 * (matrix + np.swapaxes(matrix, -1, -2)), dtype=np.float64)

@@ -157,7 +157,7 @@ def rule_target(asks: PriceAsks, settings: PolicySettings) -> Float64Array:
         low = -np.inf if rule.least is None else rule.least
         high = np.inf if rule.most is None else rule.most
         factor = np.where((values >= low) & (values <= high), rule.factor, factor)
-    return asks.list_price * factor
+    return np.asarray(asks.list_price * factor)
 
 
 def cost_plus_target(asks: PriceAsks, settings: PolicySettings) -> Float64Array:

@@ -64,8 +64,9 @@ class PolicySettings(Settings):
     Parameters
     ----------
     kind
-        ``fixed`` asks the list price times ``factor``; ``rule`` goes by the first rule that fits; ``cost_plus`` by cost;
-        ``score`` moves the list price by the percentile of a score; ``greedy``, ``thompson`` and ``ucb`` by demand.
+        ``fixed`` asks the list price times ``factor``; ``rule`` goes by the first rule that fits, ``cost_plus`` by
+        cost; ``score`` moves the list price by the percentile of a score; ``greedy``, ``thompson`` and ``ucb`` go by
+        demand.
     factor
         Of the fixed price, and of whatever no rule fits.
     rules

@@ -84,7 +84,8 @@ class MarketSettings(Settings):
 
 
 MARKETS: Mapping[str, MarketSettings] = {
-    "plain": MarketSettings(),
+    "plain": MarketSettings(heterogeneity=0.0),
+    "varied": MarketSettings(),
     "diverse": MarketSettings(heterogeneity=0.58),
     "shifting": MarketSettings(misfit=1.0, drift=0.5, season=0.5),
     "rivals": MarketSettings(rivals=3),
@@ -93,7 +94,9 @@ MARKETS: Mapping[str, MarketSettings] = {
 }
 """Markets by name, fixed before any policy ran in them.
 
-``plain`` is what a logit can know in full. ``diverse`` has the heterogeneity at which the clairvoyant earns 1.08 times
+``plain`` is the setting of most studies (Javanmard and Nazerzadeh, 2019): what a thing is worth is linear in what is known
+of a visit, and its price matters alike to everybody. In ``varied`` it does not: 19 of 20 price effects lie between .3
+and 1.7 times their mean; within the band prices then tell so little that 20,000 visits hardly suffice. ``diverse`` has the heterogeneity at which the clairvoyant earns 1.08 times
 what the best fixed price does (mean over seeds 100 to 199). ``shifting`` is all that a logit gets wrong at once. In
 the other three somebody answers to prices: shops that follow and undercut, customers who wait, customers who stay away.
 """
