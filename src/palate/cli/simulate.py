@@ -65,7 +65,10 @@ def register(app: typer.Typer) -> None:
 
 def simulate(
     market: Annotated[
-        str, typer.Option("--market", metavar="NAME", help="plain, varied, diverse, shifting, rivals, strategic or unhappy.")
+        str,
+        typer.Option(
+            "--market", metavar="NAME", help="plain, varied, diverse, shifting, rivals, strategic or unhappy."
+        ),
     ] = "plain",
     policies: Annotated[
         str,

@@ -7,7 +7,7 @@ keeping its own marginal (assumed density filtering, Opper 1998), so that thousa
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,6 +72,18 @@ def faded(belief: Belief, prior: Belief, share: float) -> Belief:
         *blended(belief.mean, belief.precision, prior.mean, prior.precision),
         *blended(belief.level_mean, belief.level_precision, prior.level_mean, prior.level_precision),
     )
+
+
+def respread(belief: Belief, before: Float64Array, after: Float64Array) -> Belief:
+    """The belief had shared weights about 0 been given other standard deviations (D,) from the start.
+
+    What was learnt adds to the prior's precision, so that one prior can be taken out of the sum and another put in.
+    Weights whose standard deviation stays may lie about anything.
+    """
+    precision = belief.precision + np.diag(after**-2.0 - before**-2.0)
+    covariance = symmetric(np.linalg.inv(precision))
+    mean = covariance @ (belief.precision @ belief.mean)
+    return replace(belief, mean=mean, precision=precision, covariance=covariance)
 
 
 def learnt(belief: Belief, design: Float64Array, pair: Float64Array, levels: IntArray, bought: Float64Array) -> Belief:

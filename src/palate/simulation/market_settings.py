@@ -92,11 +92,12 @@ MARKETS: Mapping[str, MarketSettings] = {
     "strategic": MarketSettings(strategic=0.3),
     "unhappy": MarketSettings(customers=2_000),
 }
-"""Markets by name, fixed before any policy ran in them.
+"""Markets by name. None was changed to suit a policy.
 
-``plain`` is the setting of most studies (Javanmard and Nazerzadeh, 2019): what a thing is worth is linear in what is known
-of a visit, and its price matters alike to everybody. In ``varied`` it does not: 19 of 20 price effects lie between .3
-and 1.7 times their mean; within the band prices then tell so little that 20,000 visits hardly suffice. ``diverse`` has the heterogeneity at which the clairvoyant earns 1.08 times
-what the best fixed price does (mean over seeds 100 to 199). ``shifting`` is all that a logit gets wrong at once. In
-the other three somebody answers to prices: shops that follow and undercut, customers who wait, customers who stay away.
+``plain`` is the setting of most studies (Javanmard and Nazerzadeh, 2019): worth is linear in what is known of a visit,
+and its price matters alike to everybody. In ``varied`` it does not: 19 of 20 price effects lie between .3 and 1.7 times
+their mean. Within so narrow a band prices then tell so little that 20,000 visits hardly suffice to know who is who.
+``diverse`` has the heterogeneity at which the clairvoyant earns 1.08 times what the best fixed price does (mean over
+seeds 100 to 199). ``shifting`` is all that a logit gets wrong at once. In the other three somebody answers to prices:
+shops that follow and undercut, customers who wait, customers who stay away.
 """
