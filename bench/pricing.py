@@ -28,7 +28,7 @@ POLICIES: Mapping[str, PolicySettings] = {
     "ucb": PolicySettings(kind="ucb"),
 }
 KIND: Mapping[str, PolicySettings] = {
-    "thompson, kind": PolicySettings(kind="thompson", objective=ObjectiveSettings(satisfaction=0.2)),
+    "ucb, kind": PolicySettings(kind="ucb", objective=ObjectiveSettings(satisfaction=0.2)),
 }
 
 
@@ -46,9 +46,9 @@ ROWS: Mapping[str, Row] = {
     "varied": Row("varied", POLICIES),
     "shifting": Row("shifting", POLICIES, memory=5_000.0),
     "diverse": Row("diverse", {**POLICIES, **KIND}),
-    "rivals": Row("rivals", {"thompson": POLICIES["thompson"]}),
-    "strategic": Row("strategic", {"thompson": POLICIES["thompson"]}),
-    "unhappy": Row("unhappy", {"thompson": POLICIES["thompson"], **KIND}),
+    "rivals": Row("rivals", {"ucb": POLICIES["ucb"]}),
+    "strategic": Row("strategic", {"ucb": POLICIES["ucb"]}),
+    "unhappy": Row("unhappy", {"ucb": POLICIES["ucb"], **KIND}),
 }
 
 
