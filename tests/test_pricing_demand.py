@@ -99,6 +99,27 @@ def test_levels_are_shrunk_by_how_little_is_known_of_them() -> None:
     assert new[1][0, 0, 0] > whole.settings.level_spread**2
 
 
+def test_how_far_weights_lie_from_nothing_is_learnt() -> None:
+    """Where no feature matters to the price effect, effects shrink together; where all do, they are let apart."""
+    rng = np.random.default_rng(0)
+    names = tuple(f"x{place}" for place in range(10))
+    features = rng.standard_normal((20_000, 10)).astype(np.float32)
+    relative = rng.choice(LADDER, 20_000)
+    spreads = []
+    for care in (0.0, 0.8):
+        z = -0.3 + (-2.5 + care * features.sum(axis=1)) * (relative - 1.0)
+        bought = (rng.random(20_000) < logistic(z)).astype(np.float32)
+        demand = LogitDemand.prior(names)
+        for start in range(0, 20_000, 500):
+            demand = demand.learn(*part((features, relative, bought), start, 500))
+        spreads.append(demand.spreads[1])
+        fixed = LogitDemand.prior(names, DemandSettings(spread_weight=None)).learn(features, relative, bought)
+        away = [np.abs(one.belief.mean[12:] - care).mean() for one in (demand, fixed)]
+        assert away[0] < away[1]
+    assert spreads[0] < 0.25
+    assert spreads[1] > 0.5
+
+
 def test_what_changed_is_followed_only_by_who_forgets() -> None:
     before, after = shop(8_000, 1), shop(3_000, 2, shift=1.5)
     errors = []

@@ -225,7 +225,7 @@ class LogitDemand:
         return replace(self, belief=belief, rows=int(arrays["rows"][0]), normals=None, **columns)
 
     def _with_spreads(self) -> LogitDemand:
-        """After one step of expectation maximisation (Dempster, Laird and Rubin, 1977) in how far weights lie from 0."""
+        """After a step of expectation maximisation (Dempster et al., 1977) in how far weights lie from 0."""
         weight, width = self.settings.spread_weight, len(self.names)
         if weight is None or not width:
             return self

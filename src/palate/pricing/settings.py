@@ -87,7 +87,8 @@ class PolicySettings(Settings):
         Models that Thompson sampling draws for an ask; it takes the best price of one of them, so that the propensity
         is the share of draws that agree, and exact.
     width
-        Standard deviations that ``ucb`` hopes for, and by how much ``thompson`` stretches what it draws; None: 1 and .3.
+        Standard deviations that ``ucb`` hopes for, and by how much ``thompson`` stretches what it draws; None: 1 and
+        .3.
     objective
         What for; only where demand decides.
     """
