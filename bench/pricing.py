@@ -28,7 +28,7 @@ POLICIES: Mapping[str, PolicySettings] = {
     "ucb": PolicySettings(kind="ucb"),
 }
 KIND: Mapping[str, PolicySettings] = {
-    "ucb, kind": PolicySettings(kind="ucb", objective=ObjectiveSettings(satisfaction=0.2)),
+    "ucb-kind": PolicySettings(kind="ucb", objective=ObjectiveSettings(satisfaction=0.2)),
 }
 
 
@@ -55,6 +55,7 @@ ROWS: Mapping[str, Row] = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="", help=f"rows, with commas: {', '.join(ROWS)}")
+    parser.add_argument("--policies", default="", help="names of policies, with commas; all of a row where not given")
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument(
         "--first", type=int, default=0, help="the first seed; settings were chosen on seeds from 1000 on"
@@ -64,21 +65,22 @@ def main() -> None:
     arguments = parser.parse_args()
     figures: dict[str, Any] = {}
     wanted = [part for part in arguments.only.split(",") if part] or list(ROWS)
-    for name in wanted:
-        row, began = ROWS[name], time.process_time()
+    named = [part for part in arguments.policies.split(",") if part]
+    for row_name in wanted:
+        row, began = ROWS[row_name], time.process_time()
         races = race(
             MARKETS[row.market].model_copy(update={"rounds": arguments.rounds}),
-            row.policies,
+            {name: policy for name, policy in row.policies.items() if not named or name in named},
             seeds=range(arguments.first, arguments.first + arguments.seeds),
             demand=DemandSettings(memory=row.memory),
             race_settings=RaceSettings(step=STEP),
         )
         seconds = round(time.process_time() - began, 1)
-        figures[name] = {"processor_seconds": seconds, "races": [one.as_json() for one in races]}
-        for one in figures[name]["races"]:
+        figures[row_name] = {"processor_seconds": seconds, "races": [one.as_json() for one in races]}
+        for one in figures[row_name]["races"]:
             told = {key: round(value, 4) if isinstance(value, float) else value for key, value in one.items()}
             told.pop("regret")
-            print(name, json.dumps(told), flush=True)
+            print(row_name, json.dumps(told), flush=True)
         if arguments.json:
             write_text(arguments.json, json.dumps(figures, indent=1) + "\n")
 

@@ -221,8 +221,15 @@ class LogitDemand:
                 f"demand over {len(self.names)} features cannot take up {len(arrays['mean']) // 2 - 1} of them."
             )
         belief = Belief(*(np.asarray(arrays[name]) for name in _STATE))
-        columns = {name: np.asarray(arrays[name]) for name in ("centre", "scale", "spreads")}
-        return replace(self, belief=belief, rows=int(arrays["rows"][0]), normals=None, **columns)
+        return replace(
+            self,
+            belief=belief,
+            centre=np.asarray(arrays["centre"]),
+            scale=np.asarray(arrays["scale"]),
+            spreads=np.asarray(arrays["spreads"]),
+            rows=int(arrays["rows"][0]),
+            normals=None,
+        )
 
     def _with_spreads(self) -> LogitDemand:
         """After a step of expectation maximisation (Dempster et al., 1977) in how far weights lie from 0."""
