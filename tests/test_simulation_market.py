@@ -152,7 +152,7 @@ def test_fairness_is_counted() -> None:
 
 
 def test_who_knows_everything_earns_most_and_a_policy_comes_near() -> None:
-    settings = small("plain", rounds=6_000)
+    settings = small("varied", rounds=6_000)
     policies = {"greedy": PolicySettings(kind="greedy"), "list": PolicySettings(kind="fixed", exploration=0.0)}
     told = race(settings, policies, seeds=(0, 1), race_settings=RaceSettings(step=50))
     by_name = {one.name: one for one in told}
@@ -175,13 +175,9 @@ def test_steps_make_no_difference_where_nobody_answers() -> None:
     assert best_fixed(market, 10)[1] == best_fixed(market, SMALL)[1]
 
 
-def test_what_forgets_keeps_up_with_what_drifts() -> None:
+def test_what_forgets_beats_a_fixed_price_in_a_market_that_drifts() -> None:
     settings = MARKETS["shifting"].model_copy(update={"rounds": 8_000, "drift": 3.0, "misfit": 0.0})
     policies = {"greedy": PolicySettings(kind="greedy")}
-    how = RaceSettings(step=50)
-    shares = [
-        race(settings, policies, seeds=(0,), demand=DemandSettings(memory=memory), race_settings=how)[-1].share.mean()
-        for memory in (None, 2_500.0)
-    ]
-    assert shares[1] > shares[0] + 0.03
-    assert shares[1] > 0.93
+    how, demand = RaceSettings(step=50), DemandSettings(memory=2_500.0)
+    _, flat, greedy = race(settings, policies, seeds=(0,), demand=demand, race_settings=how)
+    assert greedy.share[0] > max(flat.share[0] + 0.01, 0.93)
