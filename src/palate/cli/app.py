@@ -24,6 +24,7 @@ from palate.cli import (
     off_policy,
     operate,
     rules,
+    simulate,
     tune,
 )
 
@@ -96,5 +97,20 @@ def palate(
     limit_threads()
 
 
-for verbs in (demo, folder, learn, adapt, rules, tune, encoders, newcomers, ask, forecast, operate, logs, off_policy):
+for verbs in (
+    demo,
+    folder,
+    learn,
+    adapt,
+    rules,
+    tune,
+    encoders,
+    newcomers,
+    ask,
+    forecast,
+    simulate,
+    operate,
+    logs,
+    off_policy,
+):
     verbs.register(app)
