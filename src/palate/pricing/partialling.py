@@ -16,7 +16,9 @@ from pydantic import Field
 
 from palate.core import Float64Array, IntArray, Settings
 
-_ALPHAS = 10.0 ** np.arange(-4, 4)
+_MOST_FLAT = 4
+"""Columns of few values that are multiplied with the others."""
+_ALPHAS = 10.0 ** np.arange(-3.5, 3)
 """Ridge penalties tried, as shares of a column's sum of squares."""
 
 
@@ -86,8 +88,8 @@ class Design:
         flat = features[:, ~bent]
         smooth = np.hstack(parts)
         # Promotions and the like work differently in and out of season.
-        parts.extend(flat[:, [column]] * smooth for column in range(min(flat.shape[1], 4)))
-        parts.extend(((self.group == group)[:, None] * smooth) for group in self._large_groups())
+        own = np.hstack([smooth, *(flat[:, [column]] * smooth for column in range(min(flat.shape[1], _MOST_FLAT)))])
+        parts = [own, *((self.group == group)[:, None] * own for group in self._large_groups())]
         if self.period is not None:
             parts.append((self.period[:, None] == np.unique(self.period)).astype(np.float64))
         columns = np.hstack(parts)
@@ -137,9 +139,11 @@ def residuals(targets: Float64Array, design: Design, weights: Float64Array) -> t
     if design.settings.trees and design.features.shape[1]:
         said.append(_trees(within, inside, design, weights))
     left = np.empty_like(within)
+    shares = None
     for column in range(within.shape[1]):
         told = np.column_stack([demeaned(one[:, column], design.unit, weights) for one in said])
-        left[:, column] = within[:, column] - told @ _stacked(told, within[:, column], weights)
+        shares = _stacked(told, within[:, column], weights) if shares is None else shares
+        left[:, column] = within[:, column] - told @ shares
     before = (weights[:, None] * within**2).sum(axis=0)
     after = (weights[:, None] * left**2).sum(axis=0)
     return left, 1.0 - after / np.where(before > 0, before, 1.0)
@@ -162,6 +166,8 @@ def _ridge(
     -------
     float64 (n, m), out of fold; float64 (n, m, folds), what each fold's learner says of the rows it learnt from.
     """
+    from scipy.linalg import solve
+
     folds = int(fold.max()) + 1
     weighted = basis * weights[:, None]
     grams = np.stack([weighted[fold == part].T @ basis[fold == part] for part in range(folds)])
@@ -170,24 +176,23 @@ def _ridge(
     best, inside = np.zeros_like(within), np.zeros((*within.shape, folds))
     if not basis.shape[1]:
         return best, inside
-    parts = [np.linalg.eigh(grams.sum(axis=0) - grams[part]) for part in range(folds)]
-    error = np.full(within.shape[1], np.inf)
-    chosen = np.zeros((folds, basis.shape[1], within.shape[1]))
-    for alpha in _ALPHAS * scale:
+    error, chosen = np.inf, np.zeros((folds, basis.shape[1], within.shape[1]))
+    whole, goal = grams.sum(axis=0), goals.sum(axis=0)
+    diagonal = np.eye(basis.shape[1]) * scale
+    for alpha in _ALPHAS:
         slopes = np.stack(
             [
-                vectors @ ((vectors.T @ (goals.sum(axis=0) - goals[part])) / (np.maximum(values, 0) + alpha)[:, None])
-                for part, (values, vectors) in enumerate(parts)
+                solve(whole - grams[part] + alpha * diagonal, goal - goals[part], assume_a="pos", check_finite=False)
+                for part in range(folds)
             ]
         )
         told = np.empty_like(within)
         for part in range(folds):
             told[fold == part] = basis[fold == part] @ slopes[part]
-        missed = (weights[:, None] * (within - told) ** 2).sum(axis=0)
-        better = missed < error
-        error = np.where(better, missed, error)
-        best[:, better] = told[:, better]
-        chosen[:, :, better] = slopes[:, :, better]
+        missed = float((weights * (within[:, 0] - told[:, 0]) ** 2).sum())
+        if missed >= error:
+            break
+        error, best, chosen = missed, told, slopes
     for part in range(folds):
         inside[:, :, part] = basis @ chosen[part]
     return best, inside
