@@ -18,6 +18,8 @@ from palate.core import Float64Array, IntArray, Settings
 
 _MOST_FLAT = 4
 """Columns of few values that are multiplied with the others."""
+_MOST_COLUMNS, _MOST_CELLS = 800, 20_000_000
+"""Of the basis, 160 MB; categories beyond it share the basis of all and are told apart by the trees."""
 _ALPHAS = 10.0 ** np.arange(-3.5, 3)
 """Ridge penalties tried, as shares of a column's sum of squares."""
 
@@ -89,7 +91,8 @@ class Design:
         smooth = np.hstack(parts)
         # Promotions and the like work differently in and out of season.
         own = np.hstack([smooth, *(flat[:, [column]] * smooth for column in range(min(flat.shape[1], _MOST_FLAT)))])
-        parts = [own, *((self.group == group)[:, None] * own for group in self._large_groups())]
+        most = int(min(_MOST_COLUMNS, _MOST_CELLS // len(own)) // max(own.shape[1], 1)) - 1
+        parts = [own, *((self.group == group)[:, None] * own for group in self._large_groups()[: max(most, 0)])]
         if self.period is not None:
             parts.append((self.period[:, None] == np.unique(self.period)).astype(np.float64))
         columns = np.hstack(parts)
