@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,13 @@ import numpy as np
 
 from palate.core import Float64Array, IntArray
 from palate.core.artefact import write_text
+from palate.data import Dataset
 from palate.pricing.elasticity import fit_elasticity
+from palate.pricing.originals import complete_journey, online_retail, orange_juice
 from palate.pricing.partialling import demeaned
-from palate.pricing.sales import SalesPanel, panel_of
+from palate.pricing.sales import PanelSettings, SalesPanel, panel_of, sales_panel
+from palate.pricing.sales_words import in_words
+from palate.simulation import ShopSettings, make_shop
 from palate.simulation.sales import SalesSettings, SimulatedSales, simulate_sales
 
 CONFOUNDED = SalesSettings()
@@ -48,17 +53,26 @@ def plain(panel: SalesPanel) -> tuple[float, float, float]:
     return slope(demand, price), slope(*inside), slope(*left)
 
 
-def simulated(settings: SalesSettings, runs: int, name: str) -> dict[str, Any]:
-    """Bias and coverage of the shop's elasticity over simulated shops of one true elasticity."""
-    rows, began = [], time.process_time()
-    for seed in range(runs):
+def simulated(settings: SalesSettings, runs: int, name: str, kept: Path | None) -> dict[str, Any]:
+    """Bias and coverage of the shop's elasticity over simulated shops of one true elasticity, seed after seed.
+
+    What was simulated before, under the same settings, is read from ``kept`` and not done again.
+    """
+    place = None if kept is None else kept.with_name(f"{kept.stem}.{name}.json")
+    said = settings.model_dump()
+    before = json.loads(place.read_text(encoding="utf-8")) if place is not None and place.exists() else {}
+    rows: list[list[float]] = before["rows"][:runs] if before.get("settings") == said else []
+    for seed in range(len(rows), runs):
+        began = time.process_time()
         panel = panel_of(simulate_sales(settings, seed).frame)
         told = fit_elasticity(panel)
-        own = told.overall
-        rows.append((*plain(panel), own.estimate[0], own.low[0], own.high[0], told.foretold, panel.empty_share))
-        if (seed + 1) % 20 == 0:
+        own = [float(value[0]) for value in (told.overall.estimate, told.overall.low, told.overall.high)]
+        rows.append([*plain(panel), *own, told.foretold, panel.empty_share, time.process_time() - began])
+        if (seed + 1) % 10 == 0 or seed + 1 == runs:
             print(name, json.dumps(figures_of(np.array(rows), settings.elasticity)), flush=True)
-    return {**figures_of(np.array(rows), settings.elasticity), "processor_seconds": _seconds(began)}
+            if place is not None:
+                write_text(place, json.dumps({"settings": said, "rows": rows}) + "\n")
+    return figures_of(np.array(rows), settings.elasticity)
 
 
 def figures_of(rows: Float64Array, truth: float) -> dict[str, Any]:
@@ -77,6 +91,7 @@ def figures_of(rows: Float64Array, truth: float) -> dict[str, Any]:
         "half_width": round(float(((high - low) / 2).mean()), 4),
         "price_moves_foretold": round(float(rows[:, 6].mean()), 4),
         "weeks_without_sales": round(float(rows[:, 7].mean()), 4),
+        "processor_seconds_each": round(float(rows[:, 8].mean()), 2),
     }
 
 
@@ -106,6 +121,60 @@ def pooled(settings: SalesSettings, runs: int, name: str) -> dict[str, Any]:
             }
     print(name, json.dumps(figures), flush=True)
     return figures
+
+
+def real(load: Callable[[], SalesPanel], name: str) -> dict[str, Any]:
+    """The shop's and the categories' elasticities of a real history, and what is not claimed of its items."""
+    began = time.process_time()
+    panel = load()
+    told = fit_elasticity(panel)
+    ones = panel.quantity > 0
+    written = told.as_json()
+    figures = {
+        "rows": len(panel),
+        "items": len(panel.ids),
+        "weeks_without_sales": round(panel.empty_share, 4),
+        "response": told.response,
+        "price_moves_foretold": written["foretold"],
+        "plain": round(slope(np.log(panel.quantity[ones]), np.log(panel.price[ones])), 4),
+        "overall": written["overall"],
+        "categories": sorted(written["categories"], key=lambda row: -row["periods"])[:12],
+        "of_categories": dict(Counter(told.categories.reason)),
+        "of_items": dict(Counter(told.items.reason)),
+        "notes": in_words(told.notes),
+        "processor_seconds": _seconds(began),
+    }
+    print(name, json.dumps(figures), flush=True)
+    return figures
+
+
+def demo_shop() -> dict[str, Any]:
+    """The demo shop, by item and week: its purchases answer to prices by its own logits, and looks do so too."""
+    settings = ShopSettings(users=6_000, items=200, visits=12.0)
+    shop = make_shop(settings, seed=0)
+    dataset = Dataset.from_frames(shop.events, shop.items, shop.users, keep_duplicates=True, name="demo shop")
+    told = fit_elasticity(sales_panel(dataset, PanelSettings(by_store=False, least_sales=10)))
+    truth = shop.truth
+    rng = np.random.default_rng(0)
+    draws = 200_000
+    user, item = rng.integers(0, settings.users, draws), rng.integers(0, settings.items, draws)
+    when = truth.start[0] + rng.random(draws) * settings.days * 86_400
+    price = truth.price(item, when)
+    steps = [truth.purchase_probability(user, item, when, price * factor) for factor in (0.995, 1.005)]
+    looks = [np.exp(0.9 * truth.utility(user, item, when, price * factor)) for factor in (0.995, 1.005)]
+    width = float(np.log(1.005 / 0.995))
+    bought = float(np.log(steps[1].mean() / steps[0].mean()) / width)
+    both = float(np.log((steps[1] * looks[1]).mean() / (steps[0] * looks[0]).mean()) / width)
+    written = told.as_json()
+    return {
+        "overall": written["overall"],
+        "truth_of_purchases_given_a_look": round(bought, 4),
+        "truth_with_looks_of_one_item_among_many": round(both, 4),
+        "weeks_without_sales": round(next(note.values["share"] for note in told.notes if note.code == "counts"), 4)
+        if told.response == "counts"
+        else 0.0,
+        "of_items": dict(Counter(told.items.reason)),
+    }
 
 
 def category_truth(sales: SimulatedSales) -> dict[str, float]:
@@ -138,11 +207,19 @@ def main() -> None:
     figures: dict[str, Any] = {}
     if arguments.json and arguments.json.exists():
         figures = json.loads(arguments.json.read_text(encoding="utf-8"))
+    data: Path = arguments.data
     few = max(arguments.simulations // 5, 2)
     parts: dict[str, Callable[[], dict[str, Any]]] = {
-        "simulations": lambda: simulated(CONFOUNDED, arguments.simulations, "simulations"),
-        "sparse": lambda: simulated(SPARSE, few, "sparse"),
+        "simulations": lambda: simulated(CONFOUNDED, arguments.simulations, "simulations", arguments.json),
+        "sparse": lambda: simulated(SPARSE, few, "sparse", arguments.json),
         "pooled": lambda: pooled(DIFFERENT, few, "pooled"),
+        "orange-juice": lambda: real(lambda: orange_juice(data / "orange-juice"), "orange-juice"),
+        "orange-juice-runs": lambda: real(
+            lambda: orange_juice(data / "orange-juice", runs_as_stores=True), "orange-juice-runs"
+        ),
+        "complete-journey": lambda: real(lambda: complete_journey(data / "complete-journey"), "complete-journey"),
+        "online-retail": lambda: real(lambda: online_retail(data / "online-retail"), "online-retail"),
+        "demo-shop": demo_shop,
     }
     for name, measure in parts.items():
         if wanted and name not in wanted:

@@ -22,6 +22,7 @@ VERBS = (
         "evaluate",
         "tune",
         "forecast",
+        "elasticity",
         "recommend",
         "similar",
         "ask",

@@ -222,7 +222,9 @@ def _estimates(
     shape = np.full(len(names), np.nan)
     estimate, low, high, share = shape.copy(), shape.copy(), shape.copy(), np.zeros(len(names))
     good &= np.isfinite(effective) & (effective > 0)
-    aimed = {} if centre is None or centre_error is None else {"centre": centre[good], "centre_error": centre_error[good]}
+    aimed = (
+        {} if centre is None or centre_error is None else {"centre": centre[good], "centre_error": centre_error[good]}
+    )
     pooled = pool(own.slope[good], effective[good], level=settings.level, **aimed)
     estimate[good], low[good], high[good], share[good] = pooled.estimate, pooled.low, pooled.high, pooled.own
     return Estimates(

@@ -18,7 +18,7 @@ NOTES: Mapping[str, tuple[str, str]] = {
         "On {share:.0%} of the item-days with several sales, larger orders paid a lower price: there the quantity sets "
         'the price. Count orders instead of units (demand = "orders") and read estimates of units as too strong.',
         "在有多笔销售的商品日中，{share:.0%} 的大单价格更低：此处是数量决定价格。请按订单计数（demand = "
-        "\"orders\"），按件数的估计会偏大。",
+        '"orders"），按件数的估计会偏大。',
     ),
     "stock_out": (
         "{count:,} of {of:,} periods are left out because the item could not be bought.",
@@ -37,8 +37,9 @@ NOTES: Mapping[str, tuple[str, str]] = {
         "{of:,} 行属于销售过少、无法学习的商品，共 {count:,} 行。",
     ),
     "carried": (
-        "In {count:,} of {of:,} periods nothing was sold; there the last known price is taken to have stood.",
-        "{of:,} 个周期中有 {count:,} 个没有销售；假定其价格沿用上一个已知价格。",
+        "In {count:,} of {of:,} periods nothing was sold; there the last known price is taken to have stood. A "
+        "price that moved in such a period is not seen, which draws elasticities towards 0.",
+        "{of:,} 个周期中有 {count:,} 个没有销售；假定其价格沿用上一个已知价格。此时若价格变动便无从得知，弹性会偏向 0。",
     ),
     "logs": (
         "Demand is taken in logs; {share:.1%} of the periods sold nothing.",
@@ -74,9 +75,9 @@ NOTES: Mapping[str, tuple[str, str]] = {
         "周次的差异。同一品牌连续的行视为误差相关。",
     ),
     "sample": (
-        "The file is a sample of lines: quantities are a share of what was sold, which leaves elasticities as they are "
-        "and makes intervals wide.",
-        "该文件是抽样明细：数量只是销量的一部分，不影响弹性本身，但区间较宽。",
+        "The file is a sample of lines: quantities are a share of what was sold, which widens intervals. Goods "
+        "sold by weight have a price a piece that varies with the piece, which draws their elasticity towards 0.",
+        "该文件是抽样明细：数量只是销量的一部分，区间较宽。按重量出售的商品单价随每件重量变化，其弹性会偏向 0。",
     ),
 }
 

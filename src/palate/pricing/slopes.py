@@ -57,9 +57,7 @@ def slopes(
         int32 (n,); a cluster within two groups counts as two. Negative groups are left out.
     """
     inside = group >= 0
-    price, demand, weights, group, cluster = (
-        values[inside] for values in (price, demand, weights, group, cluster)
-    )
+    price, demand, weights, group, cluster = (values[inside] for values in (price, demand, weights, group, cluster))
     power = np.bincount(group, weights * price**2, groups)
     rows = np.bincount(group, minlength=groups)
     safe = np.where(power > 0, power, np.nan)

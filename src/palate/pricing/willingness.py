@@ -123,7 +123,9 @@ def lessons(
     lines = [(told[place], texts[item[row]], _TAKEN + 0.5 * rank[place], user[row]) for place, row in enumerate(usable)]
     for place, row in enumerate(usable):
         seen = item[max(first[row], row - settings.events) : row]
-        looked = [int(one) for one in dict.fromkeys(seen.tolist()) if one >= 0 and (int(user[row]), int(one)) not in taken]
+        looked = [
+            int(one) for one in dict.fromkeys(seen.tolist()) if one >= 0 and (int(user[row]), int(one)) not in taken
+        ]
         while len(looked) < settings.left:
             looked.append(int(rng.integers(dataset.n_items)))
         looked = [one for one in looked[-settings.left :] if settings.left and (int(user[row]), one) not in taken]

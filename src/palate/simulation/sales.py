@@ -124,7 +124,9 @@ def simulate_sales(settings: SalesSettings | None = None, seed: int = 0) -> Simu
     wanted = 1.5 * season + promoted * (0.5 + 0.4 * ~high) + 0.25 * np.sqrt(trend) + 0.2 * trend * season
     usual = log_price.mean(axis=1, keepdims=True)
     level = np.log(settings.volume) + 0.8 * quality
-    log_demand = level + elasticity[:, None] * (log_price - usual) + wanted - wanted.mean(axis=1, keepdims=True) + unseen
+    log_demand = (
+        level + elasticity[:, None] * (log_price - usual) + wanted - wanted.mean(axis=1, keepdims=True) + unseen
+    )
     # What nobody records scatters demand about its mean; the mean is what the level promises.
     expected = np.exp(log_demand - settings.demand_noise**2 / 2)
     quantity = rng.poisson(expected).astype(np.float64) if settings.counts else expected
