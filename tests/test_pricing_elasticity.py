@@ -1,4 +1,4 @@
-"""Elasticities: truth is found where plain regression fails, intervals are honest, and nothing is claimed of nothing."""
+"""Elasticities: truth is found where plain regression fails, intervals are honest, of nothing nothing is claimed."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def test_the_slope_and_its_error_are_those_of_the_textbook() -> None:
     group, cluster = np.repeat([0, 1], 300).astype(np.int32), np.tile(np.arange(300), 2).astype(np.int32)
     x = rng.normal(size=600)
     y = np.where(group == 0, -2.0, -1.0) * x + rng.normal(size=600)
-    own = slopes(x, y, np.ones(600), group, cluster, 2)
+    own = slopes(x, y, np.ones(600), group=group, cluster=cluster, groups=2)
     for place in (0, 1):
         a, b = x[group == place], y[group == place]
         slope = (a @ b) / (a @ a)
@@ -164,7 +164,8 @@ def test_intervals_cover_where_errors_come_in_few_clusters() -> None:
     group = np.repeat(np.arange(runs), clusters * each).astype(np.int32)
     x = rng.normal(size=(runs, clusters * each)) + rng.normal(size=(runs, clusters))[:, cluster]
     y = x + rng.normal(size=(runs, clusters * each)) + rng.normal(size=(runs, clusters))[:, cluster]
-    own = slopes(x.ravel(), y.ravel(), np.ones(x.size), group, np.tile(cluster, runs).astype(np.int32), runs)
+    every = np.tile(cluster, runs).astype(np.int32)
+    own = slopes(x.ravel(), y.ravel(), np.ones(x.size), group=group, cluster=every, groups=runs)
     width = half_width(own.error, own.freedom, 0.95)
     assert 0.92 < (np.abs(own.slope - 1.0) < width).mean() < 0.99
     assert (np.abs(own.slope - 1.0) < 1.96 * own.error).mean() < 0.92, "the usual interval should fail here"

@@ -73,7 +73,7 @@ def test_what_is_told_lies_before_the_purchase() -> None:
 
 def test_thin_texts_are_completed_and_others_are_not() -> None:
     data = shop(4)
-    completed = {name: "a generous description of the thing" for name in data.item_ids.names}
+    completed = dict.fromkeys(data.item_ids.names, "a generous description of the thing")
     whole = described(data, WillingnessSettings(thin=1_000), completed=completed)
     assert all("generous" in text for text in whole)
     assert not any("generous" in text for text in described(data, WillingnessSettings(thin=1), completed=completed))

@@ -1,8 +1,8 @@
 """Own-price elasticity: what demand does when a price moves for no reason that moves demand by itself.
 
-Double machine learning (Chernozhukov et al., 2018) of a partially linear model, log q = level(unit) + elasticity log p +
-g(everything else): what foretells prices and what foretells demand is taken out of both by learners that never saw the
-rows (``palate.pricing.partialling``), and the slope of what is left is the elasticity. Where many periods sell nothing
+Double machine learning (Chernozhukov et al., 2018) of a partially linear model, log q = level(unit) + elasticity log
+p + g(everything else): what foretells prices and what foretells demand is taken out of both by learners that never saw
+the rows (``palate.pricing.partialling``), and the slope of what is left is the elasticity. Where many periods sell nothing
 the same is done to a Poisson mean, by weights and working responses (iteratively reweighted; the score of Hausman, Hall
 & Griliches, 1984, made orthogonal), so that periods without sales count. Errors are clustered; categories and items
 are partially pooled (``palate.pricing.pooling``). Where prices did not move by themselves, nothing is claimed.
@@ -164,8 +164,8 @@ def _told(
 
     def of(groups: IntArray, n: int) -> Slopes:
         """By items where a group has enough of them, else by stretches of time."""
-        by_item = slopes(left.price, left.demand, left.weights, groups, whole, n)
-        by_stretch = slopes(left.price, left.demand, left.weights, groups, stretches, n)
+        by_item = slopes(left.price, left.demand, left.weights, group=groups, cluster=whole, groups=n)
+        by_stretch = slopes(left.price, left.demand, left.weights, group=groups, cluster=stretches, groups=n)
         many = by_item.clusters >= settings.least_items
         pick = {name: np.where(many, getattr(by_item, name), getattr(by_stretch, name)) for name in _PICKED}
         return Slopes(**pick)

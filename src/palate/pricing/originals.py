@@ -29,8 +29,8 @@ def online_retail(folder: str | Path, settings: PanelSettings | None = None, *, 
 def complete_journey(folder: str | Path, settings: PanelSettings | None = None) -> SalesPanel:
     """Complete Journey 2.0 (84.51 degrees) by product and week, from the sample of its transactions.
 
-    A price is what members paid for one before their own coupons, (sales value + coupon match) / quantity, the median of
-    the week. Whether the product had coupons out that week is what else is known.
+    A price is what members paid for one before their own coupons, (sales value + coupon match) / quantity, the median
+    of the week. Whether the product had coupons out that week is what else is known.
 
     Raises
     ------

@@ -130,7 +130,7 @@ def critical(bias: float, level: float) -> float:
 
 
 def _missed(bias: float, width: float) -> float:
-    """The most often that an interval of this half width can miss (their proposition 1): the concave hull at ``bias``."""
+    """The most often that an interval of this half width misses (their proposition 1): the concave hull at ``bias``."""
     from scipy.special import ndtr
 
     def often(square: Float64Array) -> Float64Array:

@@ -39,15 +39,16 @@ NOTES: Mapping[str, tuple[str, str]] = {
     "carried": (
         "In {count:,} of {of:,} periods nothing was sold; there the last known price is taken to have stood. A "
         "price that moved in such a period is not seen, which draws elasticities towards 0.",
-        "{of:,} 个周期中有 {count:,} 个没有销售；假定其价格沿用上一个已知价格。此时若价格变动便无从得知，弹性会偏向 0。",
+        "{of:,} 个周期中有 {count:,} 个没有销售；假定其价格沿用上一个已知价格。"
+        "此时若价格变动便无从得知，弹性会偏向 0。",
     ),
     "logs": (
         "Demand is taken in logs; {share:.1%} of the periods sold nothing.",
         "需求取对数；{share:.1%} 的周期没有销售。",
     ),
     "counts": (
-        "Demand is taken as a Poisson mean, since {share:.1%} of the periods sold nothing. Where sales are this sparse, "
-        "confounding is taken out less completely than where every period sells.",
+        "Demand is taken as a Poisson mean, since {share:.1%} of the periods sold nothing. Where sales are this "
+        "sparse, confounding is taken out less completely than where every period sells.",
         "{share:.1%} 的周期没有销售，需求按泊松均值估计。销售如此稀疏时，混杂因素的剔除不如每期都有销售时彻底。",
     ),
     "without_sales": (
@@ -89,7 +90,7 @@ REASONS: Mapping[str, tuple[str, str]] = {
     ),
     "few_rows": ("it has too few periods with sales", "有销售的周期太少"),
     "foretold": (
-        "its price moved only when season or promotions moved it, so that their effects cannot be told from the price's",
+        "its price moved only when season or promotions moved it, so that these cannot be told from the price",
         "价格只随季节或促销变动，无法与其影响区分",
     ),
     "few_moves": (

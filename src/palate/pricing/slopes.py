@@ -37,6 +37,7 @@ def slopes(
     price: Float64Array,
     demand: Float64Array,
     weights: Float64Array,
+    *,
     group: IntArray,
     cluster: IntArray,
     groups: int,
@@ -57,7 +58,8 @@ def slopes(
         int32 (n,); a cluster within two groups counts as two. Negative groups are left out.
     """
     inside = group >= 0
-    price, demand, weights, group, cluster = (values[inside] for values in (price, demand, weights, group, cluster))
+    price, demand, weights = price[inside], demand[inside], weights[inside]
+    group, cluster = group[inside], cluster[inside]
     power = np.bincount(group, weights * price**2, groups)
     rows = np.bincount(group, minlength=groups)
     safe = np.where(power > 0, power, np.nan)
