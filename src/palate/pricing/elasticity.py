@@ -1,11 +1,12 @@
 """Own-price elasticity: what demand does when a price moves for no reason that moves demand by itself.
 
 Double machine learning (Chernozhukov et al., 2018) of a partially linear model, log q = level(unit) + elasticity log
-p + g(everything else): what foretells prices and what foretells demand is taken out of both by learners that never saw
-the rows (``palate.pricing.partialling``), and the slope of what is left is the elasticity. Where many periods sell
-nothing the same is done to a Poisson mean, by weights and working responses (iteratively reweighted; the score of Hausman,
-Hall & Griliches, 1984, made orthogonal), so that periods without sales count. Errors are clustered; categories and items
-are partially pooled (``palate.pricing.pooling``). Where prices did not move by themselves, nothing is claimed.
+p + g(everything else): what foretells prices and what foretells demand is taken out of both by learners that never
+saw the rows (``palate.pricing.partialling``), and the slope of what is left is the elasticity. Where many periods
+sell nothing the same is done to a Poisson mean, by weights and working responses (iteratively reweighted; the score
+of Hausman, Hall & Griliches, 1984, made orthogonal), so that periods without sales count. Errors are clustered;
+categories and items are partially pooled (``palate.pricing.pooling``). Where prices did not move by themselves,
+nothing is claimed.
 """
 
 from __future__ import annotations
