@@ -23,6 +23,7 @@ VERBS = (
         "tune",
         "forecast",
         "simulate",
+        "elasticity",
         "recommend",
         "similar",
         "ask",

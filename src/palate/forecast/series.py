@@ -51,7 +51,7 @@ def daily(
         Not every event has a time, or there is none of the kind that is demand.
     """
     settings = settings or SeriesSettings()
-    frame, notes = _events(dataset, settings)
+    frame, notes = demand_rows(dataset, settings)
     names, codes = _series(dataset, frame, by, segment)
     days = frame["day"].to_numpy().astype(np.int64)
     keep, cut = _whole_days(frame)
@@ -84,7 +84,7 @@ def daily(
     return Panel(by, ids, np.datetime64(first, "D"), values[seen], notes)
 
 
-def _events(dataset: Dataset, settings: SeriesSettings) -> tuple[pl.DataFrame, tuple[Note, ...]]:
+def demand_rows(dataset: Dataset, settings: SeriesSettings) -> tuple[pl.DataFrame, tuple[Note, ...]]:
     """Rows of demand: row, day, second of the day, amount."""
     demand, notes = _kind(dataset, settings.kind)
     back = dataset.kinds.position("return")
