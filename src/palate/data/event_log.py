@@ -192,11 +192,20 @@ class EventLog:
         """Everything about one person, oldest first, personal payloads opened unless erased."""
         yield from self._rows("subject = ? AND subject <> ''", (pseudonym,))
 
-    def replay(self, sorts: Iterable[str] = ("event", "item", "user"), after: int = 0) -> Iterator[Row]:
-        """Rows of these sorts in the order they were written, to rebuild what was known; ``after`` a row number."""
+    def replay(
+        self, sorts: Iterable[str] = ("event", "item", "user"), after: int = 0, since: float = 0.0
+    ) -> Iterator[Row]:
+        """Rows of these sorts in the order they were written, to rebuild what was known.
+
+        ``after`` a row number, written ``since`` a time.
+        """
         names = tuple(sorts)
         marks = ",".join("?" * len(names))
-        yield from self._rows(f"seq > ? AND sort IN ({marks})", (after, *names))
+        yield from self._rows(f"seq > ? AND time >= ? AND sort IN ({marks})", (after, since, *names))
+
+    def find(self, sort: str, name: str) -> Row | None:
+        """The row of a sort and an id, None where none is on disk."""
+        return next(self._rows("sort = ? AND id = ?", (sort, name)), None)
 
     def _rows(self, where: str, values: tuple[Any, ...]) -> Iterator[Row]:
         statement = f"SELECT {COLUMNS} FROM log WHERE tenant = ? AND {where} ORDER BY seq"  # noqa: S608
