@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntFlag
+from functools import lru_cache
 from typing import Literal, Self, TypeAlias
 
 import numpy as np
@@ -46,10 +47,6 @@ class Clip(IntFlag):
     CONFLICT = 2_048
     KILLED = 4_096
     CURRENCY = 8_192
-
-
-AT_LIST = Clip.UNKNOWN | Clip.CONFLICT | Clip.KILLED | Clip.CURRENCY
-"""With any of these the price is the list price."""
 
 
 class GuardSettings(Settings):
@@ -190,31 +187,26 @@ class Guarded:
 def bounds_of(rails: Rails, settings: GuardSettings) -> Bounds:
     """What is allowed for good: floor, ceiling, cost, shares of the list price, the law's share of it."""
     unit = settings.unit
-    listed = np.rint(_money(rails.list_price, unit))
-    cost = rails.cost * unit
+    given = np.array([rails.list_price, rails.floor, rails.ceiling, rails.shown_price])
     with np.errstate(invalid="ignore"):
-        costly = np.where(cost >= 0, _up(cost * (1.0 + settings.least_margin)), np.nan)
-        unknown = ~(np.isfinite(costly) & np.isfinite(listed) & rails.usable)
-        lows = np.array([_up(_money(rails.floor, unit)), costly, _up(listed * settings.lowest)])
+        units = given * unit
+        units[~((units >= 0.5) & (given <= LARGEST))] = np.nan
+        listed, floor, ceiling, shown = units
+        listed, shown = np.rint(listed), np.rint(shown)
         highest = np.fmin(settings.highest, np.where(rails.highest < 1.0, 1.0, rails.highest))
-        highs = np.array([_down(_money(rails.ceiling, unit)), _down(listed * highest)])
+        lows = _up(np.array([floor, rails.cost * (unit * (1.0 + settings.least_margin)), listed * settings.lowest]))
+        highs = _down(np.array([ceiling, listed * highest]))
         low = np.fmax(np.fmax.reduce(lows), 1.0)
         high = np.fmin.reduce(highs)
-        conflict = ~unknown & ~((low <= listed) & (listed <= high))
-        conflict |= ~unknown & (_given_but_wrong(rails.floor) | _given_but_wrong(rails.ceiling))
-        shown = np.rint(_money(rails.shown_price, unit))
-    fixed = (
-        np.where(unknown, Clip.UNKNOWN, 0)
-        | np.where(conflict, Clip.CONFLICT, 0)
-        | np.where(rails.same_currency, 0, Clip.CURRENCY)
-        | (Clip.KILLED if settings.kill else 0)
-    ).astype(np.uint32)
+        unknown = ~((rails.cost >= 0) & (rails.cost < np.inf) & (listed > 0) & rails.usable)
+        conflict = ~((low <= listed) & (listed <= high))
+        conflict |= (np.isnan(units[1:3]) & ~np.isnan(given[1:3])).any(axis=0)  # a bound that is no price
+    fixed = unknown * _UNKNOWN + (conflict & ~unknown) * _CONFLICT + ~rails.same_currency * _CURRENCY
+    if settings.kill:
+        fixed += _KILLED
     only = fixed != 0
-    low_clips = (lows == low).T @ _LOW_CLIPS
-    high_clips = (highs == high).T @ _HIGH_CLIPS
-    return Bounds(
-        np.where(only, listed, low), np.where(only, listed, high), listed, shown, low_clips, high_clips, fixed
-    )
+    low[only], high[only] = listed[only], listed[only]
+    return Bounds(low, high, listed, shown, _LOW_CLIPS @ (lows == low), _HIGH_CLIPS @ (highs == high), fixed)
 
 
 def guard(
@@ -241,25 +233,33 @@ def guard(
     """
     unit, bounds = settings.unit, bounds or bounds_of(rails, settings)
     low, high, listed = bounds.low, bounds.high, bounds.listed
-    with np.errstate(invalid="ignore"):
-        wanted = np.rint(_money(proposed, unit))
-        unknown = ~np.isfinite(wanted)
-        wanted = np.where(unknown, listed, wanted)
+    with np.errstate(invalid="ignore", over="ignore"):
+        wanted = np.rint(proposed * unit)
+        unknown = ~((wanted >= 1.0) & (proposed <= LARGEST))
+        wanted[unknown] = listed[unknown]
         price = np.minimum(np.maximum(wanted, low), high)
-        clips = np.where(wanted < low, bounds.low_clips, 0) | np.where(wanted > high, bounds.high_clips, 0)
+        clips = (wanted < low) * bounds.low_clips + (wanted > high) * bounds.high_clips
         if reference is not None:
-            stranger = np.minimum(np.maximum(np.rint(_money(reference, unit)), low), high)
+            stranger = np.minimum(np.maximum(np.rint(reference * unit), low), high)
             low, high = _narrowed(*_around(stranger, rails.parity), low, high)
-            price, clips = _clamped(price, low, high, clips, Clip.PARITY)
-        held, late = _held(rails, bounds.shown, low, high)
-        low, high = _narrowed(*_around(bounds.shown, settings.step), low, high)
-        price, clips = _clamped(price, low, high, clips, Clip.STEP)
-        ended = np.where(price == listed, price, with_ending(price, low, high, settings))
-        clips |= np.where(ended == price, 0, Clip.ENDING)
-        price = np.where(held, bounds.shown, ended)
-        clips = np.where(held, Clip.HELD, clips) | np.where(late, Clip.CLOCK, 0)
-        only = (bounds.fixed != 0) | (unknown & ~held)
-        clips = np.where(only, bounds.fixed | np.where(unknown & ~held, Clip.UNKNOWN, 0), clips)
+            price, clips = _clamped(price, low, high, clips, _PARITY)
+        before = ~np.isnan(bounds.shown)
+        if before.any():
+            elapsed = rails.now - rails.shown_at
+            # Where the clock went back since, no time has passed.
+            held = (np.maximum(elapsed, 0.0) < rails.hold) & (low <= bounds.shown) & (bounds.shown <= high)
+            low, high = _narrowed(*_around(bounds.shown, settings.step), low, high)
+            price, clips = _clamped(price, low, high, clips, _STEP)
+        if settings.ending != "none":
+            ended = np.where(price == listed, price, with_ending(price, low, high, settings))
+            price, clips = ended, clips | (ended != price) * _ENDING
+        if before.any():
+            price = np.where(held, bounds.shown, price)
+            clips = np.where(held, _HELD, clips) | (held & (elapsed < 0)) * _CLOCK
+            unknown &= ~held
+    only = (bounds.fixed != 0) | unknown
+    if only.any():
+        clips = np.where(only, bounds.fixed | unknown * _UNKNOWN, clips)
         price = np.where(only, listed, price)
     return Guarded(price / unit, clips.astype(np.uint32))
 
@@ -282,23 +282,24 @@ def with_ending(
     return np.where(fits_below, nearer, np.where(fits_above, above, price))
 
 
+@lru_cache(maxsize=4_096)
 def names_of(clips: int) -> tuple[str, ...]:
     """The names of the bits, lower case, in their order."""
     return tuple(str(clip.name).lower() for clip in Clip if clips & clip)
 
 
+# Plain numbers: an enumeration is slow company for arrays.
 _LOW_CLIPS = np.array([Clip.FLOOR, Clip.COST, Clip.LIST_LOW], dtype=np.uint32)
 _HIGH_CLIPS = np.array([Clip.CEILING, Clip.LIST_HIGH], dtype=np.uint32)
-
-
-def _money(price: Float64Array, unit: float) -> Float64Array:
-    """In minor units, NaN what is no price: nothing, less than nothing, or absurd."""
-    return np.where((price * unit >= 0.5) & (price <= LARGEST), price * unit, np.nan)
-
-
-def _given_but_wrong(price: Float64Array) -> BoolArray:
-    """A bound that somebody set to what is no price; a missing one is NaN."""
-    return ~np.isnan(price) & ~((price > 0) & (price <= LARGEST))
+_PARITY, _STEP, _ENDING, _HELD, _CLOCK, _UNKNOWN, _CONFLICT, _KILLED, _CURRENCY = (
+    np.uint32(clip)
+    for clip in (
+        Clip.PARITY, Clip.STEP, Clip.ENDING, Clip.HELD, Clip.CLOCK, Clip.UNKNOWN, Clip.CONFLICT, Clip.KILLED,
+        Clip.CURRENCY,
+    )  # fmt: skip
+)
+AT_LIST = _UNKNOWN | _CONFLICT | _KILLED | _CURRENCY
+"""With any of these the price is the list price."""
 
 
 def _up(units: Float64Array) -> Float64Array:
@@ -317,22 +318,12 @@ def _narrowed(
     inner_low: Float64Array, inner_high: Float64Array, low: Float64Array, high: Float64Array
 ) -> tuple[Float64Array, Float64Array]:
     """An interval inside another; the nearest edge where they do not meet, the outer one where the inner is NaN."""
-    narrow_low = np.minimum(np.maximum(np.where(np.isnan(inner_low), low, inner_low), low), high)
-    narrow_high = np.minimum(np.maximum(np.where(np.isnan(inner_high), high, inner_high), low), high)
-    return narrow_low, narrow_high
+    # fmax and fmin pass over the NaN of an inner edge, so that the outer one stands.
+    return np.minimum(np.fmax(inner_low, low), high), np.maximum(np.fmin(inner_high, high), low)
 
 
 def _clamped(
-    price: Float64Array, low: Float64Array, high: Float64Array, clips: NDArray[np.integer], clip: Clip
-) -> tuple[Float64Array, NDArray[np.integer]]:
+    price: Float64Array, low: Float64Array, high: Float64Array, clips: ClipArray, clip: np.uint32
+) -> tuple[Float64Array, ClipArray]:
     inside = np.minimum(np.maximum(price, low), high)
-    return inside, clips | np.where(inside == price, 0, clip)
-
-
-def _held(
-    rails: Rails, shown: Float64Array, low: Float64Array, high: Float64Array
-) -> tuple[BoolArray, BoolArray]:
-    """Where the price shown last is kept, and where the clock went back since; then no time has passed."""
-    elapsed = rails.now - rails.shown_at
-    allowed = (low <= shown) & (shown <= high)
-    return allowed & (elapsed < rails.hold), allowed & (elapsed < 0)
+    return inside, clips | (inside != price) * clip

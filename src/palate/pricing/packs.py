@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
@@ -186,11 +186,13 @@ def packs(folder: Path | None = None) -> Packs:
     return Packs(tuple(own.values()))
 
 
+@lru_cache(maxsize=4_096)
 def is_protected(name: str) -> bool:
     """Whether an attribute of this name is one that the law protects; rather one too many."""
     return _named(name, PROTECTED)
 
 
+@lru_cache(maxsize=4_096)
 def is_device(name: str) -> bool:
     """Whether an attribute of this name tells of a device."""
     return _named(name, DEVICE)

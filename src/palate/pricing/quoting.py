@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import secrets
 import threading
@@ -236,23 +237,20 @@ class Quoter:
         before = self._lows.lowest(items, now, pack.lowest_days) if pack.lowest_days else np.full(len(items), np.nan)
         discounted = (outcome.price < listed) & (pack.lowest_days > 0)
         lowest = np.where(discounted, np.fmin(before, listed), np.nan)
+        columns = (outcome.price, listed, outcome.low, outcome.high, lowest, entered, discounted, outcome.clips, items)
         lines = []
-        for row, (item, position) in enumerate(zip(question.items, items.tolist(), strict=True)):
-            price, known = float(outcome.price[row]), bool(outcome.price[row] == outcome.price[row])
-            personal, moved = bool(entered[row]), known and price != float(listed[row])
+        for item, price, list_price, low, high, before_now, personal, cut, clips, position in zip(
+            question.items, *(column.tolist() for column in columns), strict=True
+        ):
+            currency = book.currency[position] if position >= 0 else self.settings.currency
+            if math.isnan(price):
+                lines.append(Line(item, None, None, None, None, currency, False, "", None, names_of(clips)))
+                continue
+            disclosure = pack.disclosure.of(personal, price != list_price, question.language)
+            lowest_before = before_now if cut else None
+            clipped = names_of(clips)
             lines.append(
-                Line(
-                    item,
-                    price if known else None,
-                    float(listed[row]) if known else None,
-                    float(outcome.low[row]) if known else None,
-                    float(outcome.high[row]) if known else None,
-                    book.currency[position] if position >= 0 else self.settings.currency,
-                    personal,
-                    pack.disclosure.of(personal, moved, question.language) if known else "",
-                    float(lowest[row]) if discounted[row] else None,
-                    names_of(int(outcome.clips[row])),
-                )
+                Line(item, price, list_price, low, high, currency, personal, disclosure, lowest_before, clipped)
             )
         return tuple(lines)
 
