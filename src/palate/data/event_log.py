@@ -295,7 +295,8 @@ class EventLog:
     def _write(self, rows: list[_Pending]) -> list[bool]:
         """One transaction: leave out known ids, seal, chain, insert, and now and then let old rows go."""
         self.vault.prepare(row.subject for row in rows if row.personal is not None)
-        sealed = [None if row.personal is None else self.vault.seal(row.subject, row.personal) for row in _yielding(rows)]
+        seal = self.vault.seal
+        sealed = [None if row.personal is None else seal(row.subject, row.personal) for row in _yielding(rows)]
         self._db.execute("BEGIN IMMEDIATE")
         try:
             known = self._known(rows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -129,6 +129,11 @@ class Quote:
     disclosure: str
     degraded: bool
     left_out: Mapping[str, str]
+
+    def prices(self, items: Sequence[str]) -> list[float | None]:
+        """The prices of these items, None where there is none."""
+        found = {line.item: line.price for line in self.lines}
+        return [found.get(item) for item in items]
 
     def as_json(self) -> dict[str, Any]:
         """Plain values."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from palate.core import BoolArray, DataError, Float64Array
+from palate.core import BoolArray, DataError, Float64Array, IntArray
 from palate.data import Catalogue
 from palate.data.files import read_table
 from palate.pricing.guardrails import LARGEST
@@ -30,8 +30,8 @@ class PriceBook:
         What stands there, also where it makes no sense: the guard-rails judge it for each price asked.
     same_currency
         bool (n,), whether the item is priced in the shop's currency.
-    currency
-        Of each item.
+    currency, shop_currency
+        Of each item, and of the shop.
     """
 
     catalogue: Catalogue
@@ -41,6 +41,7 @@ class PriceBook:
     ceiling: Float64Array
     same_currency: BoolArray
     currency: tuple[str, ...]
+    shop_currency: str
 
     @classmethod
     def of(cls, catalogue: Catalogue, currency: str, prices: str | Path = "") -> PriceBook:
@@ -59,7 +60,19 @@ class PriceBook:
         if prices:
             _lay_over(columns, currencies, catalogue, Path(prices))
         currencies[currencies == ""] = currency
-        return cls(catalogue, **columns, same_currency=currencies == currency, currency=tuple(currencies))
+        return cls(
+            catalogue,
+            **columns,
+            same_currency=currencies == currency,
+            currency=tuple(currencies),
+            shop_currency=currency,
+        )
+
+    def at(self, values: Float64Array, items: IntArray) -> Float64Array:
+        """One of the book's columns for these items (int32 (n,), -1 for unknown ones); float64 (n,), NaN for them."""
+        if not len(values):
+            return np.full(len(items), np.nan)
+        return np.where(items >= 0, values[items], np.nan)
 
     def mistakes(self) -> Iterator[str]:
         """Items that cannot be priced freely and why, a sentence a sort of mistake."""

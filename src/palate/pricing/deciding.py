@@ -106,9 +106,7 @@ def decide(case: Case, policy: PricingPolicy, settings: GuardSettings, rungs: in
             stranger[~personal] = np.nan
     guarded = guard(proposed, case.rails, settings, stranger if personal.any() else None, bounds)
     unit = settings.unit
-    return Outcome(
-        guarded.price, guarded.clips, proposed, propensity, stranger, bounds.low / unit, bounds.high / unit
-    )
+    return Outcome(guarded.price, guarded.clips, proposed, propensity, stranger, bounds.low / unit, bounds.high / unit)
 
 
 def ladder_of(bounds: Bounds, settings: GuardSettings, rungs: int) -> Float64Array:

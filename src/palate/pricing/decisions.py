@@ -20,8 +20,9 @@ from palate.data.log_rows import canonical
 from palate.pricing.deciding import Case, Outcome, decide
 from palate.pricing.guardrails import GuardSettings, Rails
 from palate.pricing.terms import PricingPolicy
+from palate.privacy import Vault
 
-__all__ = ["Decision", "DecisionLog", "Repeated", "Rules", "repeat"]
+__all__ = ["Decision", "DecisionLog", "Repeated", "Rules", "repeat", "replayed"]
 
 _RAILS = tuple(each.name for each in fields(Rails) if each.name not in ("usable", "same_currency", "now"))
 _SHOWN = ("shown_price", "shown_at", "hold", "parity")
@@ -118,6 +119,7 @@ class Decision:
             "rules": self.rules,
             "owned": self.owned,
             "personal": self.personal,
+            "uses": case.uses_personal,
             "outcome": {name: getattr(self.outcome, name) for name in _OUTCOME},
             "clips": self.outcome.clips,
             "facts": self.facts,
@@ -196,6 +198,37 @@ def repeat(decision: Decision, rules: Rules | None, policy: PricingPolicy | None
     return Repeated(name, True)
 
 
+def replayed(
+    path: Path, vault: Vault, policies: Callable[[str], PricingPolicy | None]
+) -> tuple[int, int, list[Repeated]]:
+    """Every decision of a log done again.
+
+    Parameters
+    ----------
+    policies
+        The policy of a model version, None where it is not here.
+
+    Returns
+    -------
+    How many are the same to the bit, how many cannot be done again because what they rested on was erased, and those
+    that differ or cannot be done for want of rules or a model.
+    """
+    with EventLog(path, vault) as log:
+        known = _rules(log)
+        same, erased, others = 0, 0, []
+        for decision in map(Decision.read, log.replay(("price",))):
+            rules = known.get(decision.rules)
+            result = repeat(decision, rules, None if rules is None else policies(rules.model))
+            same, erased = same + result.same, erased + decision.erased
+            if not (result.same or decision.erased):
+                others.append(result)
+    return same, erased, others
+
+
+def _rules(log: EventLog) -> dict[str, Rules]:
+    return {row.id.split(":")[0]: Rules.read(row.body) for row in log.replay(("rules",))}
+
+
 class DecisionLog:
     """Decisions in a file, oldest first; thread-safe as the event log is.
 
@@ -208,7 +241,7 @@ class DecisionLog:
     """
 
     def __init__(
-        self, path: str | Path, vault: Any, *, keep_days: float, max_decisions: int, clock: Callable[[], float]
+        self, path: str | Path, vault: Vault, *, keep_days: float, max_decisions: int, clock: Callable[[], float]
     ) -> None:
         settings = EventLogSettings(max_rows=max_decisions, max_age_days=keep_days)
         self.log = EventLog(path, vault, settings=settings, clock=clock)
@@ -235,7 +268,7 @@ class DecisionLog:
 
     def rules(self) -> dict[str, Rules]:
         """All rules in the log, by version."""
-        return {row.id.split(":")[0]: Rules.read(row.body) for row in self.log.replay(("rules",))}
+        return _rules(self.log)
 
     def close(self) -> None:
         """Write what waits and let go of the file."""

@@ -264,9 +264,7 @@ def guard(
     return Guarded(price / unit, clips.astype(np.uint32))
 
 
-def with_ending(
-    price: Float64Array, low: Float64Array, high: Float64Array, settings: GuardSettings
-) -> Float64Array:
+def with_ending(price: Float64Array, low: Float64Array, high: Float64Array, settings: GuardSettings) -> Float64Array:
     """The nearest price with the wanted ending inside [low, high], the lower of two; as it was where there is none.
 
     All in minor units; shapes that broadcast.
@@ -291,13 +289,10 @@ def names_of(clips: int) -> tuple[str, ...]:
 # Plain numbers: an enumeration is slow company for arrays.
 _LOW_CLIPS = np.array([Clip.FLOOR, Clip.COST, Clip.LIST_LOW], dtype=np.uint32)
 _HIGH_CLIPS = np.array([Clip.CEILING, Clip.LIST_HIGH], dtype=np.uint32)
-_PARITY, _STEP, _ENDING, _HELD, _CLOCK, _UNKNOWN, _CONFLICT, _KILLED, _CURRENCY = (
-    np.uint32(clip)
-    for clip in (
-        Clip.PARITY, Clip.STEP, Clip.ENDING, Clip.HELD, Clip.CLOCK, Clip.UNKNOWN, Clip.CONFLICT, Clip.KILLED,
-        Clip.CURRENCY,
-    )  # fmt: skip
+_PARITY, _STEP, _ENDING, _HELD, _CLOCK, _UNKNOWN, _CONFLICT, _KILLED, _CURRENCY = np.array(
+    list(Clip)[5:], dtype=np.uint32
 )
+
 AT_LIST = _UNKNOWN | _CONFLICT | _KILLED | _CURRENCY
 """With any of these the price is the list price."""
 

@@ -12,8 +12,8 @@ from palate.core import BoolArray, Float64Array, FloatArray, IntArray
 from palate.data import Catalogue
 from palate.data.clock import hour_of_day, local, weekday
 from palate.pricing.book import PriceBook, numbers
+from palate.pricing.configuration import Input, PricingSettings
 from palate.pricing.packs import Pack, is_device, is_protected
-from palate.pricing.settings import Input, PricingSettings
 
 Score = Callable[[str, Sequence[str]], Sequence[float]]
 """How well items suit a user, by the engine."""
@@ -36,6 +36,7 @@ class Inputs:
         self.declared = settings.inputs
         self.names = tuple(each.name for each in self.declared)
         self.personal = tuple(each.from_person for each in self.declared)
+        self.from_people = np.array(self.personal, dtype=np.bool_)
         self._zone = settings.zone
         self._columns = {
             each.name: numbers(book.catalogue, each.name) for each in self.declared if each.source == "item"
@@ -50,6 +51,7 @@ class Inputs:
         items: IntArray,
         told: Mapping[str, float],
         pack: Pack,
+        *,
         allowed: BoolArray,
         refusal: str,
         now: float,

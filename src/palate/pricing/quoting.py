@@ -2,34 +2,34 @@
 
 from __future__ import annotations
 
-import math
 import random
 import secrets
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from palate.core import BoolArray, Float64Array, IntArray, UsageError
+from palate.core import BoolArray, IntArray, UsageError
 from palate.data import Catalogue
 from palate.data.event_log import Entry, LogFullError
-from palate.pricing.asking import Line, Question, Quote
+from palate.pricing.asking import Question, Quote
+from palate.pricing.beliefs import Believed, Earlier, earlier, keep
 from palate.pricing.book import PriceBook
-from palate.pricing.deciding import Case, Outcome, decide
-from palate.pricing.decisions import Decision, DecisionLog, Rules
-from palate.pricing.guardrails import AT_LIST, Rails, names_of
+from palate.pricing.configuration import PricingSettings
+from palate.pricing.deciding import Case, decide
+from palate.pricing.decisions import Decision, DecisionLog, Repeated, Rules, repeat
+from palate.pricing.guardrails import AT_LIST, GuardSettings, Rails
 from palate.pricing.inputs import Inputs, Score, banned
 from palate.pricing.packs import Pack, Packs, packs
 from palate.pricing.refusals import Refusals
-from palate.pricing.settings import PricingSettings
-from palate.pricing.shown import DAY, Last, LastShown, Lows
-from palate.pricing.terms import PricingPolicy
+from palate.pricing.shown import DAY, Before, Shown
+from palate.pricing.telling import lines_of, list_lines
 from palate.privacy import Vault
 
+LOG = "prices.sqlite"
 _REMEMBERED_DAYS = 30
 _RULES_EVERY = 50_000
 """Decisions after which the rules are written again, so that retention never parts the two."""
@@ -64,8 +64,10 @@ class Quoter:
     ----------
     catalogue
         Asked for before each quote: a changed one gets a new price book.
-    policy, model
-        Who proposes, and the version of what it believes; ``change`` puts others in their place.
+    believed
+        Who proposes, and by what; ``change`` puts others in their place.
+    versions
+        A folder where each version is kept for doing its decisions again; None: only those of now can be.
     log
         Where decisions are written; without one nothing but list prices is quoted.
     score
@@ -78,22 +80,22 @@ class Quoter:
         self,
         catalogue: Callable[[], Catalogue],
         settings: PricingSettings,
-        policy: PricingPolicy,
-        model: str,
+        believed: Believed,
         log: DecisionLog,
         refusals: Refusals,
         *,
+        versions: Path | None = None,
         score: Score | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        if not settings.enabled:
-            raise UsageError("prices are off here; set enabled = true under [pricing] in palate.toml.")
-        self.settings, self.policy, self.model, self.log, self.refusals = settings, policy, model, log, refusals
+        open_or_off(settings)
+        self.settings, self.log, self.refusals, self._versions = settings, log, refusals, versions
+        self._believe(believed)
         self.packs: Packs = packs(Path(settings.packs) if settings.packs else None)
         self._catalogue, self._score, self._clock = catalogue, score, clock
         self._lock = threading.Lock()
         self._shelf = self._stocked(catalogue())
-        self._shown, self._lows = LastShown(settings.remembered), Lows(_REMEMBERED_DAYS)
+        self._shown = Shown(settings.remembered, _REMEMBERED_DAYS)
         self._rules, self._marked, self._since_rules = self._current_rules(), "", 0
         self._recall()
 
@@ -105,13 +107,14 @@ class Quoter:
             self._shelf = self._stocked(catalogue)
         return self._shelf
 
-    def change(self, policy: PricingPolicy, model: str, settings: PricingSettings | None = None) -> None:
+    def change(self, believed: Believed, settings: PricingSettings | None = None) -> None:
         """Price otherwise from the next question on: another policy, other guard-rails, the kill switch."""
         with self._lock:
-            self.policy, self.model, self.settings = policy, model, settings or self.settings
-            self._rules, self._marked = self._current_rules(), ""
+            self._believe(believed)
             if settings is not None:
+                self.settings = settings
                 self._shelf = self._stocked(self._catalogue())
+            self._rules, self._marked = self._current_rules(), ""
 
     def quote(self, question: Question) -> Quote:
         """Prices for a question.
@@ -128,8 +131,20 @@ class Quoter:
     def refuse(self, person: str, refused: bool = True) -> None:
         """Somebody refuses personal prices from now on, or no longer does. Both are in the log."""
         self.refusals.set(person, refused, self._clock())
-        name = f"o_{_numbers.getrandbits(128):032x}"
-        self.log.log.record(Entry("user", name, person, {"about": "prices", "refused": refused}))
+        self.log.log.record(Entry("user", _fresh("o"), person, {"about": "prices", "refused": refused}))
+
+    @property
+    def asks_engine(self) -> bool:
+        """Whether personal prices need the engine's score."""
+        return self._score is not None and any(each.source == "score" for each in self.settings.inputs)
+
+    def repeated(self, decision: Decision) -> tuple[Rules | None, Repeated]:
+        """A decision done again by the rules it names and the belief of its time, where both are still here."""
+        then = self.log.rules().get(decision.rules)
+        policy = None
+        if then is not None:
+            policy = self.policy if then.model == self.model else self._earlier(then.model)
+        return then, repeat(decision, then, policy)
 
     def close(self) -> None:
         """Write what waits and let go of the files."""
@@ -138,29 +153,29 @@ class Quoter:
 
     def _quote(self, question: Question) -> Quote:
         now, shelf, settings = self._clock(), self.shelf, self.settings
-        book = shelf.book
+        book, inputs = shelf.book, shelf.inputs
         items = book.catalogue.ids.positions(question.items)
         terms = self._terms(question, shelf, items)
-        score = self._score
-        gathered = shelf.inputs.gather(
-            items,
-            question.told,
-            terms.pack,
-            terms.allowed,
-            terms.refusal,
-            now,
-            None if score is None or question.user is None else lambda: score(question.user or "", question.items),
+        gathered = inputs.gather(
+            items, question.told, terms.pack, allowed=terms.allowed, refusal=terms.refusal, now=now,
+            score=self._asked(question),
+        )  # fmt: skip
+        uses = (gathered.features[:, inputs.from_people] != 0).any(axis=1)
+        owners = [question.person if own else "" for own in uses.tolist()]
+        allowed = terms.allowed.tolist()
+        before = self._shown.before(
+            question.items, owners, question.session, allowed=allowed, settings=settings.guard, now=now
         )
-        names, personal = shelf.inputs.names, shelf.inputs.personal
-        uses = (gathered.features[:, np.array(personal, dtype=np.bool_)] != 0).any(axis=1)
-        owner = question.person if uses.any() else ""
-        shown, was_personal = self._before(question, owner, bool(not terms.refusal), now)
-        rails = _rails(book, items, terms.pack, settings, uses, shown, question.segment if owner else "", now)
-        case = Case(f"q_{_numbers.getrandbits(128):032x}", items, rails, gathered.features, names, personal)
+        owned = bool(uses.any() or before.personal.any())
+        rails = _rails(book, items, terms.pack, settings.guard, uses=uses, before=before, question=question, now=now)
+        case = Case(_fresh("q"), items, rails, gathered.features, inputs.names, inputs.personal)
         outcome = decide(case, self.policy, settings.guard, settings.rungs)
-        entered = ((outcome.clips & AT_LIST) == 0) & (uses | was_personal)
-        lines = self._lines(question, terms.pack, book, items, outcome, entered, now)
+        entered = ((outcome.clips & AT_LIST) == 0) & (uses | before.personal)
+        lines = lines_of(
+            question, terms.pack, book, items, outcome=outcome, entered=entered, lows=self._shown.lows, now=now
+        )
         place = (question.jurisdiction or settings.jurisdiction).upper()
+        told = (now, now + settings.valid_seconds, place, terms.pack.id)
         facts = {
             "jurisdiction": place,
             "pack": terms.pack.id,
@@ -169,17 +184,21 @@ class Quoter:
             "language": question.language,
             "disclosed": [line.disclosure for line in lines],
         }
-        decision = Decision(
-            case, outcome, question.items, self._rules.version, question.person, bool(owner or was_personal.any()),
-            tuple(entered.tolist()), facts,
-        )  # fmt: skip
-        if not self._recorded(decision):
-            return self._listed(question, terms.pack, book, items, now)
-        self._remember(question, owner, items, outcome, entered, now)
-        return Quote(
-            case.id, now, now + settings.valid_seconds, place, terms.pack.id, lines,
-            " ".join(dict.fromkeys(line.disclosure for line in lines if line.disclosure)), False, gathered.left_out,
-        )  # fmt: skip
+        version, personal = self._rules.version, tuple(entered.tolist())
+        if not self._recorded(
+            Decision(case, outcome, question.items, version, question.person, owned, personal, facts)
+        ):
+            return Quote("", *told, list_lines(question, book, items), "", True, gathered.left_out)
+        self._shown.note(
+            question.items, items, owners, question.session, prices=outcome.price, personal=entered, now=now
+        )
+        disclosure = " ".join(dict.fromkeys(line.disclosure for line in lines if line.disclosure))
+        return Quote(case.id, *told, lines, disclosure, False, gathered.left_out)
+
+    def _asked(self, question: Question) -> Callable[[], Sequence[float]] | None:
+        """The engine's score of a question, to be asked where it is needed."""
+        score, user = self._score, question.user
+        return None if score is None or user is None else lambda: score(user, question.items)
 
     def _terms(self, question: Question, shelf: Shelf, items: IntArray) -> _Terms:
         """Whether personal inputs may enter, item by item, and why not."""
@@ -202,58 +221,6 @@ class Quoter:
             off = shelf.banned[pack.id] = banned(shelf.book.catalogue, pack)
         return _Terms(pack, "", (items >= 0) & ~off[items])
 
-    def _before(
-        self, question: Question, owner: str, permitted: bool, now: float
-    ) -> tuple[tuple[Float64Array, Float64Array, Float64Array], BoolArray]:
-        """The prices shown last, when, and for how long they are held; and whether they were personal."""
-        guard = self.settings.guard
-        rows = []
-        for item in question.items:
-            last, hold = None, guard.cool_down_seconds
-            if question.session:
-                last = self._shown.get(f"session {question.session}", item)
-                if last is not None and now - last.at < guard.session_seconds and (permitted or not last.personal):
-                    hold = guard.session_seconds
-                else:
-                    last = None
-            last = last or self._shown.get(owner, item)
-            if last is not None and last.personal and not permitted:
-                last = None
-            rows.append((np.nan, np.nan, hold, False) if last is None else (last.price, last.at, hold, last.personal))
-        price, at, held, personal = np.array(rows, dtype=np.float64).T.copy()
-        return (price, at, held), personal != 0
-
-    def _lines(
-        self,
-        question: Question,
-        pack: Pack,
-        book: PriceBook,
-        items: IntArray,
-        outcome: Outcome,
-        entered: BoolArray,
-        now: float,
-    ) -> tuple[Line, ...]:
-        listed = np.where(items >= 0, book.list_price[items], np.nan) if len(book.list_price) else outcome.price
-        before = self._lows.lowest(items, now, pack.lowest_days) if pack.lowest_days else np.full(len(items), np.nan)
-        discounted = (outcome.price < listed) & (pack.lowest_days > 0)
-        lowest = np.where(discounted, np.fmin(before, listed), np.nan)
-        columns = (outcome.price, listed, outcome.low, outcome.high, lowest, entered, discounted, outcome.clips, items)
-        lines = []
-        for item, price, list_price, low, high, before_now, personal, cut, clips, position in zip(
-            question.items, *(column.tolist() for column in columns), strict=True
-        ):
-            currency = book.currency[position] if position >= 0 else self.settings.currency
-            if math.isnan(price):
-                lines.append(Line(item, None, None, None, None, currency, False, "", None, names_of(clips)))
-                continue
-            disclosure = pack.disclosure.of(personal, price != list_price, question.language)
-            lowest_before = before_now if cut else None
-            clipped = names_of(clips)
-            lines.append(
-                Line(item, price, list_price, low, high, currency, personal, disclosure, lowest_before, clipped)
-            )
-        return tuple(lines)
-
     def _recorded(self, decision: Decision) -> bool:
         """Whether a decision will be written down; the rules it names go before it."""
         if self.log.log.failure is not None:
@@ -269,52 +236,24 @@ class Quoter:
         self._since_rules += 1
         return True
 
-    def _listed(self, question: Question, pack: Pack, book: PriceBook, items: IntArray, now: float) -> Quote:
-        """List prices, where nothing else could be recorded."""
-        lines = []
-        for item, position in zip(question.items, items.tolist(), strict=True):
-            listed = float(book.list_price[position]) if position >= 0 else float("nan")
-            price = listed if 0 < listed <= 1e9 else None
-            currency = book.currency[position] if position >= 0 else self.settings.currency
-            lines.append(Line(item, price, price, price, price, currency, False, "", None, ("unknown",)))
-        place = (question.jurisdiction or self.settings.jurisdiction).upper()
-        return Quote("", now, now + self.settings.valid_seconds, place, pack.id, tuple(lines), "", True, {})
-
-    def _remember(
-        self, question: Question, owner: str, items: IntArray, outcome: Outcome, entered: BoolArray, now: float
-    ) -> None:
-        """Keep what was shown; a held price keeps its time, unless the clock went back."""
-        known = np.isfinite(outcome.price)
-        everybody = known & ~entered & (items >= 0)
-        self._lows.note(items[everybody], outcome.price[everybody], now)
-        for item, price, personal, sure in zip(
-            question.items, outcome.price.tolist(), entered.tolist(), known.tolist(), strict=True
-        ):
-            if not sure:
-                continue
-            for whose in (owner, f"session {question.session}" if question.session else owner):
-                before = self._shown.get(whose, item)
-                same = before is not None and before.price == price and before.at <= now
-                at = before.at if same and before is not None else now
-                self._shown.put(whose, item, Last(price, at, personal))
-
     def _recall(self) -> None:
         """Take up what the log says was shown lately, so that a restart moves no price."""
         ids = self._shelf.book.catalogue.ids
         for row in self.log.log.replay(("price",), since=self._clock() - _REMEMBERED_DAYS * DAY):
-            body: Mapping[str, Any] = row.body
-            prices: Sequence[float | None] = body["outcome"]["price"]
+            body, items = row.body, row.body["items"]
             owner = row.subject if body["owned"] else ""
-            when = float(body["now"])
-            for item, price, personal in zip(body["items"], prices, body["personal"], strict=True):
-                if price is None:
-                    continue
-                before = self._shown.get(owner, item)
-                at = before.at if before is not None and before.price == price else when
-                self._shown.put(owner, item, Last(price, at, personal))
-                position = ids.get(item)
-                if not personal and position >= 0:
-                    self._lows.note(np.array([position], dtype=np.int32), np.array([price]), when)
+            prices = np.array(body["outcome"]["price"], dtype=np.float64)
+            personal = np.array(body["personal"], dtype=np.bool_)
+            owners = [owner if own else "" for own in body["uses"]]
+            now = float(body["now"])
+            self._shown.note(items, ids.positions(items), owners, "", prices=prices, personal=personal, now=now)
+
+    def _believe(self, believed: Believed) -> None:
+        self.policy, self.model = believed.policy, believed.version
+        self._earlier: Earlier = lambda version: None
+        if self._versions is not None:
+            keep(believed, self._versions)
+            self._earlier = earlier(self._versions)
 
     def _current_rules(self) -> Rules:
         return Rules(
@@ -334,52 +273,72 @@ class Quoter:
 def opened(
     catalogue: Callable[[], Catalogue],
     settings: PricingSettings,
-    policy: PricingPolicy,
-    model: str,
+    believed: Believed,
     vault: Vault,
     folder: Path,
     *,
     score: Score | None = None,
     clock: Callable[[], float] = time.time,
 ) -> Quoter:
-    """A quoter with its files: ``prices.sqlite`` (or ``settings.log``) and, beside it, who refused.
+    """A quoter with its files: ``prices.sqlite`` (or ``settings.log``); beside it who refused, and each version.
 
     Raises
     ------
     UsageError, DataError, ArtefactError
         Prices are off, or a file cannot be used; the message says which.
     """
-    path = Path(settings.log) if settings.log else folder / "prices.sqlite"
+    path = Path(settings.log) if settings.log else folder / LOG
     kept = max(settings.keep_days, *(pack.keep_days for pack in packs().by_id.values()))
     log = DecisionLog(path, vault, keep_days=kept, max_decisions=settings.max_decisions, clock=clock)
     try:
         refusals = Refusals(path.with_suffix(".refused.sqlite"))
-        return Quoter(catalogue, settings, policy, model, log, refusals, score=score, clock=clock)
+        versions = versions_beside(path)
+        return Quoter(catalogue, settings, believed, log, refusals, versions=versions, score=score, clock=clock)
     except BaseException:
         log.close()
         raise
+
+
+def open_or_off(settings: PricingSettings | None) -> None:
+    """Refuse to price where prices are off.
+
+    Raises
+    ------
+    UsageError
+        They are; the message says how to switch them on.
+    """
+    if settings is None or not settings.enabled:
+        raise UsageError("prices are off here; set enabled = true under [pricing] in palate.toml.")
+
+
+def versions_beside(log: Path) -> Path:
+    """Where the versions that priced are kept."""
+    return log.with_suffix(".versions")
 
 
 def _rails(
     book: PriceBook,
     items: IntArray,
     pack: Pack,
-    settings: PricingSettings,
+    guard: GuardSettings,
+    *,
     uses: BoolArray,
-    shown: tuple[Float64Array, Float64Array, Float64Array],
-    segment: str,
+    before: Before,
+    question: Question,
     now: float,
 ) -> Rails:
-    guard = settings.guard
+    """Between what these prices lie; ``uses`` bool (n,), whether personal inputs enter."""
     known = items >= 0
-
-    def of(values: Float64Array) -> Float64Array:
-        return np.where(known, values[items], np.nan) if len(values) else np.full(len(items), np.nan)
-
     # Personal inputs never raise a price above the list price, wherever that may be done.
     highest = np.where(uses, 1.0, np.nan if pack.above_list == "public" else 1.0)
-    parity = np.full(len(items), guard.segments.get(segment, guard.parity))
-    same = np.where(known, book.same_currency[items], True) if len(book.list_price) else known
+    parity = np.where(uses, guard.segments.get(question.segment, guard.parity), guard.parity)
+    same = np.where(known, book.same_currency[items], True) if len(book.list_price) else ~known
     return Rails(
-        of(book.list_price), of(book.cost), of(book.floor), of(book.ceiling), highest, parity, *shown, known, same, now
-    )
+        book.at(book.list_price, items), book.at(book.cost, items), book.at(book.floor, items),
+        book.at(book.ceiling, items), highest, parity, before.price, before.at, before.hold, known, same, now,
+    )  # fmt: skip
+
+
+def _fresh(letter: str) -> str:
+    """An id nobody has used: a letter and 128 random bits."""
+    return f"{letter}_{_numbers.getrandbits(128):032x}"
