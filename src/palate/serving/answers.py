@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass, is_dataclass
 from typing import Annotated, Any
 
@@ -12,6 +12,7 @@ from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 
 from palate.core import UnknownIdError
+from palate.pricing.asking import Quote
 from palate.serving.crowd import Crowd
 from palate.serving.live import Live
 from palate.serving.memory import Memory
@@ -35,15 +36,19 @@ class Prepared:
 
     answer: Any
     body: bytes
+    quote: Quote | None = None
 
     @classmethod
-    def of(cls, answer: Any, properties: bool) -> Prepared:
-        """Write an answer out, with the items' properties or without."""
+    def of(cls, answer: Any, properties: bool, quote: Quote | None = None) -> Prepared:
+        """Write an answer out, with the items' properties or without, with their prices or without."""
+        priced = {} if quote is None else quote.as_json()
+        prices = {line["item_id"]: {"price": line} for line in priced.pop("prices", ())}
         body = {
             "model_version": answer.model_version,
             "degraded": answer.degraded,
             **({} if answer.choice is None else {"mix": answer.choice.mix}),
             **({} if answer.strategy is None else {"strategy": answer.strategy}),
+            **({"pricing": priced} if priced else {}),
             "items": [
                 {
                     "id": item.item,
@@ -54,11 +59,12 @@ class Prepared:
                         for reason in item.reasons
                     ],
                     "properties": item.properties if properties else {},
+                    **prices.get(item.item, {}),
                 }
                 for item in answer.items
             ],
         }
-        return cls(answer, orjson.dumps(body, default=_plain, option=_JSON))
+        return cls(answer, orjson.dumps(body, default=_plain, option=_JSON), quote)
 
     def response(self, name: str, took_ms: float) -> Response:
         """The answer under its own recommendation id; ``took_ms`` is how long this asker waited for it."""
@@ -71,7 +77,11 @@ def json_response(values: Any) -> Response:
     return Response(orjson.dumps(values, default=_plain, option=_JSON), media_type="application/json")
 
 
-def router(live: Live, settings: ServingSettings, metrics: Metrics) -> APIRouter:
+Pricer = Callable[[RecommendRequest, Any], Awaitable[Quote]]
+"""Prices what was recommended."""
+
+
+def router(live: Live, settings: ServingSettings, metrics: Metrics, priced: Pricer) -> APIRouter:
     """The answering routes over a live engine."""
     routes = APIRouter(tags=["answers"])
     crowd = Crowd(live)
@@ -79,7 +89,7 @@ def router(live: Live, settings: ServingSettings, metrics: Metrics) -> APIRouter
 
     def answered(prepared: Prepared, started: float, **note: Any) -> Response:
         answer = prepared.answer
-        name = live.note_answer(answer, **note) if settings.log_answers else ""
+        name = live.note_answer(answer, quote=prepared.quote, **note) if settings.log_answers else ""
         metrics.items.inc(len(answer.items))
         if answer.degraded:
             metrics.degraded.inc()
@@ -111,7 +121,8 @@ def router(live: Live, settings: ServingSettings, metrics: Metrics) -> APIRouter
                 answer = await live.elsewhere(lambda: engine.recommend(user, asked.count, **question))
             else:
                 answer = engine.recommend(user, asked.count, **question)
-            prepared = Prepared.of(answer, asked.return_properties)
+            quote = None if asked.prices is None or not answer.items else await priced(asked, answer)
+            prepared = Prepared.of(answer, asked.return_properties, quote)
             if key is not None:
                 memory.put(key, state, prepared)
         else:

@@ -11,7 +11,8 @@ from starlette.responses import Response
 
 import palate
 from palate.data.event_log import EventLog
-from palate.serving import answers, asking, demand, feedback, people, problems, showroom
+from palate.pricing.quoting import Quoter
+from palate.serving import answers, asking, demand, feedback, people, prices, problems, showroom
 from palate.serving.answers import json_response
 from palate.serving.contract import ServedEngine
 from palate.serving.door import Door
@@ -27,6 +28,7 @@ def create_app(
     log: EventLog,
     settings: ServingSettings | None = None,
     *,
+    quoter: Quoter | None = None,
     clock: Callable[[], float] = time.time,
 ) -> FastAPI:
     """An ASGI application over an engine.
@@ -37,6 +39,8 @@ def create_app(
         Told here of everything the log holds, so that it starts where the last server stopped.
     log
         Where answers and events are recorded; the caller closes it after the application has shut down.
+    quoter
+        Who quotes prices; without one they are off. The caller closes it too.
     clock
         Seconds since 1970 UTC; when an event without a time happened.
     """
@@ -71,8 +75,9 @@ def create_app(
         summary="May it be asked?",
     )
     async def ready() -> Response:
-        if log.failure is not None:
-            return problems.problem(503, log.failure, name="not-ready")
+        failure = log.failure or (quoter.log.log.failure if quoter is not None else None)
+        if failure is not None:
+            return problems.problem(503, failure, name="not-ready")
         return json_response({"status": "ok"})
 
     @app.get("/metrics", tags=["health"], summary="Counters in Prometheus' text format.")
@@ -89,7 +94,8 @@ def create_app(
         }
         return json_response({**engine.describe(), "version": engine.version, **counts})
 
-    app.include_router(answers.router(live, settings, metrics))
+    app.include_router(answers.router(live, settings, metrics, prices.pricer(live, quoter)))
+    app.include_router(prices.router(live, quoter))
     app.include_router(asking.router(live))
     app.include_router(feedback.router(live, metrics))
     app.include_router(people.router(live))

@@ -16,6 +16,72 @@ class Why(BaseModel):
     item: str | None = None
 
 
+class Priced(BaseModel):
+    """The price of one item; null where it has no list price. ``disclosure`` must be shown beside it."""
+
+    item_id: str
+    price: float | None
+    list_price: float | None
+    low: float | None = Field(description="No price of this item lies below.")
+    high: float | None = Field(description="Nor above.")
+    currency: str
+    personal: bool = Field(description="Personal data entered it.")
+    disclosure: str
+    lowest_before: float | None = Field(description="The lowest price of the days before, due beside a discount.")
+    clips: list[str] = Field(description="What changed the policy's wish.")
+
+
+class Quoted(BaseModel):
+    """Prices. ``degraded`` says that they are list prices because nothing else could have been recorded."""
+
+    decision_id: str
+    at: float
+    valid_until: float
+    jurisdiction: str
+    pack: str
+    disclosure: str
+    degraded: bool
+    prices: list[Priced]
+    left_out: dict[str, str] = Field(description="Inputs that were told and not used, and why.")
+
+
+class PriceExplained(BaseModel):
+    """Why prices are what they are, from the log."""
+
+    decision_id: str
+    at: float
+    policy: str | None
+    model: str | None
+    rules: str
+    facts: dict[str, Any]
+    prices: list[dict[str, Any]]
+    repeats: bool = Field(description="The decision was done again just now and every number is the same to the bit.")
+    repeats_note: str
+    erased: bool
+    law: dict[str, Any] | None
+    notice: str
+
+
+class PriceRules(BaseModel):
+    """The rules of dynamic pricing: what prices depend on, how far they move, what the law asks."""
+
+    policy: str
+    model: str
+    currency: str
+    valid_seconds: float
+    inputs: list[dict[str, Any]]
+    bounds: dict[str, Any]
+    clock_inputs: list[str]
+    law: dict[str, Any]
+
+
+class PricesRefused(BaseModel):
+    """Whether somebody refuses personal prices."""
+
+    user_id: str
+    refused: bool
+
+
 class Item(BaseModel):
     """A recommended item."""
 
@@ -24,6 +90,7 @@ class Item(BaseModel):
     source: list[str] = Field(description="The models that proposed it.")
     reasons: list[Why]
     properties: dict[str, Any]
+    price: Priced | None = Field(None, description="Left out where no prices were asked for.")
 
 
 class Pursuit(BaseModel):
@@ -78,6 +145,9 @@ class Recommendations(BaseModel):
     mix: str | None = Field(None, description="The mix a bandit chose for this list; left out where none chooses.")
     strategy: Pursuit | None = Field(
         None, description="How the list was come by; left out where no strategy was asked."
+    )
+    pricing: dict[str, Any] | None = Field(
+        None, description="The quote behind the items' prices; left out where none were asked for."
     )
     items: list[Item]
 
