@@ -120,8 +120,8 @@ class Loop:
         early = design != "always-valid" and not due(record, self.exposures.count(name), self.store.now())
         if early and not final:
             raise UsageError(
-                f"experiment {name!r} is {design}: looking before its time would spoil its error rate. It is looked at by "
-                "itself when its next units are in."
+                f"experiment {name!r} is {design}: looking before its time would spoil its error rate. It is looked at "
+                "by itself when its next units are in."
             )
         return look(self.store, self.exposures, self.events, name, final=final)
 

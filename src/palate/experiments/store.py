@@ -335,5 +335,5 @@ def _clash(new: Experiment, running: Experiment) -> str:
         return ""
     return (
         f"experiment {new.name!r} changes {' and '.join(both)}, and so does {running.name!r}, which runs: nobody could "
-        "say whose effect is seen. Give each a part of one namespace that does not overlap the other's, or stop that one."
+        "say whose effect is seen. Give each its own part of one namespace, or stop that one."
     )
