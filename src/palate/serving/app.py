@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -10,12 +12,14 @@ from fastapi import FastAPI
 from starlette.responses import Response
 
 import palate
+from palate.core import PalateError
 from palate.data.event_log import EventLog
 from palate.pricing.quoting import Quoter
-from palate.serving import answers, asking, demand, feedback, people, prices, problems, showroom
+from palate.serving import answers, asking, demand, experiments, feedback, people, prices, problems, showroom
 from palate.serving.answers import json_response
 from palate.serving.contract import ServedEngine
 from palate.serving.door import Door
+from palate.serving.experimenting import Conductor
 from palate.serving.live import Live
 from palate.serving.metrics import CONTENT_TYPE, Metrics
 from palate.serving.problems import documented
@@ -29,6 +33,7 @@ def create_app(
     settings: ServingSettings | None = None,
     *,
     quoter: Quoter | None = None,
+    conductor: Conductor | None = None,
     clock: Callable[[], float] = time.time,
 ) -> FastAPI:
     """An ASGI application over an engine.
@@ -41,6 +46,8 @@ def create_app(
         Where answers and events are recorded; the caller closes it after the application has shut down.
     quoter
         Who quotes prices; without one they are off. The caller closes it too.
+    conductor
+        Who conducts experiments; without one there are none. The caller closes its logs.
     clock
         Seconds since 1970 UTC; when an event without a time happened.
     """
@@ -51,7 +58,10 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        yield
+        async with contextlib.AsyncExitStack() as stack:
+            if conductor is not None:
+                await stack.enter_async_context(turning(conductor, settings.experiment_seconds))
+            yield
         live.close()
 
     app = FastAPI(
@@ -94,7 +104,8 @@ def create_app(
         }
         return json_response({**engine.describe(), "version": engine.version, **counts})
 
-    app.include_router(answers.router(live, settings, metrics, prices.pricer(live, quoter)))
+    app.include_router(answers.router(live, settings, metrics, prices.pricer(live, quoter), conductor))
+    app.include_router(experiments.router(live, conductor))
     app.include_router(prices.router(live, quoter))
     app.include_router(asking.router(live))
     app.include_router(feedback.router(live, metrics))
@@ -104,3 +115,22 @@ def create_app(
         app.include_router(showroom.router(live, settings))
     app.add_middleware(Door, settings=settings, metrics=metrics)
     return app
+
+
+@asynccontextmanager
+async def turning(conductor: Conductor, seconds: float) -> AsyncIterator[None]:
+    """The loop of experiments turns beside the answers, for as long as the block lasts."""
+
+    async def turn() -> None:
+        while True:
+            with contextlib.suppress(PalateError):  # it is logged, and shows as not ready where it lasts
+                await asyncio.to_thread(conductor.turn)
+            await asyncio.sleep(seconds)
+
+    task = asyncio.create_task(turn())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task

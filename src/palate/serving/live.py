@@ -192,6 +192,7 @@ class Live:
         scenario: str | None = None,
         personal: dict[str, Any] | None = None,
         quote: Quote | None = None,
+        experiment: dict[str, str] | None = None,
     ) -> str:
         """Record an answer as it was given and return its recommendation id.
 
@@ -203,6 +204,8 @@ class Live:
             What the question told of the asker; kept only where there is a key to seal it under, that is, a user.
         quote
             The prices that were shown with it; those of the catalogue where None.
+        experiment
+            Name and arm of the experiment that decided how it was made.
         """
         name = answer.recommendation_id or _fresh("r")
         mixed, context = ({}, {}) if answer.choice is None else answer.choice.written()
@@ -220,6 +223,7 @@ class Live:
             "propensities": [1.0 if answer.choice is None else answer.choice.propensity] * len(shown),
             "prices": [None if math.isnan(price) else price for price in prices],
             **({} if quote is None else {"prices": quote.prices(shown), "price_decision": quote.decision_id}),
+            **({} if experiment is None else {"experiment": experiment}),
             **mixed,
         }
         if user_id is None:

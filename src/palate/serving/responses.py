@@ -149,7 +149,53 @@ class Recommendations(BaseModel):
     pricing: dict[str, Any] | None = Field(
         None, description="The quote behind the items' prices; left out where none were asked for."
     )
+    experiment: dict[str, str] | None = Field(
+        None, description="name and arm of the experiment that made this list; left out where none did."
+    )
     items: list[Item]
+
+
+class ExperimentSummary(BaseModel):
+    """An experiment and what was seen of it last; ``latest`` is null before the first look."""
+
+    name: str
+    state: Literal["draft", "running", "stopped", "concluded"]
+    hypothesis: str
+    unit: Literal["user", "item-time"]
+    design: str
+    surfaces: list[str]
+    control: str
+    arms: list[dict[str, Any]]
+    metrics: list[dict[str, Any]]
+    started: float | None
+    ended: float | None
+    days: float
+    planned_days: float
+    planned_units: int
+    exposures: int
+    turned_away: int
+    winner: str
+    follows: str
+    looks: int
+    trouble: str = Field(description="Why a running experiment is not served here; empty where it is.")
+    latest: dict[str, Any] | None
+
+
+class ExperimentsTold(BaseModel):
+    """What is tried, the newest first, and what came into force."""
+
+    experiments: list[ExperimentSummary]
+    policy: dict[str, Any]
+    policies: list[dict[str, Any]]
+
+
+class ExperimentTold(ExperimentSummary):
+    """One experiment: its declaration, every step, and every look."""
+
+    declaration: dict[str, Any]
+    fingerprint: str
+    steps: list[dict[str, Any]]
+    trend: list[dict[str, Any]]
 
 
 class RowVerdict(BaseModel):

@@ -131,9 +131,10 @@ class StrategyWanted(Request):
     least: Share | None = Field(None, description="Probability from which on an item attracts.")
 
 
-_BESIDE_STRATEGY = frozenset(
+BESIDE_STRATEGY = frozenset(
     {"user_id", "history", "count", "strategy", "explain", "return_properties", "language", "prices"}
 )
+"""What a question with a strategy may say besides."""
 
 
 class PriceContext(Request):
@@ -172,6 +173,9 @@ class RecommendRequest(Request):
     )
 
     user_id: Id | None = Field(None, description="Whom to answer. Somebody unknown is answered like a newcomer.")
+    visitor_id: Id | None = Field(
+        None, description="What this person is known by before signing in; keeps them in the arm of an experiment."
+    )
     history: list[Id | PastEvent] | None = Field(
         None, max_length=1_000, description="What the asker did, oldest first; instead of what is stored."
     )
@@ -196,7 +200,7 @@ class RecommendRequest(Request):
 
     @model_validator(mode="after")
     def _strategy_stands_alone(self) -> RecommendRequest:
-        beside = sorted(self.model_fields_set - _BESIDE_STRATEGY)
+        beside = sorted(self.model_fields_set - BESIDE_STRATEGY)
         if self.strategy is not None and beside:
             raise ValueError(f"a strategy finds its own items; leave out {', '.join(beside)}")
         return self

@@ -108,6 +108,7 @@ def prepared(
 ) -> Iterator[FastAPI]:
     """The application with its log and vault open, closed at the end."""
     from palate.serving.app import create_app
+    from palate.serving.experimenting import conducting
 
     settings = settings or ServingSettings()
     if not settings.allowed_hosts and host in ("127.0.0.1", "localhost", "::1"):
@@ -118,8 +119,13 @@ def prepared(
         served.warm()
         # One question is too small for several threads, which would only wait for each other.
         path = Path(log) if log is not None else data_home() / "events.sqlite"
-        with one_blas_thread(), EventLog(path, keys) as events, quoting(served, pricing, keys, path.parent) as quoter:
-            yield create_app(served, events, settings, quoter=quoter)
+        with (
+            one_blas_thread(),
+            EventLog(path, keys) as events,
+            quoting(served, pricing, keys, path.parent) as quoter,
+            conducting(served, events, keys, path.parent / "experiments") as conductor,
+        ):
+            yield create_app(served, events, settings, quoter=quoter, conductor=conductor)
     finally:
         keys.close()
 
