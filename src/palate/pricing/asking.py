@@ -70,7 +70,7 @@ class Question:
         if self.language not in ("en", "zh"):
             raise UsageError(f"language {self.language!r}: palate speaks en and zh.")
         for name, value in self.told.items():
-            if isinstance(value, str) or not math.isfinite(value):
+            if not math.isfinite(value):
                 raise UsageError(f"the input {name!r} is {value!r}; send a finite number or a truth value.")
 
 

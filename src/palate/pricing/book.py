@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from palate.core import BoolArray, DataError, Float64Array, IntArray
 from palate.data import Catalogue
@@ -102,7 +103,7 @@ def numbers(catalogue: Catalogue, name: str) -> Float64Array:
     return np.array(series.cast(pl.Float64, strict=False).fill_null(float("nan")).to_numpy())
 
 
-def _lay_over(columns: dict[str, Float64Array], currencies: pl.Series, catalogue: Catalogue, path: Path) -> None:
+def _lay_over(columns: dict[str, Float64Array], currencies: NDArray[np.object_], catalogue: Catalogue, path: Path) -> None:
     """Put what a file says in place of what the catalogue does."""
     table = read_table(path, "prices").frame
     if "item_id" not in table.columns:

@@ -146,8 +146,9 @@ class Decision:
             row.id,
             np.array(body["positions"], dtype=np.int32),
             Rails(
-                **{name: _floats(rails.get(name), n) for name in _RAILS},
-                **{name: np.array(rails[name], dtype=np.bool_) for name in _FLAGS},
+                **{name: _floats(rails.get(name), n) for name in _RAILS},  # type: ignore[arg-type]
+                usable=np.array(rails["usable"], dtype=np.bool_),
+                same_currency=np.array(rails["same_currency"], dtype=np.bool_),
                 now=float(body["now"]),
             ),
             features,

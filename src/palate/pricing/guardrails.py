@@ -190,7 +190,7 @@ def bounds_of(rails: Rails, settings: GuardSettings) -> Bounds:
     given = np.array([rails.list_price, rails.floor, rails.ceiling, rails.shown_price])
     with np.errstate(invalid="ignore"):
         units = given * unit
-        units[~((units >= 0.5) & (given <= LARGEST))] = np.nan
+        units[~((units > 0.5) & (given <= LARGEST))] = np.nan
         listed, floor, ceiling, shown = units
         listed, shown = np.rint(listed), np.rint(shown)
         highest = np.fmin(settings.highest, np.where(rails.highest < 1.0, 1.0, rails.highest))
