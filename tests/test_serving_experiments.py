@@ -48,7 +48,7 @@ class Shop:
     def begin(self, experiment: Experiment) -> None:
         self.store.declare(experiment)
         self.store.start(experiment.name)
-        self.until(lambda: self.told(experiment.name)["state"] == "running" and self.state(experiment.name) == "running")
+        self.until(lambda: any(one["served"] or one["trouble"] for one in self.told()["experiments"]))
 
     def state(self, name: str) -> str:
         return next((one["state"] for one in self.told()["experiments"] if one["name"] == name), "")

@@ -17,7 +17,6 @@ def log_table(
     sort: str,
     fields: Mapping[str, tuple[str, Any]],
     *,
-    lengths: Mapping[str, str] | None = None,
     since: float = 0.0,
 ) -> pl.DataFrame:
     """What rows of a sort say, in the order they were written; personal payloads stay sealed.
@@ -27,23 +26,18 @@ def log_table(
     fields
         Column -> where in the body (SQLite's JSON path, such as ``$.price``) and its polars type; what is not there, or
         is of no such type, is null.
-    lengths
-        Column -> where in the body a list is whose length is wanted.
     since
         Rows written earlier are left out; seconds since 1970 UTC.
 
     Returns
     -------
-    ``subject`` and ``written`` (seconds since 1970 UTC), then the fields and the lengths.
+    ``subject`` and ``written`` (seconds since 1970 UTC), then the fields.
     """
-    lengths = lengths or {}
     marks = "".join(f", json_extract(body, '{path}')" for path, _ in fields.values())
-    marks += "".join(f", json_array_length(body, '{path}')" for path in lengths.values())
     # The paths are the program's own words, never a user's.
     statement = f"SELECT subject, time{marks} FROM log WHERE tenant = ? AND sort = ? AND time >= ? ORDER BY seq"  # noqa: S608
     with closing(sqlite3.connect(log.path, isolation_level=None, timeout=30)) as db:
         db.execute("PRAGMA query_only=ON")
         rows = db.execute(statement, (log.tenant, sort, since)).fetchall()
     schema = {"subject": pl.String, "written": pl.Float64, **{name: kind for name, (_, kind) in fields.items()}}
-    schema |= dict.fromkeys(lengths, pl.Int64)
     return pl.DataFrame(rows, schema=schema, orient="row", strict=False)

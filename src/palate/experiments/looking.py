@@ -10,29 +10,18 @@ import polars as pl
 
 from palate.core import UsageError
 from palate.data.event_log import EventLog
-from palate.data.log_table import log_table
 from palate.experiments.analysis import analyse
 from palate.experiments.assignment import HOUR
 from palate.experiments.exposures import ExposureLog
 from palate.experiments.findings import Compared, Report
+from palate.experiments.outcomes import events_of_log
 from palate.experiments.plan import Plan
 from palate.experiments.store import DAY, Experiments, Record, Seen
 from palate.measure import Interval
 
-_EVENT = {
-    "kind": ("$.kind", pl.String),
-    "timestamp": ("$.timestamp", pl.Float64),
-    "item_id": ("$.item_id", pl.String),
-    "price": ("$.price", pl.Float64),
-    "quantity": ("$.quantity", pl.Float64),
-    "value": ("$.value", pl.Float64),
-    "dwell": ("$.dwell", pl.Float64),
-    "currency": ("$.currency", pl.String),
-}
-
 
 def outcomes(record: Record, log: EventLog) -> pl.DataFrame:
-    """What happened, as an analysis reads it: a row an event, and an ``impression`` for every item of every answer.
+    """What happened, as the analysis of an experiment reads it.
 
     Returns
     -------
@@ -41,22 +30,15 @@ def outcomes(record: Record, log: EventLog) -> pl.DataFrame:
     """
     log.flush()
     started = record.started or 0.0
-    since = started - record.experiment.plan.covariate_days * DAY
-    events = log_table(log, "event", _EVENT, since=since)
+    events = events_of_log(log, since=started - record.experiment.plan.covariate_days * DAY)
     back = record.experiment.switchback
-    if back is not None:
-        length, wash = back.hours * HOUR, back.washout_hours * HOUR
-        passed = pl.col("timestamp") - started
-        inside = events.filter((passed >= 0) & (passed % length >= wash) & pl.col("item_id").is_not_null())
-        slot = (passed // length).cast(pl.Int64).cast(pl.String)
-        return inside.with_columns(unit=pl.col("item_id") + "|" + slot)
-    answers = log_table(log, "answer", {}, lengths={"shown": "$.items"}, since=since).filter(pl.col("subject") != "")
-    seen = answers.select(
-        pl.col("subject").repeat_by(pl.col("shown").fill_null(0)),
-        pl.col("written").repeat_by(pl.col("shown").fill_null(0)).alias("timestamp"),
-    ).explode("subject", "timestamp")
-    impressions = seen.drop_nulls().with_columns(kind=pl.lit("impression"))
-    return pl.concat([events, impressions], how="diagonal").rename({"subject": "unit"})
+    if back is None:
+        return events.rename({"user_id": "unit"})
+    length, wash = back.hours * HOUR, back.washout_hours * HOUR
+    passed = pl.col("timestamp") - started
+    inside = events.filter((passed >= 0) & (passed % length >= wash) & pl.col("item_id").is_not_null())
+    slot = (passed // length).cast(pl.Int64).cast(pl.String)
+    return inside.with_columns(unit=pl.col("item_id") + "|" + slot)
 
 
 def look(

@@ -109,6 +109,11 @@ class Conductor:
         self._seen: object = None
         self.prepare()
 
+    @property
+    def served(self) -> frozenset[str]:
+        """Names of the experiments that askers are dealt to now."""
+        return frozenset(ready.record.name for ready in self._ready)
+
     def turn(self) -> list[str]:
         """One turn of the loop; what it did, and what other processes did, is served from then on."""
         done = self.loop.turn()

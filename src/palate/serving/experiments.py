@@ -99,6 +99,7 @@ def _summary(conductor: Conductor, record: Record) -> dict[str, Any]:
         "winner": record.winner,
         "follows": own.follows,
         "looks": len(record.seen),
+        "served": own.name in conductor.served,
         "trouble": conductor.troubles.get(own.name, ""),
         "latest": latest,
     }

@@ -177,6 +177,7 @@ class ExperimentSummary(BaseModel):
     winner: str
     follows: str
     looks: int
+    served: bool = Field(description="Whether this server deals askers to it now.")
     trouble: str = Field(description="Why a running experiment is not served here; empty where it is.")
     latest: dict[str, Any] | None
 
