@@ -11,7 +11,22 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from palate import __version__
-from palate.cli import adapt, ask, demo, encoders, folder, forecast, learn, logs, newcomers, operate, price, rules, tune
+from palate.cli import (
+    adapt,
+    ask,
+    demo,
+    encoders,
+    experiment,
+    folder,
+    forecast,
+    learn,
+    logs,
+    newcomers,
+    operate,
+    price,
+    rules,
+    tune,
+)
 
 FAILED = 1
 USAGE = 2
@@ -84,3 +99,4 @@ def palate(
 
 for verbs in (demo, folder, learn, adapt, rules, tune, encoders, newcomers, ask, forecast, price, operate, logs):
     verbs.register(app)
+experiment.register(app)
