@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from palate.data.event_log import Entry, EventLog
-from palate.experiments.assignment import deal
+from palate.experiments.assignment import Allocation, deal
 from palate.experiments.definition import Experiment, Parameters, Policy, told_experiment
 from palate.experiments.exposures import ExposureLog, ExposureSettings
 from palate.experiments.loop import Loop
@@ -65,11 +65,18 @@ class World:
         self.now += days * DAY
 
     def people_come(
-        self, name: str, n: int, buys: Mapping[str, float], content: Mapping[str, float], seed: int = 0
+        self,
+        name: str,
+        n: int,
+        buys: Mapping[str, float],
+        content: Mapping[str, float],
+        *,
+        seed: int = 0,
+        allocation: Allocation | None = None,
     ) -> None:
         """n new people, each exposed to their arm, who buy and rate as it makes them; chance and mean by arm."""
         generator = np.random.default_rng(seed)
-        allocation = self.store.of(name).experiment.allocation()
+        allocation = allocation or self.store.of(name).experiment.allocation()
         entries = []
         for number in range(self._people, self._people + n):
             dealt = deal(allocation, {"user": f"u{number}"})
