@@ -103,18 +103,23 @@ def numbers(catalogue: Catalogue, name: str) -> Float64Array:
     return np.array(series.cast(pl.Float64, strict=False).fill_null(float("nan")).to_numpy())
 
 
-def _lay_over(columns: dict[str, Float64Array], currencies: NDArray[np.object_], catalogue: Catalogue, path: Path) -> None:
+def _lay_over(
+    columns: dict[str, Float64Array], currencies: NDArray[np.object_], catalogue: Catalogue, path: Path
+) -> None:
     """Put what a file says in place of what the catalogue does."""
-    table = read_table(path, "prices").frame
+    found = read_table(path, "prices")
+    table, lines = found.frame, found.lines.to_list()
     if "item_id" not in table.columns:
         raise DataError(f"{path} has no column item_id. It has: {', '.join(table.columns)}. Nothing was taken from it.")
     if not any(name in table.columns for name in MONEY):
         raise DataError(f"{path} has none of the columns {', '.join(MONEY)}. Nothing was taken from it.")
     names = table["item_id"].cast(pl.String)
     rows = catalogue.ids.positions(name or "" for name in names)
-    mistakes = [f"row {row + 2}: unknown item {names[row]!r}" for row in np.flatnonzero(rows < 0).tolist()]
-    repeated = table.select(names.is_duplicated().alias("twice"))["twice"].to_numpy()
-    mistakes += [f"row {row + 2}: {names[row]!r} stands there twice" for row in np.flatnonzero(repeated).tolist()]
+    torn = [] if found.broken is None else found.broken.lines.to_list()
+    mistakes = [f"row {line} has too many or too few fields" for line in torn]
+    mistakes += [f"row {lines[row]}: unknown item {names[row]!r}" for row in np.flatnonzero(rows < 0).tolist()]
+    twice = np.flatnonzero(names.is_duplicated().to_numpy()).tolist()
+    mistakes += [f"row {lines[row]}: {names[row]!r} stands there twice" for row in twice]
     for name in MONEY:
         if name not in table.columns:
             continue
@@ -123,7 +128,7 @@ def _lay_over(columns: dict[str, Float64Array], currencies: NDArray[np.object_],
         values = written.cast(pl.Float64, strict=False).fill_null(float("nan")).to_numpy()
         least = 0.0 if name == "cost" else np.nextafter(0.0, 1.0)
         wrong = said & ~((values >= least) & (values <= LARGEST))
-        mistakes += [f"row {row + 2}: {name} {written[row]!r} is no price" for row in np.flatnonzero(wrong).tolist()]
+        mistakes += [f"row {lines[row]}: {name} {written[row]!r} is no price" for row in np.flatnonzero(wrong).tolist()]
         taken = said & (rows >= 0) & ~wrong
         columns[name][rows[taken]] = values[taken]
     if mistakes:

@@ -259,7 +259,7 @@ def guard(
             unknown &= ~held
     only = (bounds.fixed != 0) | unknown
     if only.any():
-        clips = np.where(only, bounds.fixed | unknown * _UNKNOWN, clips)
+        clips = np.where(only, np.where(bounds.fixed != 0, bounds.fixed, _UNKNOWN), clips)
         price = np.where(only, listed, price)
     return Guarded(price / unit, clips.astype(np.uint32))
 

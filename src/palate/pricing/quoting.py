@@ -34,9 +34,6 @@ _REMEMBERED_DAYS = 30
 _RULES_EVERY = 50_000
 """Decisions after which the rules are written again, so that retention never parts the two."""
 
-# Ids must be unguessable together, not one by one: seeded once from the system, as asking it each time is slow.
-_numbers = random.Random(secrets.randbits(256))  # noqa: S311
-
 
 @dataclass(frozen=True)
 class Shelf:
@@ -74,6 +71,9 @@ class Quoter:
         How well items suit a user, for inputs of the source ``score``.
     clock
         Seconds since 1970 UTC.
+    seed
+        Of decisions' ids, and so of whatever a policy draws; None: from the system. Only studies that have to come out
+        the same again give one: such ids can be guessed.
     """
 
     def __init__(
@@ -87,12 +87,15 @@ class Quoter:
         versions: Path | None = None,
         score: Score | None = None,
         clock: Callable[[], float] = time.time,
+        seed: int | None = None,
     ) -> None:
         open_or_off(settings)
         self.settings, self.log, self.refusals, self._versions = settings, log, refusals, versions
         self._believe(believed)
         self.packs: Packs = packs(Path(settings.packs) if settings.packs else None)
         self._catalogue, self._score, self._clock = catalogue, score, clock
+        # Unguessable as a whole is enough: asking the system for each id would cost as much as the price.
+        self._numbers = random.Random(secrets.randbits(256) if seed is None else seed)  # noqa: S311
         self._lock = threading.Lock()
         self._shelf = self._stocked(catalogue())
         self._shown = Shown(settings.remembered, _REMEMBERED_DAYS)
@@ -131,7 +134,7 @@ class Quoter:
     def refuse(self, person: str, refused: bool = True) -> None:
         """Somebody refuses personal prices from now on, or no longer does. Both are in the log."""
         self.refusals.set(person, refused, self._clock())
-        self.log.log.record(Entry("user", _fresh("o"), person, {"about": "prices", "refused": refused}))
+        self.log.log.record(Entry("user", self._fresh("o"), person, {"about": "prices", "refused": refused}))
 
     @property
     def asks_engine(self) -> bool:
@@ -168,7 +171,7 @@ class Quoter:
         )
         owned = bool(uses.any() or before.personal.any())
         rails = _rails(book, items, terms.pack, settings.guard, uses=uses, before=before, question=question, now=now)
-        case = Case(_fresh("q"), items, rails, gathered.features, inputs.names, inputs.personal)
+        case = Case(self._fresh("q"), items, rails, gathered.features, inputs.names, inputs.personal)
         outcome = decide(case, self.policy, settings.guard, settings.rungs)
         entered = ((outcome.clips & AT_LIST) == 0) & (uses | before.personal)
         lines = lines_of(
@@ -248,6 +251,10 @@ class Quoter:
             now = float(body["now"])
             self._shown.note(items, ids.positions(items), owners, "", prices=prices, personal=personal, now=now)
 
+    def _fresh(self, letter: str) -> str:
+        """An id nobody has used: a letter and 128 random bits."""
+        return f"{letter}_{self._numbers.getrandbits(128):032x}"
+
     def _believe(self, believed: Believed) -> None:
         self.policy, self.model = believed.policy, believed.version
         self._earlier: Earlier = lambda version: None
@@ -279,6 +286,7 @@ def opened(
     *,
     score: Score | None = None,
     clock: Callable[[], float] = time.time,
+    seed: int | None = None,
 ) -> Quoter:
     """A quoter with its files: ``prices.sqlite`` (or ``settings.log``); beside it who refused, and each version.
 
@@ -293,7 +301,9 @@ def opened(
     try:
         refusals = Refusals(path.with_suffix(".refused.sqlite"))
         versions = versions_beside(path)
-        return Quoter(catalogue, settings, believed, log, refusals, versions=versions, score=score, clock=clock)
+        return Quoter(
+            catalogue, settings, believed, log, refusals, versions=versions, score=score, clock=clock, seed=seed
+        )
     except BaseException:
         log.close()
         raise
@@ -337,8 +347,3 @@ def _rails(
         book.at(book.list_price, items), book.at(book.cost, items), book.at(book.floor, items),
         book.at(book.ceiling, items), highest, parity, before.price, before.at, before.hold, known, same, now,
     )  # fmt: skip
-
-
-def _fresh(letter: str) -> str:
-    """An id nobody has used: a letter and 128 random bits."""
-    return f"{letter}_{_numbers.getrandbits(128):032x}"
