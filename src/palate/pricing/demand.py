@@ -79,7 +79,7 @@ class LogitDemand:
     rows
         Sales or none learnt from so far.
     normals
-        float64 (n, 2), standard normal numbers of a model drawn for n asks; None: what is believed as a whole.
+        float64 (n, 2), by how many standard deviations a model drawn for n asks is away from the mean; None: what is believed as a whole.
     """
 
     settings: DemandSettings
@@ -136,9 +136,9 @@ class LogitDemand:
         z = middle[:, :1] + self._falling(middle[:, 1])[:, None] * u
         return logistic(z / np.sqrt(1.0 + np.pi / 8.0 * _variance(spread, u)))
 
-    def draw(self, generator: np.random.Generator, n: int) -> LogitDemand:
+    def draw(self, generator: np.random.Generator, n: int, width: float = 1.0) -> LogitDemand:
         """See ``Demand``. Of each ask only base and effect are drawn, which is the same and takes two numbers."""
-        return replace(self, normals=generator.standard_normal((n, 2)))
+        return replace(self, normals=width * generator.standard_normal((n, 2)))
 
     def upper(self, features: FloatArray, relative: Float64Array, width: float) -> Float64Array:
         """See ``Demand``."""

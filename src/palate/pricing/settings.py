@@ -1,116 +1,110 @@
-"""How a shop prices: ``[pricing]`` of ``palate.toml``. Off unless it says so."""
+"""Settings of price policies and of what they are after."""
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from itertools import pairwise
+from typing import Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from palate.core import Settings
-from palate.pricing.guardrails import GuardSettings
-from palate.pricing.packs import is_protected
+
+PolicyKind = Literal["fixed", "rule", "cost_plus", "score", "greedy", "thompson", "ucb"]
+
+LEARNING: tuple[PolicyKind, ...] = ("greedy", "thompson", "ucb")
+"""Policies that go by demand."""
 
 
-class Input(Settings):
-    """Something besides the price that demand may depend on.
+class ObjectiveSettings(Settings):
+    """What a price is chosen for: a weighted sum, everything counted in list prices per ask.
 
     Parameters
     ----------
-    name
-        Of the column; what comes with a request or stands in the catalogue is looked up under it.
-    source
-        ``item``: a number of the catalogue; ``request``: told with the question; ``clock``: one of ``hour_sin``,
-        ``hour_cos``, ``weekend``; ``list``: the logarithm of the list price; ``score``: how well the engine thinks
-        that the item suits this person.
-    personal
-        Whether it comes from a person. A score always does; what is told with a question does unless this denies it.
+    revenue
+        Price times the probability of a purchase.
+    margin
+        Price less cost, times that probability; nothing is priced whose cost is unknown.
+    units
+        The probability of a purchase.
+    satisfaction
+        What customers gain or lose against the list price: their surplus, the area under demand between the two prices.
+        1 weighs a unit of their money like a unit of the shop's.
     """
 
-    name: str = Field(min_length=1, max_length=64)
-    source: Literal["item", "request", "clock", "list", "score"] = "request"
-    personal: bool = True
-
-    @field_validator("name")
-    @classmethod
-    def _not_protected(cls, name: str) -> str:
-        if is_protected(name):
-            raise ValueError(f"{name!r} names a protected attribute; no price may depend on it")
-        return name
+    revenue: float = Field(default=1.0, ge=0, allow_inf_nan=False)
+    margin: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    units: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    satisfaction: float = Field(default=0.0, ge=0, allow_inf_nan=False)
 
     @model_validator(mode="after")
-    def _known_clock(self) -> Self:
-        if self.source == "clock" and self.name not in CLOCK:
-            raise ValueError(f"{self.name!r} is nothing a clock tells; it tells {', '.join(CLOCK)}")
+    def _some(self) -> ObjectiveSettings:
+        if not (self.revenue or self.margin or self.units or self.satisfaction):
+            raise ValueError("every weight is 0: give one of revenue, margin, units and satisfaction a weight")
         return self
 
-    @property
-    def from_person(self) -> bool:
-        """Whether it comes from a person."""
-        return self.source == "score" or (self.source == "request" and self.personal)
+
+class Rule(Settings):
+    """List price times ``factor`` wherever a feature lies within [``least``, ``most``]; None: no bound."""
+
+    feature: str
+    least: float | None = None
+    most: float | None = None
+    factor: float = Field(gt=0, allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Rule:
+        if self.least is not None and self.most is not None and self.least > self.most:
+            raise ValueError(f"a rule on {self.feature!r} runs from {self.least:g} down to {self.most:g}")
+        return self
 
 
-CLOCK = ("hour_sin", "hour_cos", "weekend")
-
-
-class PricingSettings(Settings):
-    """How a shop prices.
+class PolicySettings(Settings):
+    """How a price is chosen.
 
     Parameters
     ----------
-    enabled
-        Nothing is priced otherwise.
-    currency
-        Of all prices, costs and bounds; items in another are sold at their list price.
-    jurisdiction
-        Whose law holds where a question names none; "": the neutral pack.
-    policy
-        Who proposes prices; see ``palate.pricing.policies``.
-    rungs
-        Prices a policy chooses among.
-    inputs
-        What demand may depend on.
-    guard
-        How far prices may move.
-    prices
-        A CSV file with ``item_id`` and any of ``list_price``, ``cost``, ``floor``, ``ceiling``, ``currency``; goes
-        before columns of the catalogue with these names (``price`` is the list price there).
-    packs
-        A folder of policy packs of the shop's own.
-    zone
-        The time zone of ``clock`` inputs.
-    log
-        The decisions' file; "": ``prices.sqlite`` beside the event log.
-    valid_seconds
-        How long a quoted price is good for.
-    keep_days
-        How long decisions are kept; longer where a pack asks for it.
-    max_decisions
-        Decisions kept at most, whatever their age.
-    remembered
-        Prices shown last that are remembered.
+    kind
+        ``fixed`` asks the list price times ``factor``; ``rule`` goes by the first rule that fits; ``cost_plus`` by cost;
+        ``score`` moves the list price by the percentile of a score; ``greedy``, ``thompson`` and ``ucb`` by demand.
+    factor
+        Of the fixed price, and of whatever no rule fits.
+    rules
+        The first that fits decides.
+    markup
+        Over cost, as a share of it.
+    kappa
+        By how much the score may move a price: list x (1 + kappa (2 percentile(score) - 1)). Below 0, those who score
+        high are asked for less.
+    score
+        The feature that is the score.
+    quantiles
+        Values of the score at evenly spaced quantiles of the population, from the least to the largest.
+    exploration
+        Share of asks whose price is drawn evenly from the ladder; no price of it is ever less likely than this over
+        their number.
+    draws
+        Models that Thompson sampling draws for an ask; it takes the best price of one of them, so that the propensity
+        is the share of draws that agree, and exact.
+    width
+        Standard deviations that ``ucb`` hopes for, and by how much ``thompson`` stretches what it draws.
+    objective
+        What for; only where demand decides.
     """
 
-    enabled: bool = False
-    currency: str = Field(default="EUR", pattern=r"^[A-Z]{3}$")
-    jurisdiction: str = ""
-    policy: str = "fixed"
-    rungs: int = Field(default=21, ge=2, le=200)
-    inputs: tuple[Input, ...] = ()
-    guard: GuardSettings = Field(default_factory=GuardSettings)
-    prices: str = ""
-    packs: str = ""
-    zone: str = "UTC"
-    log: str = ""
-    valid_seconds: float = Field(default=900.0, gt=0, le=1e7)
-    keep_days: float = Field(default=1_095.0, ge=30)
-    max_decisions: int = Field(default=10_000_000, ge=1)
-    remembered: int = Field(default=200_000, ge=1)
+    kind: PolicyKind = "thompson"
+    factor: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+    rules: tuple[Rule, ...] = ()
+    markup: float = Field(default=0.5, ge=0, allow_inf_nan=False)
+    kappa: float = Field(default=0.1, ge=-0.9, le=0.9)
+    score: str = "score"
+    quantiles: tuple[float, ...] = (0.0, 1.0)
+    exploration: float = Field(default=0.01, ge=0, le=1)
+    draws: int = Field(default=32, ge=1, le=10_000)
+    width: float = Field(default=0.5, ge=0, allow_inf_nan=False)
+    objective: ObjectiveSettings = ObjectiveSettings()
 
-    @field_validator("inputs")
-    @classmethod
-    def _no_name_twice(cls, inputs: tuple[Input, ...]) -> tuple[Input, ...]:
-        names = [each.name for each in inputs]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise ValueError(f"two inputs are called {twice[0]!r}")
-        return inputs
+    @model_validator(mode="after")
+    def _rising(self) -> PolicySettings:
+        if len(self.quantiles) < 2 or any(low > high for low, high in pairwise(self.quantiles)):
+            raise ValueError("quantiles of the score are at least two numbers that never fall")
+        return self

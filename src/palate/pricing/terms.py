@@ -72,8 +72,11 @@ class Demand(Protocol):
         """Of n asks at m shares of the list price each, (n, f) and (n, m): float64 (n, m)."""
         ...
 
-    def draw(self, generator: np.random.Generator, n: int) -> Demand:
-        """A model drawn from what is believed, for each of n asks its own (Thompson sampling)."""
+    def draw(self, generator: np.random.Generator, n: int, width: float = 1.0) -> Demand:
+        """A model drawn from what is believed, for each of n asks its own (Thompson sampling).
+
+        ``width`` stretches what is drawn about its mean; the same generator gives the same models.
+        """
         ...
 
     def upper(self, features: FloatArray, relative: Float64Array, width: float) -> Float64Array:
