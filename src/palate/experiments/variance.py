@@ -120,12 +120,12 @@ def _together(by_arm: dict[str, Aggregates]) -> Aggregates:
 
 
 def _quantile(values: Float64Array, level: float) -> Estimate:
-    """A quantile; its error from how far apart the order statistics around it lie (bandwidth: Bofinger, 1975)."""
+    """A quantile; its error from how far apart the order statistics around it lie (Hall and Sheather, 1988)."""
     n = len(values)
     if n < 2 or not np.isfinite(values).all():
         return Estimate(n, float("nan"), float("nan"))
     ordered, place = np.sort(values), stats.norm.ppf(level)
-    width = (4.5 * stats.norm.pdf(place) ** 4 / (2.0 * place**2 + 1.0) ** 2 / n) ** 0.2
+    width = (1.5 * (normal_quantile(0.05) * stats.norm.pdf(place)) ** 2 / (2.0 * place**2 + 1.0) / n) ** (1.0 / 3.0)
     width = max(min(width, 0.9 * level, 0.9 * (1.0 - level)), 1.0 / n)
     low, value, high = np.quantile(ordered, [max(level - width, 0.0), level, min(level + width, 1.0)])
     return Estimate(n, float(value), float((high - low) / (2.0 * width) * np.sqrt(level * (1.0 - level) / n)))
