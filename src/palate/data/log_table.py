@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from contextlib import closing
 from typing import Any
 
+import orjson
 import polars as pl
 
 from palate.data.event_log import EventLog
@@ -41,3 +42,22 @@ def log_table(
         rows = db.execute(statement, (log.tenant, sort, since)).fetchall()
     schema = {"subject": pl.String, "written": pl.Float64, **{name: kind for name, (_, kind) in fields.items()}}
     return pl.DataFrame(rows, schema=schema, orient="row", strict=False)
+
+
+def latest_rows(log: EventLog, sort: str, count: int, holding: str = "") -> list[tuple[str, dict[str, Any]]]:
+    """Id and body of the newest rows of a sort, the newest first.
+
+    Parameters
+    ----------
+    holding
+        Only bodies with this text somewhere.
+    """
+    statement = "SELECT id, body FROM log WHERE tenant = ? AND sort = ?"
+    values: list[Any] = [log.tenant, sort]
+    if holding:
+        statement += " AND instr(body, CAST(? AS BLOB)) > 0"
+        values.append(holding)
+    with closing(sqlite3.connect(log.path, isolation_level=None, timeout=30)) as db:
+        db.execute("PRAGMA query_only=ON")
+        rows = db.execute(f"{statement} ORDER BY seq DESC LIMIT ?", (*values, count)).fetchall()
+    return [(str(name), orjson.loads(body)) for name, body in rows]

@@ -15,7 +15,18 @@ import palate
 from palate.core import PalateError
 from palate.data.event_log import EventLog
 from palate.pricing.quoting import Quoter
-from palate.serving import answers, asking, demand, experiments, feedback, people, prices, problems, showroom
+from palate.serving import (
+    answers,
+    asking,
+    demand,
+    experiments,
+    feedback,
+    people,
+    price_insight,
+    prices,
+    problems,
+    showroom,
+)
 from palate.serving.answers import json_response
 from palate.serving.contract import ServedEngine
 from palate.serving.door import Door
@@ -107,6 +118,7 @@ def create_app(
     app.include_router(answers.router(live, settings, metrics, prices.pricer(live, quoter), conductor))
     app.include_router(experiments.router(live, conductor))
     app.include_router(prices.router(live, quoter))
+    app.include_router(price_insight.router(live, quoter))
     app.include_router(asking.router(live))
     app.include_router(feedback.router(live, metrics))
     app.include_router(people.router(live))

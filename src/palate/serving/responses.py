@@ -75,6 +75,35 @@ class PriceRules(BaseModel):
     law: dict[str, Any]
 
 
+class PriceDecisions(BaseModel):
+    """Decisions about prices, the newest first; nobody's name is in them."""
+
+    decisions: list[dict[str, Any]]
+
+
+class PriceWhatIf(BaseModel):
+    """What is believed to follow from each price; no rungs where the policy goes by no belief about demand."""
+
+    item_id: str
+    currency: str
+    policy: str
+    list_price: float | None
+    cost: float | None
+    low: float | None = Field(description="No price lies below, whatever is believed.")
+    high: float | None
+    believed: bool
+    elasticity: list[float] | None = Field(description="Mean, and bounds of the middle 95 % of what is believed.")
+    rungs: list[dict[str, Any]]
+
+
+class Elasticities(BaseModel):
+    """By how many percent demand moves when prices rise by one, by category: mean and bounds."""
+
+    policy: str
+    believed: bool
+    categories: list[dict[str, Any]]
+
+
 class PricesRefused(BaseModel):
     """Whether somebody refuses personal prices."""
 
