@@ -15,8 +15,11 @@ import pytest
 
 from palate.data.event_log import EventLog
 from palate.experiments.assignment import deal
-from palate.experiments.definition import Experiment
+from palate.experiments.definition import Experiment, Parameters, Policy
 from palate.experiments.store import Experiments
+from palate.pricing.configuration import PricingSettings
+from palate.pricing.guardrails import GuardSettings
+from palate.pricing.settings import PolicySettings
 from palate.privacy import Vault
 from palate.serving import ServingSettings, running
 from tests.experiment_world import declared
@@ -211,3 +214,33 @@ def test_a_server_that_starts_again_goes_on(tmp_path: Path) -> None:
     with opened(tmp_path) as shop:
         assert {user: shop.ask(user)["experiment"]["arm"] for user in before} == before
         assert shop.told("novel")["exposures"] == 4
+
+
+def test_a_price_policy_in_force_is_quoted_by(tmp_path: Path) -> None:
+    pricing = PricingSettings(
+        enabled=True,
+        policy=PolicySettings(kind="fixed", factor=0.9, markup=0.5),
+        guard=GuardSettings(session_seconds=0, cool_down_seconds=0, step=1.0),
+    )
+    files = {"log": tmp_path / "events.sqlite", "vault": tmp_path / "vault.sqlite"}
+    settings = ServingSettings(experiment_seconds=0.02)
+    with (
+        running(FakeEngine(), **files, settings=settings, pricing=pricing) as url,
+        httpx.Client(base_url=url) as http,
+        closing(Vault(tmp_path / "vault.sqlite")) as vault,
+        Experiments(tmp_path / "experiments", vault) as store,
+    ):
+        shop = Shop(http, FakeEngine(), store, vault, tmp_path)
+
+        def policy() -> str:
+            return str(http.get("/v1/price/rules").json()["policy"])
+
+        own = policy()
+        store.put_in_force(Policy(parameters=Parameters(pricing="thompson"), experiment="prices", arm="thompson"), "")
+        shop.until(lambda: policy() == "thompson")
+        assert http.post("/v1/price", json={"items": ["i9"]}).status_code == 200
+        store.put_in_force(Policy(), "it was taken back")
+        shop.until(lambda: policy() == own)
+        arms = [{"name": "list"}, {"name": "other", "parameters": {"pricing": "thompsen"}}]
+        shop.begin(declared("prices", arms=arms))
+        assert "Did you mean 'thompson'" in shop.told("prices")["trouble"]

@@ -16,11 +16,17 @@ from palate.experiments.definition import Parameters, Policy
 from palate.experiments.exposures import ExposureLog
 from palate.experiments.loop import Loop
 from palate.experiments.store import Experiments, Record
+from palate.pricing.quoting import Quoter
 from palate.privacy import Vault
 from palate.ranking.mixes import Mix
+from palate.serving.price_switch import PriceSwitch
 from palate.serving.schemas import BESIDE_STRATEGY, RecommendRequest
 
 _logger = logging.getLogger("palate.experiments")
+_ONE_POLICY = (
+    "this server quotes by one pricing policy at a time: it puts a concluded one in force, and deals nobody to arms of "
+    "prices. Deal them where prices are asked for (experiments.assignment.switched), and log the exposures."
+)
 _BESIDE = BESIDE_STRATEGY | {"visitor_id"}
 
 
@@ -131,10 +137,12 @@ class Conductor:
         for record in running:
             arms = [record.parameters(arm.name) for arm in record.experiment.arms]
             trouble = next((why for own in arms if (why := self.refuses(own))), "")
+            if not trouble and "prices" in record.experiment.surfaces:
+                trouble = _ONE_POLICY
             if trouble:
                 _logger.warning("experiment %r runs, but not here: %s", record.name, trouble)
                 troubles[record.name] = trouble
-            elif "lists" in record.experiment.surfaces:
+            else:
                 ready.append(_Ready.of(record))
         if self.refuses(policy.parameters):
             _logger.warning("what is in force cannot be served: %s", self.refuses(policy.parameters))
@@ -199,12 +207,12 @@ class Conductor:
 
 @contextlib.contextmanager
 def conducting(
-    engine: Mixes, events: EventLog, vault: Vault, folder: Path, prices: Prices | None = None
+    engine: Mixes, events: EventLog, vault: Vault, folder: Path, quoter: Quoter | None = None
 ) -> Iterator[Conductor]:
     """The experiments kept in a folder, conducted over an engine; closed at the end."""
     with Experiments(folder, vault) as store:
         exposures = ExposureLog(folder, vault)
         try:
-            yield Conductor(store, exposures, events, engine, prices)
+            yield Conductor(store, exposures, events, engine, None if quoter is None else PriceSwitch(quoter))
         finally:
             exposures.close()

@@ -123,7 +123,7 @@ def prepared(
             one_blas_thread(),
             EventLog(path, keys) as events,
             quoting(served, pricing, keys, path.parent) as quoter,
-            conducting(served, events, keys, path.parent / "experiments") as conductor,
+            conducting(served, events, keys, path.parent / "experiments", quoter) as conductor,
         ):
             yield create_app(served, events, settings, quoter=quoter, conductor=conductor)
     finally:

@@ -34,7 +34,7 @@ function scale(values, from, to) {
 function ticks(low, high) {
   const rough = (high - low) / 4;
   const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map((times) => times * power).find((size) => size >= rough);
+  const step = [1, 2, 2.5, 5, 10].map((times) => times * power).find((size) => size >= rough);
   const found = [];
   for (let value = Math.ceil(low / step) * step; value <= high + 1e-12; value += step) found.push(Math.abs(value) < step / 1e6 ? 0 : value);
   return found;

@@ -206,7 +206,7 @@ async function explain(decision) {
       const chips = make("p", "chips");
       if (line.proposed !== null) chips.append(make("span", "chip", say("wanted", money(line.proposed))));
       if (line.propensity !== null && line.propensity < 1) chips.append(make("span", "chip", say("odds", percent(line.propensity))));
-      for (const input of line.inputs) chips.append(make("span", input.personal ? "chip warn" : "chip", `${input.name} ${input.value ?? "—"}`));
+      for (const input of line.inputs) chips.append(make("span", input.personal ? "chip warn" : "chip", `${input.name} ${input.value === null ? "—" : Number(input.value.toPrecision(3))}`));
       body.append(chips);
       if (line.disclosure) body.append(make("p", "note", line.disclosure));
     }
