@@ -119,7 +119,8 @@ def test_the_arm_decides_the_mix_and_is_noted(shop: Shop) -> None:
 
 def test_the_askers_word_goes_before_the_experiment(shop: Shop) -> None:
     shop.begin(declared())
-    for said in ({"diversity": 0.5}, {"objectives": {"novelty": 0.1}}, {"strategy": {}}):
+    asked: tuple[dict[str, Any], ...] = ({"diversity": 0.5}, {"objectives": {"novelty": 0.1}}, {"strategy": {}})
+    for said in asked:
         assert "experiment" not in shop.ask("u1", **said)
     assert "experiment" not in shop.ask()
     assert shop.told("novel")["exposures"] == 0
@@ -222,10 +223,10 @@ def test_a_price_policy_in_force_is_quoted_by(tmp_path: Path) -> None:
         policy=PolicySettings(kind="fixed", factor=0.9, markup=0.5),
         guard=GuardSettings(session_seconds=0, cool_down_seconds=0, step=1.0),
     )
-    files = {"log": tmp_path / "events.sqlite", "vault": tmp_path / "vault.sqlite"}
+    log, vault_file = tmp_path / "events.sqlite", tmp_path / "vault.sqlite"
     settings = ServingSettings(experiment_seconds=0.02)
     with (
-        running(FakeEngine(), **files, settings=settings, pricing=pricing) as url,
+        running(FakeEngine(), log=log, vault=vault_file, settings=settings, pricing=pricing) as url,
         httpx.Client(base_url=url) as http,
         closing(Vault(tmp_path / "vault.sqlite")) as vault,
         Experiments(tmp_path / "experiments", vault) as store,

@@ -46,8 +46,8 @@ def engine() -> FakeEngine:
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("prices-page")
-    files = {"log": folder / "events.sqlite", "vault": folder / "vault.sqlite"}
-    with running(engine(), **files, pricing=SETTINGS) as own, httpx.Client(base_url=own) as http:
+    log, vault = folder / "events.sqlite", folder / "vault.sqlite"
+    with running(engine(), log=log, vault=vault, pricing=SETTINGS) as own, httpx.Client(base_url=own) as http:
         for number in range(12):
             asked = {"items": ["i4"], "user_id": f"u{number}", "consent": True, "jurisdiction": "US-NY"}
             context = {"session": f"s{number}", "inputs": {"loyalty": 0.7}}
