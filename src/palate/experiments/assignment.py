@@ -69,7 +69,8 @@ class Holdout(Settings):
 
     def holds(self, value: str) -> bool:
         """Whether a unit is held out."""
-        return in_namespace(value, f"holdout {self.name}", (0.0, self.share))
+        place = bucket(f"holdout {self.name}", value)
+        return place is not None and place < self.share
 
 
 class RampStep(Settings):

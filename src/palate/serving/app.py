@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -12,7 +13,6 @@ from fastapi import FastAPI
 from starlette.responses import Response
 
 import palate
-from palate.core import PalateError
 from palate.data.event_log import EventLog
 from palate.pricing.quoting import Quoter
 from palate.serving import (
@@ -36,6 +36,8 @@ from palate.serving.metrics import CONTENT_TYPE, Metrics
 from palate.serving.problems import documented
 from palate.serving.responses import Health
 from palate.serving.settings import ServingSettings
+
+_logger = logging.getLogger("palate.experiments")
 
 
 def create_app(
@@ -133,16 +135,21 @@ def create_app(
 async def turning(conductor: Conductor, seconds: float) -> AsyncIterator[None]:
     """The loop of experiments turns beside the answers, for as long as the block lasts."""
 
+    stopped = asyncio.Event()
+
     async def turn() -> None:
-        while True:
-            with contextlib.suppress(PalateError):  # it is logged, and shows as not ready where it lasts
+        while not stopped.is_set():
+            try:
                 await asyncio.to_thread(conductor.turn)
-            await asyncio.sleep(seconds)
+            except Exception:  # whatever it was, tomorrow's guard-rails are watched too
+                _logger.exception("a turn of the loop over experiments failed")
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stopped.wait(), seconds)
 
     task = asyncio.create_task(turn())
     try:
         yield
     finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        # A turn that has begun is finished: its logs are closed next.
+        stopped.set()
+        await task
