@@ -6,6 +6,7 @@
 #   make lint     the same without the tests
 #   make bench    benchmarks (see bench/README.md)
 #   make results  regenerate docs/results.md from cells that are kept: hours the first time (see bench/README.md)
+#   make headline accuracy, diversity and satisfaction at once, against the best single collaborative model
 #   make lock     renew requirements.lock from the virtual environment
 #   make clean    remove the virtual environment and everything generated
 #
@@ -21,6 +22,7 @@ DATA ?= demo/shop
 ENGINE ?= demo/engine
 FOLDERS ?= ../shared/data
 CELLS ?=
+PRESET ?= balanced
 TORCH ?=
 TORCH_VERSION := 2.13.0
 CPU_INDEX := https://download.pytorch.org/whl/cpu
@@ -30,7 +32,7 @@ READY := $(VENV)/.ready
 SOURCES := src tests bench
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint style types layers format bench results lock clean
+.PHONY: help demo test check lint style types layers format bench results headline lock clean
 
 help:
 	@sed -n '3,13s/^# \{0,1\}//p' Makefile
@@ -79,6 +81,9 @@ bench: $(READY) $(ENGINE)/manifest.json
 # FOLDERS holds the data folders; CELLS is handed to the script as it stands, e.g. CELLS="--only beauty --fresh".
 results: $(READY)
 	$(BIN)/python bench/results.py $(FOLDERS) --write docs/results.md $(CELLS)
+
+headline: $(READY)
+	$(BIN)/python bench/headline.py $(FOLDERS) --preset $(PRESET) --json out/headline.json
 
 demo/engine/manifest.json: | $(READY)
 	$(BIN)/palate demo --once

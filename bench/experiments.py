@@ -46,8 +46,10 @@ def walks(kind: str, experiments: int, units_a_day: int, lift: float, rng: np.ra
             buyers = rng.binomial(units_a_day, 0.1, size=shape)
             owner = np.repeat(np.arange(buyers.size), buyers.ravel())
             spent = factor * rng.lognormal(3.0, 1.0, size=len(owner))
-            first = np.bincount(owner, spent, buyers.size).reshape(shape)
-            second = np.bincount(owner, spent**2, buyers.size).reshape(shape)
+            first, second = (
+                np.asarray(np.bincount(owner, spent**power, buyers.size).reshape(shape), dtype=np.float64)
+                for power in (1, 2)
+            )
         sums.append((first.cumsum(axis=1), second.cumsum(axis=1)))
     n = units_a_day * np.arange(1, DAYS + 1, dtype=np.float64)
     means = [first / n for first, _ in sums]
@@ -136,33 +138,51 @@ def widths() -> dict[str, float]:
     return {f"{at:.0%}": round(float(half_width(at, ALPHA)) / Z, 4) for at in (0.1, 0.25, 0.5, 0.75, 1.0, 1.5)}
 
 
-def variances(units: int = 200_000) -> list[dict[str, float]]:
-    """Variance that a covariate takes out, over the squared correlation, means and ratios."""
+def drawn(correlation: float, units: int, rng: np.random.Generator) -> pl.DataFrame:
+    """Units whose spending has this correlation with what they spent before."""
+    before = rng.gamma(2.0, 1.0, units)
+    noise = rng.normal(size=units) * np.sqrt(2.0 * (1.0 / correlation**2 - 1.0))
+    arm = np.where(np.arange(units) % 2, "B", "A")
+    return pl.DataFrame({"arm": arm, "spend": before + noise, "spend before": before})
+
+
+def variances(replicates: int = 1000) -> dict[str, Any]:
+    """Variance that a covariate takes out over the squared true correlation, and whether its stated error is true."""
     rng = np.random.default_rng(3)
-    found = []
+    metrics = [Metric(name="spend", covariate=covariate) for covariate in (True, False)]
+    found: dict[str, Any] = {}
     for correlation in (0.3, 0.5, 0.7, 0.9):
-        before = rng.gamma(2.0, 1.0, units)
-        noise = rng.normal(size=units) * np.sqrt(2.0 * (1.0 / correlation**2 - 1.0))
-        arm = np.where(rng.random(units) < 0.5, "B", "A")
-        table = pl.DataFrame({"arm": arm, "spend": before + noise + 0.1 * (arm == "B"), "spend before": before})
-        own = estimates(table, Metric(name="spend"))["B"]
-        treated = table.filter(pl.col("arm") == "B")
-        rho = float(np.corrcoef(treated["spend"], treated["spend before"])[0, 1])
-        found.append({"correlation": round(rho, 4), "cut over its square": round(own.cut / rho**2, 4)})
+        cuts = [estimates(drawn(correlation, 20_000, rng), metrics[0])["B"].cut for _ in range(100)]
+        found[f"correlation {correlation}"] = round(float(np.mean(cuts)) / correlation**2, 4)
+    differences, errors = np.empty((replicates, 2)), np.empty(replicates)
+    for row in range(replicates):
+        table = drawn(0.7, 1_000, rng)
+        for column, metric in enumerate(metrics):
+            own = estimates(table, metric)
+            differences[row, column] = own["B"].value - own["A"].value
+            if metric.covariate:
+                errors[row] = np.hypot(own["B"].error, own["A"].error)
+    spread = differences.var(axis=0)
+    found[f"between {replicates} experiments, correlation 0.7"] = round(float(1 - spread[0] / spread[1]) / 0.49, 4)
+    found["stated error over true"] = round(float(errors.mean() / np.sqrt(spread[0])), 4)
+    found["95 % intervals that cover"] = share(np.abs(differences[:, 0]) <= Z * errors)
     return found
 
 
 def mismatches(experiments: int) -> dict[str, Any]:
-    """Mismatches found at 50.3 : 49.7 with a million units, and false alarms, with daily looks and with one."""
-    rng = np.random.default_rng(4)
+    """Mismatches found at 50.3 : 49.7 of a million units, and false alarms, with daily looks and, exactly, with one."""
+    rng = np.random.default_rng(1)
     total, odds = 1_000_000, np.array([0.5, 0.5])
-    found = {}
+    above = np.arange(total // 2, total + 1, dtype=np.float64)
+    caught = above[any_time_p(np.stack([above, total - above], axis=1), odds, total) <= 0.01][0]
+    found: dict[str, Any] = {}
     for name, first in (("at 50.3 : 49.7", 0.503), ("at 50 : 50", 0.5)):
         counts = rng.binomial(total // DAYS, first, size=(experiments, DAYS)).cumsum(axis=1)
         units = total // DAYS * np.arange(1, DAYS + 1)
         both = np.stack([counts, units - counts], axis=-1).astype(np.float64).reshape(-1, 2)
         p = any_time_p(both, odds, total).reshape(experiments, DAYS)
-        found[name] = {"daily": share((p <= 0.01).any(axis=1)), "at the end": share(p[:, -1] <= 0.01)}
+        once = stats.binom.sf(caught - 1, total, first) + stats.binom.cdf(total - caught, total, first)
+        found[name] = {"daily": share((p <= 0.01).any(axis=1)), "one look at the end": round(float(once), 5)}
     return found
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from palate.core import Float64Array, IntArray
-from palate.evaluation.replay import Logged
+from palate.experiments.logs import Logged
 from palate.ranking.bandit import Bandit, BanditSettings, Choice
 
 ARMS = ("learned", "average", "popular", "novel")

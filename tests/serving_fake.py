@@ -82,6 +82,7 @@ class FakeExplanation:
     history: list[dict[str, Any]] = field(default_factory=list)
     words: list[dict[str, Any]] = field(default_factory=list)
     features: list[dict[str, Any]] = field(default_factory=list)
+    context: list[dict[str, Any]] = field(default_factory=list)
 
 
 def shop() -> Dataset:
@@ -128,6 +129,8 @@ class FakeEngine:
         filter: Mapping[str, Any] | None = None,  # noqa: A002
         exclude: Sequence[str] = (),
         candidates: Sequence[str] | None = None,
+        as_shown: bool = False,
+        prices: Sequence[float | None] | None = None,
         context: Mapping[str, Any] | None = None,
         diversity: float | None = None,
         objectives: Mapping[str, float] | None = None,

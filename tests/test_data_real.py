@@ -20,7 +20,7 @@ from tests.conftest import shared_data
         ("ml-100k", 943, 1_682, 100_000, 0),
         ("ml-1m", 6_040, 3_882, 999_611, 0),
         ("nyc", 1_083, 5_135, 147_480, 458),
-        ("trivago", 6_593, 16_070, 100_003, 0),
+        ("trivago", 6_593, 109_724, 100_003, 0),
     ],
 )
 def test_folders_load_as_described(name: str, users: int, items: int, events: int, merged: int) -> None:

@@ -14,7 +14,7 @@ import pytest
 from palate.core import Queries, UsageError
 from palate.data.event_log import EventLog
 from palate.engine import Engine, EngineSettings
-from palate.evaluation.replay import Logged
+from palate.experiments.logs import Logged
 from palate.privacy import Vault
 from palate.ranking.bandit import BanditSettings, Choice
 from palate.ranking.candidates import propose
@@ -103,7 +103,7 @@ def test_reactions_teach_the_bandit_which_mix_is_liked() -> None:
     after = Counter(answer.choice.mix for answer in engine.recommend_many(users) if answer.choice is not None)
     assert after["popular"] > max(before["popular"], 45)
     described = engine.describe()["bandit"]
-    assert described == {"policy": "linucb", "mixes": [LEARNED, "popular"], "lists": 300}
+    assert described == {"policy": "linucb", "mixes": [LEARNED, "popular"], "lists": 300, "changes": 0}
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,7 @@ def test_an_engine_that_rearranges_is_measured_by_its_lists() -> None:
     own = shop()
     data = Dataset.from_frames(own.events, own.items, own.users, name="demo")
     settings = EngineSettings(encoder=QUICK)
-    engine = fresh(diversity=settings.diversity.model_copy(update={"strength": 0.5}))
+    engine = fresh(diversity=settings.diversity.model_copy(update={"strength": 0.8}))
     assert engine.rearranges and not fitted().rearranges
     diverse = evaluate(data, models=["palate"], fit=lambda *_, **__: engine)
     plain = evaluate(data, models=["palate"], fit=lambda *_, **__: fitted())

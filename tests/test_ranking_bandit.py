@@ -1,24 +1,19 @@
-"""The bandit over mixes: it learns, follows a change, knows its own propensities, and can be judged from a log."""
+"""The bandit over mixes: it learns, follows a change, knows its own propensities, and is kept."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
-import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from palate.core import UsageError
-from palate.evaluation.replay import Logged, inverse_propensity, replay, self_normalised
-from palate.measure import mean_interval
 from palate.ranking.bandit import Bandit, BanditSettings, Choice
+from palate.ranking.change import Watch
 from palate.ranking.mixes import MIXES, Mix, playable
 from tests.bandit_world import ARMS, World, bandit, lived
-from tests.conftest import shared_data
 
 POLICIES = ["linucb", "thompson"]
-EVENLY = np.full((1, len(ARMS)), 1 / len(ARMS))
 
 
 @pytest.mark.parametrize("policy", POLICIES)
@@ -38,12 +33,69 @@ def test_it_recovers_after_the_best_arm_changed(policy: str) -> None:
     def world(step: int) -> World:
         return before if step < change else after
 
-    regret, _, _ = lived(bandit(policy, memory=400), world, steps)
+    regret, _, _ = lived(bandit(policy, memory=400, alarm=None), world, steps)
     settled, shocked, recovered = regret[1_500:2_500].mean(), regret[2_500:2_700].mean(), regret[3_200:].mean()
     assert shocked > 3 * settled
     assert recovered < 0.5 * shocked
-    stubborn, _, _ = lived(bandit(policy), world, steps)
+    stubborn, _, _ = lived(bandit(policy, alarm=None), world, steps)
     assert recovered < 0.4 * stubborn[3_200:].mean(), "who never forgets follows a change much later"
+
+
+def test_a_change_is_found_and_the_mix_soon_earns_what_can_be_earned() -> None:
+    before, after, change = World.of(), World.of(turn=2), 1_500
+    shares = []
+    for seed in range(3):
+        agent = bandit("linucb", memory=5_000, exploration=0.02)
+        regret, _, _ = lived(agent, lambda step: before if step < change else after, 3_500, seed=10 * seed)
+        shares.append(1 - regret / after.best())
+        assert agent.describe()["changes"] == 1, "found once, and nothing else taken for a change"
+    earned = np.mean(shares, axis=0)
+    assert earned[change : change + 50].mean() < 0.6
+    assert earned[change + 1_000 :].mean() > 0.98
+
+
+def test_reactions_that_come_late_are_no_change() -> None:
+    world, steps, delay = World.of(), 2_500, 150
+    agent = bandit("linucb", memory=5_000, exploration=0.02)
+    sorts, contexts = world.contexts(steps, 0)
+    luck = np.random.default_rng(1).random(steps)
+    arms = np.empty(steps, dtype=np.int32)
+    for step in range(steps):
+        (arms[step],), (share,) = agent.choose(contexts[step][None, :], [f"r{step}"])
+        choice = Choice(ARMS[arms[step]], float(share), contexts[step], float(step))
+        agent.shown(f"r{step}", choice)
+        if (then := step - delay) >= 0:
+            agent.rewarded(f"r{then}", float(luck[then] < world.worth[sorts[then], arms[then]]))
+    assert agent.describe()["changes"] == 0
+    assert (arms[-500:] == sorts[-500:]).mean() > 0.95
+
+
+@given(st.floats(0.05, 0.95), st.integers(0, 2**31))
+@settings(max_examples=20)
+def test_what_stays_as_believed_raises_no_alarm_and_what_moved_does(worth: float, seed: int) -> None:
+    luck = np.random.default_rng(seed).random(2_000)
+    still = Watch.over(1)
+    for draw in luck[:500]:
+        still = still.judged(0, worth, worth, float(draw < worth))
+    # An arm's lists until a false alarm are 10^6 on average; each of 20 times 500 lists raises one with little chance.
+    assert not still.alarmed(1e6)
+    moved, other = still, worth - 0.4 if worth > 0.5 else worth + 0.4
+    needed = next(
+        count
+        for count, draw in enumerate(luck, 1)
+        if (moved := moved.judged(0, worth, worth, float(draw < other))).alarmed(1e4)
+    )
+    assert needed < 150
+
+
+def test_a_state_saved_before_there_was_a_watch_is_read() -> None:
+    agent = bandit("linucb")
+    lived(agent, lambda _: World.of(), 50)
+    old = {name: values for name, values in agent.arrays().items() if "watch" not in name and "judged" not in name}
+    restored = bandit("linucb").restore(old, agent.names())
+    assert restored.posterior.tick == 50
+    lived(restored, lambda _: World.of(), 50, seed=4)
+    assert restored.posterior.tick == 100
 
 
 @pytest.mark.parametrize("policy", POLICIES)
@@ -75,75 +127,6 @@ def test_the_same_ids_give_the_same_life(policy: str) -> None:
     np.testing.assert_array_equal(arms, again)
     _, _, other = lived(bandit(policy), lambda _: World.of(), 300, seed=7)
     assert (arms != other).any()
-
-
-def test_inverse_propensity_is_unbiased() -> None:
-    world, n = World.of(), 400
-    sorts, contexts = world.contexts(n, 0)
-    logging = np.random.default_rng(1).dirichlet(np.full(len(ARMS), 2.0), size=n) * 0.8 + 0.2 / len(ARMS)
-    target = np.eye(len(ARMS))[sorts] * 0.9 + 0.1 / len(ARMS)
-    truth = world.value(target, sorts)
-    estimates = np.array(
-        [inverse_propensity(world.logged(logging, sorts, contexts, seed), target).estimate for seed in range(300)]
-    )
-    error = estimates.std() / np.sqrt(len(estimates))
-    assert abs(estimates.mean() - truth) < 3 * error
-    assert world.value(logging, sorts) < truth - 20 * error, "the log alone must not give the answer away"
-
-
-def test_intervals_of_off_policy_estimates_hold_the_truth() -> None:
-    world, n = World.of(), 600
-    sorts, contexts = world.contexts(n, 0)
-    target = np.eye(len(ARMS))[sorts]
-    truth = world.value(target, sorts)
-    held = np.zeros(2)
-    for seed in range(60):
-        log = world.logged(np.repeat(EVENLY, n, axis=0), sorts, contexts, seed)
-        for place, estimate in enumerate((inverse_propensity(log, target), self_normalised(log, target))):
-            held[place] += estimate.low < truth < estimate.high
-            assert estimate.high - estimate.low < 0.35
-    assert (held >= 50).all(), "95 % intervals hold the truth nearly always"
-    with pytest.raises(UsageError, match="4 arms are due for each of 600 lists"):
-        inverse_propensity(log, target[:5])
-
-
-@pytest.mark.parametrize("policy", POLICIES)
-def test_replay_tells_a_bandit_that_learns_from_one_that_cannot(policy: str) -> None:
-    world, n = World.of(), 4_000
-    sorts, contexts = world.contexts(n, 2)
-    log = world.logged(np.repeat(EVENLY, n, axis=0), sorts, contexts, 3)
-    value, matched = replay(bandit(policy), log)
-    assert matched == pytest.approx(n / len(ARMS), rel=0.1)
-    chance, _ = replay(bandit(policy, exploration=1.0), log)
-    assert chance.low < world.worth.mean() < chance.high
-    assert value.low > world.worth.mean(axis=0).max()
-    assert value.estimate > 0.85 * world.best()
-
-
-def test_a_real_log_of_thompson_sampling_foretells_what_an_even_draw_earned() -> None:
-    """Open Bandit Dataset: the same shop's positions filled by Thompson sampling and, apart, evenly at random."""
-    folder = shared_data("open-bandit")
-    drawn, even = (pl.read_parquet(folder / f"{name}_men.parquet") for name in ("bts", "random"))
-    clicks = drawn["click"].to_numpy().astype(np.float64)
-    arms, names = drawn["item_id"].to_numpy().astype(np.int32), tuple(str(item) for item in range(34))
-    log = Logged(np.ones((len(drawn), 1)), arms, drawn["propensity_score"].to_numpy(), clicks, names)
-    target = np.full((len(drawn), 34), 1 / 34)
-    whole = inverse_propensity(replace(log, rewards=np.ones(len(drawn))), target)
-    assert whole.low < 1 < whole.high, "the logged propensities are calibrated"
-    earned = mean_interval(even["click"].to_numpy().astype(np.float64))
-    for estimate in (inverse_propensity(log, target), self_normalised(log, target)):
-        assert estimate.low < earned.high and earned.low < estimate.high
-
-
-def test_replay_refuses_logs_it_is_biased_on() -> None:
-    world = World.of()
-    sorts, contexts = world.contexts(50, 2)
-    uneven = world.logged(np.tile([0.7, 0.1, 0.1, 0.1], (50, 1)), sorts, contexts, 3)
-    with pytest.raises(UsageError, match="drawn evenly"):
-        replay(bandit("linucb"), uneven)
-    even = world.logged(np.repeat(EVENLY, 50, axis=0), sorts, contexts, 3)
-    with pytest.raises(UsageError, match="chooses among"):
-        replay(Bandit(BanditSettings(policy="linucb"), ARMS[:3], 5), even)
 
 
 def test_a_reaction_told_twice_or_of_less_worth_changes_nothing() -> None:

@@ -96,7 +96,8 @@ def test_alike_things_give_way() -> None:
     vectors = np.array([[[1, 0], [1, 0], [0, 1]]], dtype=np.float32)
     scores = np.array([[1.0, 0.9, 0.0]], dtype=np.float32)
     assert diversify(scores, vectors, 3, 0.0)[0].tolist() == [0, 1, 2]
-    assert diversify(scores, vectors, 3, 0.6)[0].tolist() == [0, 2, 1]
+    assert diversify(scores, vectors, 2, 0.6)[0].tolist() == [0, 2]
+    assert diversify(scores, vectors, 3, 0.6)[0].tolist() == [0, 1, 2]
 
 
 @settings(max_examples=60)

@@ -22,6 +22,7 @@ from palate.cli import (
     learn,
     logs,
     newcomers,
+    off_policy,
     operate,
     price,
     rules,
@@ -97,6 +98,7 @@ def palate(
     limit_threads()
 
 
-for verbs in (demo, folder, learn, adapt, rules, tune, encoders, newcomers, ask, forecast, price, operate, logs):
+LEARNING = (demo, folder, learn, adapt, rules, tune, encoders, newcomers, ask, forecast)
+OPERATING = (price, experiment, operate, logs, off_policy)
+for verbs in (*LEARNING, *OPERATING):
     verbs.register(app)
-experiment.register(app)

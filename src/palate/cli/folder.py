@@ -104,6 +104,7 @@ def load(folder: Path, settings: DataSettings, columns: dict[str, str]) -> Datas
         drop_bots=settings.drop_bots,
         quarantine=settings.quarantine or None,
         vectors=settings.vectors,
+        time_zone=settings.time_zone,
     )
 
 

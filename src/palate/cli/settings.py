@@ -41,6 +41,8 @@ class DataSettings(Settings):
         See ``Dataset.load``.
     quarantine
         A file for rejected rows; "" for none.
+    time_zone
+        Of times of day in the files that name no zone.
     vectors
         Block -> file of item vectors (of images, of sound), ``image = "image.safetensors"``.
     """
@@ -50,6 +52,7 @@ class DataSettings(Settings):
     keep_duplicates: bool = False
     drop_bots: bool = False
     quarantine: str = ""
+    time_zone: str = "UTC"
     vectors: dict[str, str] = Field(default_factory=dict)
 
     def own_kinds(self) -> tuple[Kind, ...]:

@@ -26,6 +26,7 @@ _WORDS = {
         "proposed": "proposed by",
         "base": "expected",
         "history": "history",
+        "context": "context",
         "words": "words",
         "features": "features",
         "degraded": "degraded: answered by",
@@ -55,6 +56,7 @@ _WORDS = {
         "proposed": "推荐来源",
         "base": "期望值",
         "history": "历史行为",
+        "context": "情境",
         "words": "词语",
         "features": "特征",
         "degraded": "降级：由以下来源作答",
@@ -127,6 +129,10 @@ def show_explanation(explanation: Explanation, language: str = "en") -> None:
     )
     for row in _largest(explanation.features, "contribution"):
         console.say(f"  {row['contribution']:+.4f}  {row['name']} = {row['value']}")
+    if explanation.context:
+        console.say(words["context"])
+        for part in explanation.context:
+            console.say(f"  {part['contribution']:+.4f}  {part['text']}")
     if explanation.history:
         console.say(words["history"])
         for row in _largest(explanation.history, "contribution"):

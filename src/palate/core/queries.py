@@ -10,7 +10,7 @@ import numpy as np
 from palate.core.arrays import Float64Array, FloatArray, IntArray
 from palate.core.errors import UsageError
 from palate.core.histories import Histories
-from palate.core.ragged import Ragged
+from palate.core.ragged import Ragged, take_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,12 @@ class Queries:
         int32 (n,), how many of the newest events belong to the live session; None: unknown.
     users
         int32 (n,), rows of the training dataset's users for their attributes only; -1 or None: unseen.
+    prices
+        float32 (len(candidates.values),), what each candidate costs the asker; NaN or None: what the catalogue says.
+    as_shown
+        The candidates stand in the order in which the asker sees them.
+    devices
+        What each asks with ("mobile", "desktop", ...), "" where unknown; None: unknown.
     """
 
     history: Histories
@@ -54,15 +60,23 @@ class Queries:
     where: Float64Array | None = None
     session: IntArray | None = None
     users: IntArray | None = None
+    prices: FloatArray | None = None
+    as_shown: bool = False
+    devices: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.k < 1:
             raise UsageError(f"k = {self.k}: at least one item must be asked for")
         n = len(self.history)
-        for name in ("candidates", "excludes", "text", "text_weight", "when", "where", "session", "users"):
+        for name in ("candidates", "excludes", "text", "text_weight", "when", "where", "session", "users", "devices"):
             value = getattr(self, name)
             if value is not None and len(value) != n:
                 raise UsageError(f"{name} has {len(value)} rows for {n} questions")
+        if self.prices is not None and self.candidates is not None and len(self.prices) != len(self.candidates.values):
+            raise UsageError(
+                f"{len(self.prices)} prices for {len(self.candidates.values)} candidates: each needs one, NaN where "
+                "unknown"
+            )
 
     @classmethod
     def of(cls, items: Sequence[Sequence[int] | IntArray], k: int = 10) -> Queries:
@@ -86,7 +100,15 @@ class Queries:
             where=None if self.where is None else self.where[rows],
             session=None if self.session is None else self.session[rows],
             users=None if self.users is None else self.users[rows],
+            prices=self._prices_of(rows),
+            devices=None if self.devices is None else tuple(self.devices[i] for i in index),
         )
+
+    def _prices_of(self, rows: IntArray | slice) -> FloatArray | None:
+        """Prices of the candidates of these questions."""
+        if self.prices is None or self.candidates is None:
+            return None
+        return self.prices[take_rows(self.candidates.indptr, rows)[1]]
 
     def batches(self, size: int) -> Iterator[Queries]:
         """The same questions in batches of at most ``size``, in order."""

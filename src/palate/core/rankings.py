@@ -140,10 +140,11 @@ def positive(scores: FloatArray, k: int) -> tuple[Int64Array, Int64Array]:
     int64 cells (``row * m + column``), and int64 the rank of each within its row, 0 = best.
     """
     floor = _floor(scores, k)
-    if floor is not None and (floor > 0).all():
-        kept = scores >= floor
-    else:
-        kept = scores > 0 if floor is None else (scores > 0) & (scores >= floor)
+    if floor is None:
+        columns = select(scores, k)
+        rows, ranks = np.nonzero(np.take_along_axis(scores, columns, axis=1) > 0)
+        return rows * scores.shape[1] + columns[rows, ranks], ranks
+    kept = scores >= floor if (floor > 0).all() else (scores > 0) & (scores >= floor)
     return _best_first(scores, np.flatnonzero(kept), k)
 
 

@@ -15,6 +15,7 @@ from scipy import sparse
 
 from palate.core import BoolArray, DataError, Float64Array, Histories, Ids, Int64Array, IntArray, Kind, Kinds, Queries
 from palate.data.catalogue import Catalogue
+from palate.data.shown import shown_ids
 
 if TYPE_CHECKING:
     from palate.data.report import Report
@@ -68,6 +69,7 @@ class Dataset:
         drop_bots: bool = False,
         quarantine: str | Path | None = None,
         vectors: Mapping[str, str | Path] | None = None,
+        time_zone: str = "UTC",
     ) -> Dataset:
         """Read ``events.*``, ``items.*`` and ``users.*`` (Parquet, CSV, CSV.gz, JSONL) of a folder.
 
@@ -87,6 +89,8 @@ class Dataset:
         vectors
             Files of item vectors by the name of their block (``{"image": "image.safetensors"}``), beside the folder's
             own columns of vectors; see ``palate.data.vectors``. A relative path starts at the folder.
+        time_zone
+            Of times of day that name no zone: ``"Asia/Shanghai"``. Numbers, and days without a time, stay.
 
         Raises
         ------
@@ -103,6 +107,7 @@ class Dataset:
             drop_bots=drop_bots,
             quarantine=None if quarantine is None else Path(quarantine),
             vectors={name: Path(folder) / path for name, path in (vectors or {}).items()},
+            time_zone=time_zone,
         )
 
     @classmethod
@@ -117,6 +122,7 @@ class Dataset:
         keep_duplicates: bool = False,
         drop_bots: bool = False,
         name: str = "data",
+        time_zone: str = "UTC",
     ) -> Dataset:
         """The same from frames in memory (polars, pandas, Arrow, or a mapping of columns). See ``load``."""
         from palate.data.reading import load_frames
@@ -130,6 +136,7 @@ class Dataset:
             keep_duplicates=keep_duplicates,
             drop_bots=drop_bots,
             name=name,
+            time_zone=time_zone,
         )
 
     @classmethod
@@ -155,7 +162,7 @@ class Dataset:
         if not events.height:
             raise DataError("there are no events to learn from")
         user_ids = Ids.hashed(events["user_id"].unique().to_list(), "user")
-        mentioned = events["item_id"].drop_nulls().unique().to_list()
+        mentioned = [*events["item_id"].drop_nulls().unique().to_list(), *shown_ids(events)]
         catalogue = Catalogue.of(items, mentioned)
         kind_position = {name: position for position, name in enumerate(kinds.names)}
         coded = events.with_columns(

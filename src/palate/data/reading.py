@@ -22,6 +22,7 @@ from palate.data.report_words import REASONS
 from palate.data.tables import Note, Rejected, Table
 from palate.data.validation import Checked, check_events, check_items, check_users
 from palate.data.vectors import read_vectors, with_vectors
+from palate.data.zones import UTC, check_zone
 
 
 def load_folder(
@@ -33,6 +34,7 @@ def load_folder(
     drop_bots: bool = False,
     quarantine: Path | None = None,
     vectors: Mapping[str, Path] | None = None,
+    time_zone: str = UTC,
 ) -> Dataset:
     """Read a folder; see ``Dataset.load``."""
     check_mapping(columns)
@@ -56,6 +58,7 @@ def load_folder(
         name=folder.resolve().name,
         quarantine=quarantine,
         vectors=vectors or {},
+        time_zone=time_zone,
     )
 
 
@@ -69,6 +72,7 @@ def load_frames(
     keep_duplicates: bool = False,
     drop_bots: bool = False,
     name: str = "data",
+    time_zone: str = UTC,
 ) -> Dataset:
     """Take frames in memory; see ``Dataset.from_frames``."""
     check_mapping(columns)
@@ -84,6 +88,7 @@ def load_frames(
         drop_bots=drop_bots,
         name=name,
         quarantine=None,
+        time_zone=time_zone,
     )
 
 
@@ -97,9 +102,11 @@ def _import(
     name: str,
     quarantine: Path | None,
     vectors: Mapping[str, Path] | None = None,
+    time_zone: str = UTC,
 ) -> Dataset:
+    check_zone(time_zone)
     blocks = {block: read_vectors(path, block) for block, path in (vectors or {}).items()}
-    checked = {"events": check_events(tables["events"], Kinds(kinds), columns, now=time.time())}
+    checked = {"events": check_events(tables["events"], Kinds(kinds), columns, now=time.time(), zone=time_zone)}
     if "items" in tables:
         checked["items"] = check_items(tables["items"], columns)
     if "users" in tables:

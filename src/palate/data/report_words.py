@@ -167,9 +167,15 @@ SENTENCES: Mapping[str, tuple[Level, str, str]] = {
     "zones_mixed": (
         "poor",
         "Times with and without a time zone are mixed: {without:,} without one were read as UTC, {with:,} as they say. "
-        "If those without one are local times, write their zone into the file.",
+        'If those without one are local times, give it as time_zone ([data] time_zone = "Asia/Shanghai").',
         "时间列中带时区与不带时区的值混用：不带时区的 {without:,} 个按UTC读取，带时区的 {with:,} 个按其所写。"
-        "若前者是当地时间，请在文件中写明时区。",
+        '若前者是当地时间，请用 time_zone 指明时区（[data] time_zone = "Asia/Shanghai"）。',
+    ),
+    "zone_local": (
+        "note",
+        "{count:,} times of day without a zone were read as clocks in {zone} show them ({skipped:,} in an hour that "
+        "clocks there skipped).",
+        "{count:,} 个不带时区的时间按 {zone} 的当地时间读取（其中 {skipped:,} 个落在夏令时跳过的时段）。",
     ),
     "texts_marks": (
         "note",

@@ -90,9 +90,12 @@ EVENT_COLUMNS: tuple[Column, ...] = (
     Column("event_id", pl.String, ("eid",)),
     Column("impression_id", pl.String, ("impression", "request_id")),
     Column("recommendation_id", pl.String, ("recommendation", "rec_id")),
+    Column("shown", pl.String, ("impressions", "impression_list", "shown_items", "曝光列表")),
+    Column("shown_prices", pl.String, ("prices", "impression_prices", "曝光价格")),
 )
 """Of an event. ``user_id`` is due, ``timestamp`` (seconds since 1970 UTC once read) or ``position``, and ``item_id``
-unless the event is a search."""
+unless the event is a search, or says what was ``shown`` when nothing was chosen. ``shown`` holds ids in their order on
+the page, a bar or a comma between them, and ``shown_prices`` their prices likewise."""
 
 ITEM_COLUMNS: tuple[Column, ...] = (
     Column("item_id", pl.String, (*EVENT_COLUMNS[1].aliases, "id")),

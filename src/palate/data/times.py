@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from palate.data.tables import Note
+from palate.data.zones import UTC, from_wall
 
 _MISSING = ("", "nan", "nat", "null", "none", "na", "n/a", "<na>")
 _UNITS = ((1e11, 1.0, "s"), (1e14, 1e-3, "ms"), (1e17, 1e-6, "us"), (float("inf"), 1e-9, "ns"))
@@ -23,12 +24,17 @@ _TWITTER = "%a %b %d %H:%M:%S %z %Y"
 _DAY = 86_400.0
 
 
-def to_seconds(series: pl.Series) -> tuple[pl.Series, pl.Series, tuple[Note, ...]]:
+def to_seconds(series: pl.Series, zone: str = UTC) -> tuple[pl.Series, pl.Series, tuple[Note, ...]]:
     """Seconds since 1970 UTC, value by value.
 
     Numbers are seconds, milliseconds, microseconds or nanoseconds by their size, or dates where the whole column is
     written 20240131. Text is ISO 8601 with or without zone, year-first dates, or day/month/year in either order where
-    the column shows which. Times without a zone are UTC.
+    the column shows which. Times of day that name no zone are of ``zone``; numbers, and days without a time, stay.
+
+    Raises
+    ------
+    UsageError
+        There is no such zone.
 
     Returns
     -------
@@ -43,12 +49,13 @@ def to_seconds(series: pl.Series) -> tuple[pl.Series, pl.Series, tuple[Note, ...
     nothing = pl.repeat(None, len(series), dtype=pl.Float64, eager=True)
     if isinstance(dtype, pl.Datetime):
         micros = series.dt.epoch("us").cast(pl.Float64) / 1e6
-        return micros, pl.repeat(False, len(series), dtype=pl.Boolean, eager=True), ()
+        wall = from_wall(micros, zone) if dtype.time_zone is None else (micros, ())
+        return wall[0], pl.repeat(False, len(series), dtype=pl.Boolean, eager=True), wall[1]
     if dtype == pl.Date:
         days = series.cast(pl.Int32).cast(pl.Float64) * _DAY
         return days, pl.repeat(False, len(series), dtype=pl.Boolean, eager=True), ()
     if dtype == pl.String:
-        return _of_texts(series.str.strip_chars(" \t\r\n\ufeff"))
+        return _of_texts(series.str.strip_chars(" \t\r\n\ufeff"), zone)
     if dtype.is_numeric():
         number = series.cast(pl.Float64).fill_nan(None)
         seconds, notes = _of_numbers(number)
@@ -87,7 +94,7 @@ def _compact_dates(values: pl.Series) -> pl.Series | None:
     return days.cast(pl.Int32).cast(pl.Float64) * _DAY
 
 
-def _of_texts(texts: pl.Series) -> tuple[pl.Series, pl.Series, tuple[Note, ...]]:
+def _of_texts(texts: pl.Series, zone: str) -> tuple[pl.Series, pl.Series, tuple[Note, ...]]:
     texts = texts.set(texts.str.to_lowercase().is_in(_MISSING).fill_null(False), None)
     seconds = pl.repeat(None, len(texts), dtype=pl.Float64, eager=True)
     notes: tuple[Note, ...] = ()
@@ -102,7 +109,12 @@ def _of_texts(texts: pl.Series) -> tuple[pl.Series, pl.Series, tuple[Note, ...]]
             seconds = parse(texts)
         else:
             seconds = seconds.scatter(left, parse(texts[left]))
-    return seconds, seconds.is_null() & texts.is_not_null(), (*notes, *_mixed_zones(texts))
+    bad = seconds.is_null() & texts.is_not_null()
+    if zone == UTC:
+        return seconds, bad, (*notes, *_mixed_zones(texts))
+    local = (texts.str.contains(_WITH_CLOCK) & ~texts.str.contains(_NAMES_ZONE)).fill_null(False)
+    placed, said = from_wall(seconds.set(~local, None), zone)
+    return seconds.zip_with(~local, placed), bad, (*notes, *said)
 
 
 def _mixed_zones(texts: pl.Series) -> tuple[Note, ...]:

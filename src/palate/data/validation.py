@@ -16,6 +16,7 @@ from palate.data.schema import EVENT_COLUMNS, ITEM_COLUMNS, KIND_ALIASES
 from palate.data.tables import Note, Rejected, Table
 from palate.data.times import to_seconds
 from palate.data.values import LONGEST, LONGEST_OTHER, as_id, as_number, as_text, clean_texts, typed_property
+from palate.data.zones import UTC
 
 TOLERATED_LEAD = 86_400.0
 """Seconds an event may lie in the future: clocks differ, and times without a zone may be local ones."""
@@ -31,6 +32,7 @@ _BOUNDS = {
     "stock": (0.0, 1e12),
 }
 _IDS = {"session_id", "basket_id", "event_id", "impression_id", "recommendation_id"}
+_LISTS = {"shown", "shown_prices"}
 _EVENT_TYPES = {column.name: column.dtype for column in EVENT_COLUMNS}
 _ITEM_TYPES = {column.name: column.dtype for column in ITEM_COLUMNS}
 
@@ -109,7 +111,9 @@ def users_frame(rows: Any, *, columns: Mapping[str, str] | None = None, source: 
     return check_users(Table.of("users", rows, source), columns or {})
 
 
-def check_events(table: Table, kinds: Kinds, columns: Mapping[str, str], *, now: float, live: bool = False) -> Checked:
+def check_events(
+    table: Table, kinds: Kinds, columns: Mapping[str, str], *, now: float, live: bool = False, zone: str = UTC
+) -> Checked:
     """Canonical events of a table.
 
     Rows without a user, without an item (searches apart), without time and position, with a time that is none, before
@@ -123,7 +127,7 @@ def check_events(table: Table, kinds: Kinds, columns: Mapping[str, str], *, now:
     made: dict[str, pl.Series] = {"user_id": as_id(raw["user_id"]), "item_id": as_id(raw["item_id"])}
     seconds, bad_time = pl.repeat(None, height, dtype=pl.Float64, eager=True), None
     if "timestamp" in raw:
-        seconds, bad_time, said = to_seconds(raw["timestamp"])
+        seconds, bad_time, said = to_seconds(raw["timestamp"], zone)
         notes.extend(said)
         if live:
             seconds = seconds.zip_with(~(seconds.is_null() & ~bad_time), pl.repeat(now, height, eager=True))
@@ -146,9 +150,10 @@ def check_events(table: Table, kinds: Kinds, columns: Mapping[str, str], *, now:
     if "position" in raw:
         made["position"] = position
     work = pl.DataFrame({name: made[name] for name in _EVENT_TYPES if name in made})
+    shown = work["shown"].is_not_null() if "shown" in made else pl.repeat(False, height, eager=True)
     checks = {
         "no_user": work["user_id"].is_null(),
-        "no_item": work["item_id"].is_null() & (kind != "search"),
+        "no_item": work["item_id"].is_null() & (kind != "search") & ~shown,
         "bad_time": bad_time,
         "before_1970": seconds < 0,
         "future": seconds > now + TOLERATED_LEAD,
@@ -241,7 +246,9 @@ def _optional(
             notes.append(Note("values_unreadable", {"table": table, "column": name, "count": int(bad.sum())}))
         return seconds.alias(name)
     if dtype == pl.String:
-        text = as_id(series) if name in _IDS else as_text(series)
+        if name in _LISTS and isinstance(series.dtype, pl.List | pl.Array):
+            series = series.cast(pl.List(pl.String)).list.join("|")
+        text = as_id(series) if name in _IDS or name in _LISTS else as_text(series)
         if table == "events" and name == "text":
             text, _ = clean_texts(text, LONGEST_OTHER)
         return text.alias(name)

@@ -15,7 +15,8 @@ class Reason:
     Parameters
     ----------
     kind
-        ``history``, ``words``, ``wish``, ``popular`` or ``model``; ``complement`` or ``substitute`` of a similar item.
+        ``history``, ``words``, ``wish``, ``popular``, ``model`` or ``context``; ``shown_*`` of a list
+        that is shown; ``complement`` or ``substitute`` of a similar item.
     text
         A sentence in the language asked for.
     weight
@@ -154,6 +155,9 @@ class Explanation:
         Name, value and contribution (TreeSHAP) of each feature, strongest first.
     reasons
         The same in sentences.
+    context
+        What the moment, the visit and the time since add, each as ``name``, ``text``, ``contribution`` and the
+        ``features`` it sums, strongest first; empty where the weighted average ranks.
     """
 
     item: str
@@ -164,6 +168,7 @@ class Explanation:
     words: list[dict[str, Any]]
     features: list[dict[str, Any]]
     reasons: tuple[Reason, ...] = ()
+    context: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,12 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from palate.behaviour.gazetteer import coordinates
 from palate.core import DataError, FloatArray, Scorer, UsageError
 from palate.core.recommender import fitted
 from palate.core.threads import limit_threads
-from palate.data import Baskets, Dataset, Fold, cut_at, cut_at_baskets, hold_out_last, time_quantile
+from palate.data import Dataset, Fold, cut_at, cut_at_baskets, hold_out_last, time_quantile
 from palate.engine.attracting import teach_attractiveness
+from palate.engine.choosing import TEXT_SOURCES, sources_for, teachable
 from palate.engine.settings import EngineSettings
 from palate.engine.teaching import fresh_places, teach_ranker
 from palate.language import CachedEncoder, LaterEncoder, TextEncoder, VectorCache, choose_encoder, load_encoder
@@ -33,18 +33,6 @@ Progress = Callable[[str, float], None]
 
 Inner = Literal["last", "time", "baskets"]
 """Questions with known answers that a ranker learns from."""
-
-TEXT_SOURCES = frozenset({"semantic", "lexical"})
-"""Sources that learn from the catalogue alone: fitted once, whatever events are held out."""
-
-NEED_TEXT = TEXT_SOURCES | {"semantic_transitions", "transferred", "generative"}
-"""Sources that have nothing to say where the catalogue has no text."""
-
-SEQUENCES = frozenset({"sequential", "sasrec", "gru4rec", "lstm", "generative"})
-"""Sources that learn by gradients what follows what."""
-
-ENOUGH_PAIRS = 500
-"""With fewer times that something followed something, networks learn nothing that counts do not know."""
 
 
 def silent(_stage: str, _share: float) -> None:
@@ -151,6 +139,7 @@ def assemble(
         with clock.stage("encode"):
             progress("read the catalogue", 0.0)
             encoder = reader(dataset, settings, notes)
+    names = teachable(names, encoder, notes)
     notes.append(_of_seen(dataset, masks))
     fit = fit or fit_model
     content = _fit_content(dataset, names, settings, encoder, fit=fit, clock=clock, progress=progress)
@@ -211,60 +200,6 @@ def _of_seen(dataset: Dataset, masks: bool) -> str:
     """What was decided about items the asker had, and what people do, in words."""
     share = f"{dataset.repeat_share:.1%} of events repeat an item of the same person"
     return f"seen items {'are masked' if masks else 'stay'}: {share}"
-
-
-def sources_for(
-    dataset: Dataset, settings: EngineSettings, text: bool, masks: bool, notes: list[str]
-) -> tuple[str, ...]:
-    """Those of the sources named in the settings that can work with this data; ``notes`` gains why others do not.
-
-    Raises
-    ------
-    UsageError
-        None can.
-    """
-    names = []
-    pairs = int((dataset.sequences.lengths - 1).clip(0).sum())
-    unsuited: dict[str, Callable[[], bool]] = {
-        "interest": lambda: text or not _described(dataset),
-        "repeats": lambda: masks,
-        "baskets": lambda: not _has_baskets(dataset),
-        "knowledge": lambda: not settings.models.knowledge.file,
-        "places": lambda: masks or not _mapped(dataset),
-    }
-    for name in settings.sources:
-        if name in NEED_TEXT and not text:
-            notes.append(f"{name} is left out: the catalogue has no text")
-        elif name in unsuited and unsuited[name]():
-            continue
-        elif name in SEQUENCES and pairs < ENOUGH_PAIRS:
-            notes.append(f"{name} is left out: {pairs} times something followed something is too little to learn from")
-        elif name == "ease" and int((dataset.popularity > 0).sum()) > settings.ease_items:
-            notes.append(f"ease is left out: more than {settings.ease_items:,} items have events")
-        else:
-            names.append(name)
-    if not names:
-        raise UsageError(f"none of the sources {', '.join(settings.sources)} can work with this data")
-    return tuple(names)
-
-
-def _described(dataset: Dataset) -> bool:
-    """Whether items have anything but text to tell them apart by."""
-    catalogue = dataset.catalogue
-    return catalogue.column("category") is not None or not bool(np.isnan(catalogue.prices).all())
-
-
-def _has_baskets(dataset: Dataset) -> bool:
-    """Whether the data says what was taken together, often enough to learn from it."""
-    if "basket_id" not in dataset.events.columns:
-        return False
-    return int((Baskets.of(dataset).contents.lengths > 1).sum()) >= ENOUGH_PAIRS
-
-
-def _mapped(dataset: Dataset) -> bool:
-    """Whether most items have coordinates, and every event a time."""
-    lat, lon = coordinates(dataset.catalogue)
-    return dataset.has_times and bool(np.isfinite(lat + lon).mean() > 0.5)
 
 
 def _inner(dataset: Dataset, by: Inner, settings: RankerSettings) -> Fold:

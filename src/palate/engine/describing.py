@@ -23,6 +23,7 @@ def described(engine: Engine) -> dict[str, Any]:
         **engine.pipeline.describe(),
         **({} if engine.mixing.bandit is None else {"bandit": engine.mixing.bandit.describe()}),
         **({} if (judge := engine.assembled.attractiveness) is None else {"attractiveness": judge.describe()}),
+        **({} if engine.shown is None else {"shown": engine.shown.describe()}),
         "masks_seen": engine.masks_seen,
         "notes": list(engine.notes),
         "seconds": {name: round(value, 2) for name, value in engine.timings.items()},

@@ -18,6 +18,7 @@ from palate.engine.answers import Answer, Explanation, Question, Recommendation
 from palate.engine.asking import Asking
 from palate.engine.assembly import Assembled, Inner, Progress, assemble, silent
 from palate.engine.describing import described
+from palate.engine.listing import listed, taught_by_lists
 from palate.engine.living import Living
 from palate.engine.mixing import check_mix, check_mixes
 from palate.engine.questions import Told, check_language, question
@@ -28,13 +29,17 @@ from palate.engine.strategy import pursue
 from palate.language.generation import TemplateGenerator, TextGenerator
 from palate.ranking.mixes import Mix
 from palate.ranking.pipeline import BATCH
+from palate.ranking.shown import ShownRanker
 
 
 class Engine(Living):
     """A fitted recommendation engine. Made by ``Engine.fit`` or ``Engine.load``, never by its constructor."""
 
-    def __init__(self, dataset: Dataset, settings: EngineSettings, assembled: Assembled) -> None:
+    def __init__(
+        self, dataset: Dataset, settings: EngineSettings, assembled: Assembled, shown: ShownRanker | None = None
+    ) -> None:
         super().__init__(dataset, settings, assembled)
+        self.shown = shown
         self._relating, self._asking = Relating(dataset), Asking(dataset, settings.questions)
         self.writer: TextGenerator = TemplateGenerator()
 
@@ -85,7 +90,7 @@ class Engine(Living):
             learn_validation=learn_validation,
             inner=inner,
         )
-        return cls(dataset, chosen, assembled)
+        return cls(dataset, chosen, *taught_by_lists(dataset, chosen, assembled, seed))
 
     def refit(self, dataset: Dataset, progress: Progress | None = None) -> Engine:
         """The same settings, the number of trees included, taught on other data of the same catalogue."""
@@ -99,7 +104,7 @@ class Engine(Living):
             trees=None if ranker is None else ranker.trees,
             encoder=own.encoder,
         )
-        return Engine(dataset, self.settings, assembled)
+        return Engine(dataset, self.settings, *taught_by_lists(dataset, self.settings, assembled, own.seed))
 
     def recommend(
         self,
@@ -111,6 +116,8 @@ class Engine(Living):
         filter: Mapping[str, Any] | None = None,  # noqa: A002 - the field's word
         exclude: Sequence[str] = (),
         candidates: Sequence[str] | None = None,
+        as_shown: bool = False,
+        prices: Sequence[float | None] | None = None,
         context: Mapping[str, Any] | None = None,
         diversity: float | None = None,
         objectives: Mapping[str, float] | None = None,
@@ -130,6 +137,11 @@ class Engine(Living):
             A wish or a behaviour in words, English or Chinese.
         filter
             Properties items must have, e.g. ``{"category": "Books", "price": {"lte": 20}}``.
+        as_shown
+            The candidates stand in the order in which the asker sees them: they are ranked by how likely each is to be
+            chosen from this list, where the engine has learnt that from lists, and scores are probabilities.
+        prices
+            What each candidate costs the asker, None where the catalogue says it.
         context
             ``when`` (seconds), ``lat`` and ``lon``, ``device``, ``session`` (newest events that belong to the visit).
         diversity
@@ -167,10 +179,14 @@ class Engine(Living):
                 conditions=filter,
                 exclude=exclude,
                 candidates=candidates,
+                as_shown=as_shown,
+                prices=prices,
                 context=context,
             )
             queries = self._corrected(shelf, queries, [user if history is None else None])
             telling = Telling(self.version, started, language if explain else None)
+            if as_shown and self.shown is not None and not text.strip():
+                return listed(shelf, self.shown, queries, telling)
             if self.draws and diversity is None and weights is None and mix is None:
                 return drawn(shelf, queries, self.mixing, [recommendation_id], telling)[0]
             return answered(shelf, queries, self.mixing.manner(diversity, weights, mix), telling)[0]
@@ -337,7 +353,7 @@ class Engine(Living):
         if not pipeline.fresh.places(pipeline.facts.fresh):
             return self
         plain = replace(pipeline, fresh=pipeline.fresh.model_copy(update={"every": 0}))
-        return Engine(self.dataset, self.settings, replace(self.assembled, pipeline=plain))
+        return Engine(self.dataset, self.settings, replace(self.assembled, pipeline=plain), self.shown)
 
     def check_mix(self, mix: Mix) -> None:
         """Refuse, as ``UsageError``, a mix that lists of this engine cannot be made by."""

@@ -10,6 +10,7 @@ import numpy as np
 from palate.core import ExplainsByHistory, FloatArray, IntArray, Queries, Rankings
 from palate.data import Catalogue
 from palate.engine.answers import Explanation, Reason, Recommendation
+from palate.engine.context_words import context_of_score, context_reasons
 from palate.engine.shelf import Shelf
 from palate.language.terms import is_cjk
 from palate.language.vocabulary import text_terms
@@ -166,6 +167,8 @@ def explain(pipeline: Pipeline, catalogue: Catalogue, queries: Queries, item: in
     score, base, features = _features(pipeline, queries, table)
     chosen = np.array([item], dtype=np.int32)
     proposers = {item: tuple(name for name in names if sources[name]["proposed"])}
+    told = reasons(pipeline, catalogue, queries, chosen, bits=proposers, language=language)[0]
+    context = context_of_score(features, language)
     return Explanation(
         item=catalogue.ids[item],
         score=score,
@@ -177,7 +180,8 @@ def explain(pipeline: Pipeline, catalogue: Catalogue, queries: Queries, item: in
             for word, weight in _shared_words(pipeline, catalogue, queries, item, language)[:8]
         ],
         features=features,
-        reasons=reasons(pipeline, catalogue, queries, chosen, bits=proposers, language=language)[0],
+        reasons=told + context_reasons(context, features),
+        context=context,
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from palate.core import Histories, IntArray, Queries, Ragged, UnknownIdError, UsageError
+from palate.core import FloatArray, Histories, IntArray, Queries, Ragged, UnknownIdError, UsageError
 from palate.data import Catalogue
 from palate.data.filters import matches
 
@@ -30,6 +30,8 @@ def question(
     conditions: Mapping[str, Any] | None = None,
     exclude: Sequence[str] = (),
     candidates: Sequence[str] | None = None,
+    as_shown: bool = False,
+    prices: Sequence[float | None] | None = None,
     context: Mapping[str, Any] | None = None,
 ) -> Queries:
     """One question.
@@ -44,8 +46,10 @@ def question(
         Ids that must not be answered; unknown ones cannot be, so they do no harm.
     candidates
         Ids among which to choose; all where None.
+    as_shown, prices
+        See ``Queries``; a price for every candidate, None where unknown.
     context
-        ``when`` (seconds; now where left out), ``lat`` and ``lon``, ``session``.
+        ``when`` (seconds; now where left out), ``lat`` and ``lon``, ``session``, ``device``.
 
     Raises
     ------
@@ -58,7 +62,12 @@ def question(
     when = _number(context.get("when"), "context: when")
     place = [_number(context.get(name), f"context: {name}") for name in ("lat", "lon")]
     session = _number(context.get("session"), "context: session")
-    chosen = _chosen(catalogue, conditions, candidates)
+    chosen, kept = _chosen(catalogue, conditions, candidates)
+    if (as_shown or prices is not None) and candidates is None:
+        raise UsageError("as_shown and prices speak of candidates; give the candidates too")
+    if prices is not None and len(prices) != len(candidates or ()):
+        raise UsageError(f"{len(prices)} prices for {len(candidates or ())} candidates; give one each, null if unknown")
+    device = context.get("device")
     return Queries(
         history,
         k=k,
@@ -69,6 +78,9 @@ def question(
         when=np.array([time.time() if math.isnan(when) else when]),
         where=None if any(math.isnan(value) for value in place) else np.array([place], dtype=np.float64),
         session=None if math.isnan(session) else np.array([int(session)], dtype=np.int32),
+        prices=None if prices is None else _prices(prices)[kept],
+        as_shown=as_shown,
+        devices=None if device is None else (str(device),),
     )
 
 
@@ -99,13 +111,25 @@ def check_language(language: str) -> None:
 
 def _chosen(
     catalogue: Catalogue, conditions: Mapping[str, Any] | None, candidates: Sequence[str] | None
-) -> IntArray | None:
-    """Positions that may be answered, None where all may."""
+) -> tuple[IntArray | None, IntArray]:
+    """Positions that may be answered, in the order given, None where all may; and the places of those candidates."""
     named = None if candidates is None else _known(catalogue, candidates, "candidates")
+    everything = np.arange(0 if named is None else len(named), dtype=np.int32)
     if not conditions:
-        return named
+        return named, everything
     fitting = np.nonzero(matches(catalogue, conditions))[0].astype(np.int32)
-    return fitting if named is None else np.intersect1d(named, fitting)
+    if named is None:
+        return fitting, everything
+    kept = everything[np.isin(named, fitting)]
+    return named[kept], kept
+
+
+def _prices(given: Sequence[float | None]) -> FloatArray:
+    """Prices, NaN for None."""
+    found = np.array([_number(price, "prices") for price in given], dtype=np.float32)
+    if (found < 0).any() or np.isinf(found).any():
+        raise UsageError("prices: a price is a number from 0 on")
+    return found
 
 
 def _known(catalogue: Catalogue, names: Sequence[str], where: str) -> IntArray:

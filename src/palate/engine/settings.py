@@ -25,6 +25,7 @@ from palate.models.popularity import PopularitySettings
 from palate.models.repeats import RepeatsSettings
 from palate.models.semantic import SemanticSettings
 from palate.models.semantic_transitions import SemanticTransitionsSettings
+from palate.models.semantic_tuned import SemanticTunedSettings
 from palate.models.sequential import GRU4REC, LSTM, SASREC, SequentialSettings
 from palate.models.transfer import TransferSettings
 from palate.models.transitions import TransitionsSettings
@@ -40,6 +41,7 @@ from palate.ranking.objectives import ObjectiveSettings
 from palate.ranking.pipeline import WishSettings
 from palate.ranking.ranker import RankerSettings
 from palate.ranking.rules import RuleSettings
+from palate.ranking.shown import ShownSettings
 
 FAST = (
     "popularity",
@@ -57,8 +59,8 @@ FAST = (
 )
 """Counts, factors and frozen text."""
 
-BALANCED = (*FAST, "semantic_transitions", "sequential")
-"""What ``fast`` has, and sequences learnt by a transformer."""
+BALANCED = (*FAST, "semantic_transitions", "semantic_tuned", "sequential")
+"""What ``fast`` has, text taught by what people took, and sequences learnt by a transformer."""
 
 PRESETS: dict[str, tuple[str, ...]] = {"fast": FAST, "balanced": BALANCED, "thorough": BALANCED}
 """Sources of each preset."""
@@ -86,6 +88,7 @@ class ModelSettings(Settings):
     als: ALSSettings = Field(default_factory=ALSSettings)
     bpr: BPRSettings = Field(default_factory=BPRSettings)
     semantic: SemanticSettings = Field(default_factory=SemanticSettings)
+    semantic_tuned: SemanticTunedSettings = Field(default_factory=SemanticTunedSettings)
     lexical: LexicalSettings = Field(default_factory=LexicalSettings)
     interest: InterestSettings = Field(default_factory=InterestSettings)
     bilinear: BilinearSettings = Field(default_factory=BilinearSettings)
@@ -143,6 +146,7 @@ class EngineSettings(Settings):
     objectives: ObjectiveSettings = Field(default_factory=ObjectiveSettings)
     bandit: BanditSettings = Field(default_factory=BanditSettings)
     attractiveness: AttractivenessSettings = Field(default_factory=AttractivenessSettings)
+    shown: ShownSettings = Field(default_factory=ShownSettings)
     questions: ElicitationSettings = Field(default_factory=ElicitationSettings)
 
     def masks_seen(self, dataset: Dataset) -> bool:

@@ -23,6 +23,7 @@ from palate.ranking.attractiveness import Attractiveness, judged_by, judged_name
 from palate.ranking.features import ItemFacts
 from palate.ranking.pipeline import Pipeline
 from palate.ranking.ranker import Ranker
+from palate.ranking.shown import ShownRanker
 
 if TYPE_CHECKING:
     from palate.engine.engine import Engine
@@ -50,6 +51,9 @@ def save(engine: Engine, folder: Path) -> None:
     judge = engine.assembled.attractiveness
     if judge is not None:
         arrays["attractiveness"] = judge.arrays()
+    shown = engine.shown
+    if shown is not None:
+        arrays["shown"] = shown.arrays()
     manifest = {
         "palate": _version("palate"),
         "name": dataset.name,
@@ -60,6 +64,7 @@ def save(engine: Engine, folder: Path) -> None:
         "features": list(pipeline.names),
         "trees": None if ranker is None else ranker.trees,
         "encoder": None if encoder is None else _encoder_name(engine, encoder),
+        "devices": [] if shown is None else list(shown.facts.devices),
         "kinds": [[kind.name, kind.weight] for kind in dataset.kinds],
         "vault": _vault().fingerprint,
         "notes": list(engine.notes),
@@ -77,6 +82,7 @@ def save(engine: Engine, folder: Path) -> None:
             {
                 **({} if ranker is None else {"ranker.txt": ranker.model}),
                 **({} if judge is None else {"attractiveness.txt": judge.model}),
+                **({} if shown is None else {"shown.txt": shown.model}),
                 **({} if bandit is None else {"bandit.json": json.dumps(bandit.names())}),
             },
             {
@@ -134,7 +140,7 @@ def load(folder: Path) -> Engine:
             manifest["timings"],
             _judge(artefact, pipeline),
         )
-        engine = Engine(dataset, settings, assembled)
+        engine = Engine(dataset, settings, assembled, _shown(artefact))
         if engine.mixing.bandit is not None and "bandit" in artefact.arrays:
             engine.mixing.bandit.restore(artefact.arrays["bandit"], json.loads(artefact.texts["bandit.json"]))
     except (KeyError, TypeError, ValueError, AttributeError, UsageError, pl.exceptions.PolarsError) as error:
@@ -208,6 +214,13 @@ def _judge(artefact: Artefact, pipeline: Pipeline) -> Attractiveness | None:
         return None
     model = artefact.texts["attractiveness.txt"]
     return Attractiveness.restore(model, judged_names(judged_by(pipeline)), artefact.arrays["attractiveness"])
+
+
+def _shown(artefact: Artefact) -> ShownRanker | None:
+    if "shown" not in artefact.arrays:
+        return None
+    devices = tuple(str(name) for name in artefact.manifest["devices"])
+    return ShownRanker.restore(artefact.texts["shown.txt"], devices, artefact.arrays["shown"])
 
 
 def _version(name: str) -> str:

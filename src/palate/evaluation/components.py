@@ -16,7 +16,8 @@ from palate.core.configuration import suggestion
 from palate.core.space import Space, range_around, space_of, value_at
 from palate.data import Dataset, Fold
 from palate.engine import Engine
-from palate.engine.assembly import TEXT_SOURCES, FitModel, Inner, assemble, fit_model, reader, sources_for
+from palate.engine.assembly import FitModel, Inner, assemble, fit_model, reader
+from palate.engine.choosing import TEXT_SOURCES, sources_for
 from palate.engine.settings import EngineSettings
 from palate.evaluation.answers import by_lists
 from palate.evaluation.contenders import ENTRY

@@ -60,6 +60,14 @@ def opened(journal: Path | None) -> Iterator[Study]:
         yield _study(journal)
 
 
+def reread(study: Study, journal: Path | None) -> Study:
+    """What is kept, read anew: an interrupt may have come after a trial was written and before it was in memory."""
+    if journal is None:
+        return study
+    _mend(journal)
+    return _study(journal)
+
+
 def trials_of(study: Study) -> list[Trial]:
     """What has ended, in order."""
     found = []

@@ -77,7 +77,7 @@ def sweep(
     points = grid(names)
     own = Yardstick(yardstick.learnt, fold.targets, fold.users, yardstick.vectors)
     tables = {
-        str(place): _columns(items, own, gains) for place, items in enumerate(_lists(engine, fold, points, progress))
+        str(place): _columns(items, own, gains) for place, items in enumerate(lists_of(engine, fold, points, progress))
     }
     kept = {name: {measure: columns[measure] for measure in measures} for name, columns in tables.items()}
     measured = figures(kept, {name: {} for name in kept}, fold.users, seed)
@@ -104,7 +104,7 @@ def _weighted(shares: Mapping[str, float]) -> ObjectiveSettings:
     return ObjectiveSettings.told({"accuracy": round(1 - sum(shares.values()), 6), **shares})
 
 
-def _lists(
+def lists_of(
     engine: Weighs,
     fold: Fold,
     points: Sequence[ObjectiveSettings],

@@ -108,10 +108,10 @@ def evaluate(
     answers, rank_seconds = _ask(trial, contenders, wanted_engine, report)
     report("measure", 0.0)
     measuring = time.perf_counter()
-    yardstick = Yardstick(trial.learnt, trial.test.targets, trial.test.users, _vectors(contenders.engine))
+    yardstick = Yardstick(trial.learnt, trial.test.targets, trial.test.users, meanings(contenders.engine))
     tables = {name: per_question(given, yardstick) for name, given in answers.items()}
     whole = {name: of_the_run(given, dataset.n_items) for name, given in answers.items()}
-    best, why = _best_single(contenders, tables)
+    best, why = best_single(contenders, tables)
     measured = figures(tables, whole, trial.test.users, seed)
     # Without the engine, the model named first is held against the others.
     compared = comparisons(tables, ENTRY if ENTRY in tables else next(iter(tables)), best, trial.test.users, seed)
@@ -202,7 +202,7 @@ def _stage(report: Progress, stage: str) -> Callable[[float], None]:
     return lambda share: report(stage, share)
 
 
-def _best_single(contenders: Contenders, tables: Mapping[str, Columns]) -> tuple[str | None, tuple[str, ...]]:
+def best_single(contenders: Contenders, tables: Mapping[str, Columns]) -> tuple[str | None, tuple[str, ...]]:
     """The best single collaborative model, by validation; by the test itself where nothing was held out before it."""
     collaborative = [name for name, model in contenders.singles.items() if events_alone(model)]
     if not collaborative:
@@ -220,7 +220,7 @@ def _importance(engine: FittedEngine | None) -> dict[str, Any]:
     return {} if said is None else dict(said().get("importance", {}))
 
 
-def _vectors(engine: FittedEngine | None) -> FloatArray | None:
+def meanings(engine: FittedEngine | None) -> FloatArray | None:
     """What items mean, float32 (n_items, d), where a source of the engine has read their texts."""
     for source in engine.sources.values() if engine is not None else ():
         vectors: FloatArray | None = getattr(source, "item_vectors", None)

@@ -20,7 +20,7 @@ from pydantic import BaseModel
 
 from palate.core import PalateError, UsageError
 from palate.core.space import Range, Space, Span, Value, changed, value_at
-from palate.evaluation.journal import Trial, distributions_of, importance_of, keep, opened, trials_of
+from palate.evaluation.journal import Trial, distributions_of, importance_of, keep, opened, reread, trials_of
 
 if TYPE_CHECKING:
     from optuna.study import Study
@@ -135,7 +135,7 @@ def search(
     """
     space = space.covering(start)
     with opened(journal) as study:
-        return _search(start, space, measure, budget=budget, seed=seed, study=study, heard=heard)
+        return _search(start, space, measure, budget=budget, seed=seed, study=study, journal=journal, heard=heard)
 
 
 def _search(
@@ -146,6 +146,7 @@ def _search(
     budget: Budget,
     seed: int,
     study: Study,
+    journal: Path | None,
     heard: Heard | None,
 ) -> Found:
     known, ranges = list(_known(start, space)), space.ranges
@@ -169,7 +170,7 @@ def _search(
                 heard(trial, budget.share(len(trials), spent + trial.seconds))
     except KeyboardInterrupt:
         ended = "interrupted"
-    # What was being written down when it was interrupted may be in the study and not in the list.
+        study = reread(study, journal)
     return Found(tuple(trials_of(study)), ended, importance_of(study, seed), resumed)
 
 

@@ -31,6 +31,7 @@ def analyse(
     now: float,
     earlier: Sequence[Look] = (),
     final: bool = False,
+    guards_only: bool = False,
     unit: str = "user_id",
 ) -> Report:
     """Analyse an experiment at one look.
@@ -48,6 +49,8 @@ def analyse(
         ``look`` of the reports before, oldest first.
     final
         This look ends the experiment even if fewer units came than were planned.
+    guards_only
+        Read the gate and the guard-rails alone, which may be done at any time; the goals' error is not spent.
 
     Raises
     ------
@@ -60,6 +63,8 @@ def analyse(
         raise UsageError(
             f"a look at {now:.0f} after one at {earlier[-1].time:.0f}: clocks do not go backwards; set this one right"
         )
+    if guards_only:
+        plan = plan.model_copy(update={"metrics": plan.guards})
     units, sizes, reasons, mismatched = gate(plan, exposures, now, earlier)
     fraction = units.table.height / plan.planned_units
     compared: tuple[Compared, ...] = ()
@@ -71,7 +76,7 @@ def analyse(
     breached = {own.key for own in compared if own.guard is not None and own.guard.state == "broken"}
     breached |= set(earlier[-1].breached) if earlier else set()
     stop = tuple(arm for arm in plan.treatments if any(f"{own.name}/{arm}" in breached for own in plan.guards))
-    ended = final or fraction >= 1.0
+    ended = (final or fraction >= 1.0) and not guards_only
     decision, winner = ("refused", None) if reasons else _decided(plan, compared, stop, ended)
     return Report(
         time=now,

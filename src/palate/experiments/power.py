@@ -148,7 +148,7 @@ def units_needed(base: Baseline, lift: float, question: Question) -> int:
         effect_size=effect,
     )
     past = Aggregates(1000, {"value": base.mean}, {"value": base.deviation**2})
-    fixed = test.solve_power_from_aggregates(past, "n_obs")[0].n_obs
+    fixed = float(test.solve_power_from_aggregates(past, "n_obs")[0].n_obs)
     return math.ceil(fixed * question.inflation / pair)
 
 

@@ -70,12 +70,9 @@ def first_exposures(plan: Plan, exposures: pl.DataFrame, now: float) -> Units:
             f"{late} of {rows.height} exposures lie after the time of this look ({now:.0f}): a clock went backwards, "
             "or times are not in seconds since 1970 UTC"
         )
-    if rows.select(pl.col("unit").is_duplicated().any()).item():
-        crossed = rows.group_by("unit").agg(pl.col("arm").n_unique()).filter(pl.col("arm") > 1)
-        rows = rows.sort("time", maintain_order=True).unique("unit", keep="first", maintain_order=True)
-        rows = rows.join(crossed.select("unit"), on="unit", how="anti", maintain_order="left")
-    else:
-        crossed = rows.clear()
+    first = rows.sort("time", maintain_order=True).unique("unit", keep="first", maintain_order=True)
     if plan.since is not None:
-        rows = rows.filter(pl.col("time") >= plan.since)
-    return Units(rows, crossed.height)
+        first = first.filter(pl.col("time") >= plan.since)
+    several = rows.group_by("unit").agg(pl.col("arm").n_unique()).filter(pl.col("arm") > 1).select("unit")
+    alone = first.join(several, on="unit", how="anti", maintain_order="left")
+    return Units(alone, first.height - alone.height)

@@ -108,7 +108,7 @@ def adjusted(by_arm: dict[str, Aggregates], metric: Metric, with_covariate: bool
         if slope:
             value -= slope * (float(own.mean(before) / own.mean(over_before)) - centre)
         cut = 1.0 - variance / plain if slope and plain > 0 else 0.0
-        found[arm] = Estimate(own.count(), value, float(np.sqrt(max(variance, 0.0) / own.count())), cut)
+        found[arm] = Estimate(int(own.count()), value, float(np.sqrt(max(variance, 0.0) / own.count())), cut)
     return found
 
 

@@ -166,6 +166,11 @@ def is_tuned(folder: str | Path) -> bool:
         return False
 
 
+def is_plain(source: str | Path) -> bool:
+    """Whether a name, or a folder, is that of a pretrained transformer as it came, which can be taught."""
+    return str(source) != "lexical" and not (Path(source).expanduser() / MANIFEST).is_file()
+
+
 def model_folder(name: str) -> tuple[Path, tuple[str, ...], str]:
     """Where a transformer's files are, the languages it reads, and its label.
 

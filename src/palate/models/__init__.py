@@ -19,6 +19,7 @@ _HOMES: Mapping[str, tuple[str, str]] = {
     "als": ("als", "ALS"),
     "bpr": ("bpr", "BPR"),
     "semantic": ("semantic", "Semantic"),
+    "semantic_tuned": ("semantic_tuned", "SemanticTuned"),
     "lexical": ("lexical", "Lexical"),
     "bilinear": ("bilinear", "Bilinear"),
     "sequential": ("sequential", "Sequential"),
@@ -31,7 +32,9 @@ _HOMES: Mapping[str, tuple[str, str]] = {
     "places": ("places", "Places"),
 }
 
-NEED_ENCODER = frozenset({"semantic", "semantic_transitions", "bilinear", "sequential", "transferred", "generative"})
+NEED_ENCODER = frozenset(
+    {"semantic", "semantic_tuned", "semantic_transitions", "bilinear", "sequential", "transferred", "generative"}
+)
 """Models built with a text encoder beside their settings."""
 
 READ_CATALOGUE = NEED_ENCODER | {"lexical", "interest", "knowledge", "places"}

@@ -35,7 +35,7 @@ HABITS = ("liking", "dwell")
 PASSING = frozenset({"fused", "proposers", "popularity", "history_length", "days_since_last", "item_age"})
 """Features that say how long a shop was watched, or what moment it is, rather than who likes what."""
 
-SLOW = frozenset({"sequential", "sasrec", "gru4rec", "generative", "semantic_transitions"})
+SLOW = frozenset({"sequential", "sasrec", "gru4rec", "generative", "semantic_transitions", "semantic_tuned"})
 """Sources that are not worth fitting once more for this."""
 
 

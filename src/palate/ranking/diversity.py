@@ -1,4 +1,8 @@
-"""Lists that do not say the same thing ten times: maximal marginal relevance (Carbonell and Goldstein, 1998)."""
+"""Lists that do not say the same thing ten times: relevance and distances between items, summed and made large.
+
+Chosen one by one (maximal marginal relevance, Carbonell and Goldstein, 1998), each by its mean likeness to all that is
+chosen already, which is what intra-list distance is a mean of (max-sum diversification, Gollapudi and Sharma, 2009).
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ from palate.core.rankings import NEVER
 
 
 class DiversitySettings(Settings):
-    """Of maximal marginal relevance.
+    """Of what a list gives up for difference.
 
     Parameters
     ----------
@@ -23,7 +27,7 @@ class DiversitySettings(Settings):
     """
 
     strength: float = Field(default=0.0, ge=0, le=1)
-    depth: int = Field(default=5, ge=1)
+    depth: int = Field(default=10, ge=1)
 
 
 _DIRECTIONS = 64
@@ -56,11 +60,32 @@ def _directions(n_categories: int) -> FloatArray:
     return np.asarray(signs / np.sqrt(_DIRECTIONS), dtype=np.float32)
 
 
+def described_by(texts: FloatArray, categories: IntArray, n_categories: int) -> FloatArray:
+    """What items are compared by: their texts and their categories, each worth half where there are both.
+
+    Parameters
+    ----------
+    texts
+        float32 (..., d), unit vectors or zeros; d may be 0.
+    categories
+        int32 (..., c), -1 pads.
+
+    Returns
+    -------
+    float32 (..., d + 64), or what there is.
+    """
+    if not n_categories:
+        return texts
+    own = category_vectors(categories, n_categories)
+    return own if not texts.shape[-1] else np.concatenate([texts, own], axis=-1) * np.float32(np.sqrt(0.5))
+
+
 def diversify(scores: FloatArray, vectors: FloatArray, k: int, strength: float) -> IntArray:
     """Columns of k candidates chosen one by one for relevance less likeness to those already chosen.
 
-    Each step takes the candidate with the highest ``(1 - strength) relevance - strength max cosine``, where relevance
-    is the score brought to 0..1 within its row.
+    Each step takes the candidate with the highest ``(1 - strength) relevance - strength mean cosine``, where relevance
+    is the score brought to 0..1 within its row. What is chosen stands in the order of relevance: a list that is read
+    from its top loses least by that.
 
     Parameters
     ----------
@@ -73,7 +98,7 @@ def diversify(scores: FloatArray, vectors: FloatArray, k: int, strength: float) 
 
     Returns
     -------
-    int32 (n, min(k, c)), all different, in the order of choice; columns whose score is -inf come last.
+    int32 (n, min(k, c)), all different, by falling score; columns whose score is -inf come last.
     """
     n, c = scores.shape
     possible = scores > NEVER
@@ -83,13 +108,13 @@ def diversify(scores: FloatArray, vectors: FloatArray, k: int, strength: float) 
     # Below every marginal, which lies between -1 and 1, yet above what is chosen already.
     relevance = np.divide(scores - low, span, out=np.zeros((n, c), dtype=np.float32), where=possible)
     handicap = np.where(possible, np.float32(0), np.float32(-10))
-    nearest = np.zeros((n, c), dtype=np.float32)
+    likeness = np.zeros((n, c), dtype=np.float32)
     chosen = np.zeros((n, min(k, c)), dtype=np.int32)
     rows = np.arange(n)
     for step in range(chosen.shape[1]):
-        best = ((1 - strength) * relevance - strength * nearest + handicap).argmax(axis=1)
+        best = ((1 - strength) * relevance - strength / max(step, 1) * likeness + handicap).argmax(axis=1)
         chosen[:, step] = best
         handicap[rows, best] = -np.inf
-        cosines = np.matmul(vectors, vectors[rows, best][:, :, None])[:, :, 0]
-        nearest = np.maximum(nearest, cosines)
-    return chosen
+        likeness += np.matmul(vectors, vectors[rows, best][:, :, None])[:, :, 0]
+    order = np.argsort(-np.take_along_axis(scores, chosen, axis=1), axis=1, kind="stable")
+    return np.take_along_axis(chosen, order, axis=1)

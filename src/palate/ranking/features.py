@@ -11,6 +11,7 @@ from palate.behaviour.comebacks import Comebacks
 from palate.core import BoolArray, Float64Array, FloatArray, Histories, IntArray, Queries, Ragged
 from palate.core.recommender import Arrays
 from palate.data import Catalogue, Dataset
+from palate.ranking import feature_table
 from palate.ranking.candidates import Candidates
 from palate.ranking.session import Session
 from palate.ranking.sources import SourceScores
@@ -75,6 +76,19 @@ class ItemFacts:
     def fresh(self) -> BoolArray:
         """Which items nobody chose yet; bool (n_items,)."""
         return np.asarray(self.popularity == 0)
+
+    @cached_property
+    def has(self) -> frozenset[str]:
+        """What of all that features need is known of these items."""
+        there = {
+            "text": bool(self.vectors.shape[1]),
+            "categories": bool(self.n_categories),
+            "brands": bool(self.n_brands),
+            "prices": self.has_prices,
+            "times": bool(self.trends),
+            "comebacks": bool(self.comebacks),
+        }
+        return frozenset(name for name, known in there.items() if known)
 
     @cached_property
     def has_prices(self) -> bool:
@@ -161,25 +175,8 @@ class ItemFacts:
 
 
 def feature_names(sources: tuple[str, ...], facts: ItemFacts) -> tuple[str, ...]:
-    """Names of the columns, in order."""
-    names = [f"{source}.{part}" for source in sources for part in ("score", "share", "rank")]
-    names += ["fused", "proposers", "popularity", "history_length", "days_since_last", "item_age"]
-    names += ["seen_count", "seen_age"]
-    names += [f"{source}.last" for source in sources if source in LAST_OF]
-    if facts.vectors.shape[1]:
-        names += ["text_last", "text_nearest"]
-    if facts.n_categories:
-        names += ["category_affinity", "category_last"]
-    if facts.n_brands:
-        names += ["brand_affinity"]
-    if facts.has_prices:
-        names += ["price", "price_gap"]
-    if facts.trends:
-        names += ["popularity_now", "popularity_trend", "session_length", "session_minutes"]
-        names += ["session_text", "session_shift"] if facts.vectors.shape[1] else []
-        names += ["session_category"] if facts.n_categories else []
-    names += ["due"] if facts.comebacks else []
-    return tuple(names)
+    """Names of the columns, in order; see ``palate.ranking.feature_table``."""
+    return feature_table.feature_names(sources, LAST_OF, facts.has)
 
 
 def build(

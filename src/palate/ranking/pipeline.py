@@ -13,7 +13,7 @@ from palate.core import FloatArray, IntArray, Queries, Rankings, Settings
 from palate.core.rankings import NEVER
 from palate.ranking.candidates import Candidates, CandidateSettings, propose
 from palate.ranking.context import context_of
-from palate.ranking.diversity import DiversitySettings, category_vectors, diversify
+from palate.ranking.diversity import DiversitySettings, described_by, diversify
 from palate.ranking.features import LAST_OF, ItemFacts, build
 from palate.ranking.fresh import FreshSettings, with_fresh
 from palate.ranking.fusion import fuse, normalised
@@ -245,10 +245,8 @@ class Pipeline:
         head = order[:, : k * diversity.depth]
         items = np.take_along_axis(candidates.items, head, axis=1)
         facts, inside = self.facts, np.maximum(items, 0)
-        if facts.vectors.shape[1]:
-            vectors = facts.vectors[np.minimum(inside, len(facts.vectors) - 1)]
-        else:
-            vectors = category_vectors(facts.categories[inside], facts.n_categories)
+        texts = facts.vectors[np.minimum(inside, len(facts.vectors) - 1)]
+        vectors = described_by(texts, facts.categories[inside], facts.n_categories)
         chosen = diversify(np.take_along_axis(ranked, head, axis=1), vectors, k, diversity.strength)
         return np.take_along_axis(head, chosen, axis=1)
 

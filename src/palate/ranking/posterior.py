@@ -63,6 +63,11 @@ class Posterior:
         spread = np.einsum("nki,ni->nk", np.einsum("ni,kij->nkj", contexts, self.covariance), contexts)
         return contexts @ weights.T, np.sqrt(np.maximum(spread, 1e-18))
 
+    def believed(self, arm: int, context: Float64Array) -> tuple[float, float]:
+        """Expected reward of one arm in one context (d,) and its standard deviation (at unit noise)."""
+        column = self.covariance[arm] @ context
+        return float(column @ self.response[arm]), float(np.sqrt(max(column @ context, 1e-18)))
+
     def seen(self, arm: int, context: Float64Array) -> Posterior:
         """After a list of this arm was shown in this context, with no reward so far."""
         d, discount = self.dimensions, self.discount
@@ -90,6 +95,11 @@ class Posterior:
         response = self.response.copy()
         response[arm] += self.discount ** (self.tick - tick) * reward * context
         return replace(self, response=response)
+
+    def forgotten(self) -> Posterior:
+        """Nothing is known any more; ticks go on."""
+        empty = Posterior.prior(len(self.response), self.dimensions, self.regularization, 1.0)
+        return replace(empty, tick=self.tick, discount=self.discount)
 
     def arrays(self) -> Arrays:
         return {

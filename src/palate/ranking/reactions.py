@@ -16,6 +16,8 @@ _LOOKS = ("view", "click", "cart")
 _CONTENT = 0.75
 """From this share of the highest rating there is, a rating says yes: four stars of five."""
 _DAY = 86_400.0
+_ENOUGH_SAID = 100
+"""With fewer ratings, likes and returns, nothing is known of how content people are."""
 
 
 @dataclass(frozen=True)
@@ -173,3 +175,40 @@ def _drawn_in(
 def _logit(share: Float64Array) -> Float64Array:
     inside = np.clip(share, 1e-6, 1 - 1e-6)
     return np.asarray(np.log(inside / (1 - inside)))
+
+
+def contentment(dataset: Dataset, groups: IntArray, strength: float = 5.0) -> FloatArray | None:
+    """How content people were with each item once they had it, drawn towards its category and towards all.
+
+    Stars between the lowest and the highest given; a like is wholly content, a dislike or a return not at all.
+
+    Parameters
+    ----------
+    groups
+        int32 (n_items,), innermost category, -1 where unknown.
+    strength
+        Outcomes that the mean of the wider group is worth.
+
+    Returns
+    -------
+    float32 (n_items,), 0 to 1; None where people said it too seldom to tell items apart.
+    """
+    names = dataset.kinds.names
+    kind = pl.col("kind").cast(pl.Int32).replace_strict(dict(enumerate(names)), return_dtype=pl.String)
+    stars = pl.col("value").cast(pl.Float64) if "value" in dataset.events.columns else pl.lit(None, dtype=pl.Float64)
+    said = (
+        dataset.events.select("item", kind.alias("name"), stars.alias("stars"))
+        .filter((pl.col("item") >= 0) & pl.col("name").is_in(["rating", "like", *_REGRET]))
+        .with_columns(pl.when(pl.col("name") == "rating").then("stars").alias("stars"))
+        .with_columns(
+            pl.when(pl.col("name") == "rating")
+            .then((pl.col("stars") - pl.col("stars").min()) / (pl.col("stars").max() - pl.col("stars").min()))
+            .otherwise((pl.col("name") == "like").cast(pl.Float64))
+            .alias("content")
+        )
+        .filter(pl.col("content").is_finite())
+    )
+    if len(said) < _ENOUGH_SAID:
+        return None
+    items, content = said["item"].to_numpy().astype(np.int32), said["content"].to_numpy()
+    return _drawn_in(items, content, groups, float(content.mean()), strength).astype(np.float32)

@@ -197,6 +197,10 @@ def _question(asked: RecommendRequest) -> dict[str, Any]:
         question["exclude"] = asked.exclude_ids
     if asked.candidates is not None:
         question["candidates"] = asked.candidates
+    if asked.as_shown:
+        question["as_shown"] = True
+    if asked.prices is not None:
+        question["prices"] = asked.prices
     if asked.context is not None:
         question["context"] = asked.context.model_dump(exclude_none=True)
     if asked.diversity is not None:

@@ -82,6 +82,8 @@ class ServedEngine(Protocol):
         filter: Mapping[str, Any] | None = None,  # noqa: A002 - the engine's own name for it
         exclude: Sequence[str] = (),
         candidates: Sequence[str] | None = None,
+        as_shown: bool = False,
+        prices: Sequence[float | None] | None = None,
         context: Mapping[str, Any] | None = None,
         diversity: float | None = None,
         objectives: Mapping[str, float] | None = None,

@@ -255,6 +255,9 @@ class Explained(BaseModel):
     history: list[dict[str, Any]]
     words: list[dict[str, Any]]
     features: list[dict[str, Any]]
+    context: list[dict[str, Any]] = Field(
+        description="What moment, visit and time since add: name, text, contribution."
+    )
 
 
 class Profile(BaseModel):

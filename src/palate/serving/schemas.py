@@ -187,6 +187,14 @@ class RecommendRequest(Request):
     )
     exclude_ids: list[Id] = Field(default_factory=list, max_length=2_000, description="Never answer these.")
     candidates: list[Id] | None = Field(None, min_length=1, max_length=5_000, description="Rank only these.")
+    as_shown: bool = Field(
+        False,
+        description="The candidates stand in the order in which the asker sees them: rank them by how likely each is "
+        "to be chosen from this list. Scores are probabilities then, where lists taught the engine.",
+    )
+    prices: list[Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)] | None] | None = Field(
+        None, min_length=1, max_length=5_000, description="What each candidate costs the asker, in their order."
+    )
     context: Context | None = None
     diversity: float | None = Field(None, ge=0, le=1, allow_inf_nan=False, description="0: closest, 1: most varied.")
     objectives: Objectives | None = Field(None, description="In place of the engine's own; no bandit chooses then.")
@@ -203,6 +211,14 @@ class RecommendRequest(Request):
         beside = sorted(self.model_fields_set - BESIDE_STRATEGY)
         if self.strategy is not None and beside:
             raise ValueError(f"a strategy finds its own items; leave out {', '.join(beside)}")
+        return self
+
+    @model_validator(mode="after")
+    def _shown_are_named(self) -> RecommendRequest:
+        if (self.as_shown or self.prices is not None) and self.candidates is None:
+            raise ValueError("as_shown and prices speak of candidates; give the candidates too")
+        if self.prices is not None and len(self.prices) != len(self.candidates or ()):
+            raise ValueError(f"{len(self.prices)} prices for {len(self.candidates or ())} candidates; give one each")
         return self
 
 

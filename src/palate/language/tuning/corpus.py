@@ -34,15 +34,12 @@ class Corpus:
 
     def __init__(self, trunk: Trunk, texts: Sequence[str]) -> None:
         self.trunk = trunk
-        clean = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
+        clean = _clean(texts)
         said = [bool(text) and not text.isspace() for text in clean]
         tokenised = trunk.tokenize([text if own else "" for text, own in zip(clean, said, strict=True)])
         self.tokens = [ids if own else [] for ids, own in zip(tokenised, said, strict=True)]
         self.says: BoolArray = np.array([bool(ids) for ids in self.tokens], dtype=bool)
-        digest = xxhash.xxh3_128()
-        for text in clean:
-            digest.update(text.encode() + b"\x1f")
-        self.digest = digest.hexdigest()
+        self.digest = _digest(clean)
         lengths = np.array([len(ids) for ids in self.tokens], dtype=np.int64)
         self.offsets: Int64Array = offsets_of(lengths)
         self.flat: IntArray = np.fromiter((x for ids in self.tokens for x in ids), np.int32, int(lengths.sum()))
@@ -50,6 +47,10 @@ class Corpus:
 
     def __len__(self) -> int:
         return len(self.tokens)
+
+    def holds(self, texts: Sequence[str]) -> bool:
+        """Whether it was made of these texts."""
+        return self.digest == _digest(_clean(texts))
 
     def states(self, rows: Int64Array) -> Tensor:
         """Pooled states of these texts, float32 (n, h)."""
@@ -66,3 +67,15 @@ class Corpus:
         starts = offsets_of(lengths)
         places = np.arange(starts[-1]) + np.repeat(self.offsets[rows] - starts[:-1], lengths)
         return torch.from_numpy(self.flat[places].astype(np.int64)), torch.from_numpy(starts[:-1])
+
+
+def _clean(texts: Sequence[str]) -> list[str]:
+    """Texts without half surrogate pairs, as a tokenizer takes them."""
+    return [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
+
+
+def _digest(texts: Sequence[str]) -> str:
+    digest = xxhash.xxh3_128()
+    for text in texts:
+        digest.update(text.encode() + b"\x1f")
+    return digest.hexdigest()

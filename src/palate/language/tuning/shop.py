@@ -40,6 +40,8 @@ class Adapted:
         N@10 of held-out events among all items: whitened and untaught, and as it is now; None where none were held out.
     course
         Of the contrastive part.
+    corpus
+        The catalogue's texts as the trunk reads them.
     """
 
     trunk: Trunk
@@ -47,6 +49,7 @@ class Adapted:
     before: float | None
     after: float | None
     course: Trained
+    corpus: Corpus
     asking: Vectors | None = None
 
     def save(self, folder: Path, *, whole: bool = False) -> None:
@@ -55,8 +58,19 @@ class Adapted:
         save_encoder(self.trunk, self.vectors, folder, asking=self.asking, whole=whole, languages=languages)
 
 
-def adapt(dataset: Dataset, settings: AdaptSettings | None = None, progress: Report | None = None) -> Adapted:
+def adapt(
+    dataset: Dataset,
+    settings: AdaptSettings | None = None,
+    progress: Report | None = None,
+    *,
+    corpus: Corpus | None = None,
+) -> Adapted:
     """Teach a language model by the histories and the texts of a shop.
+
+    Parameters
+    ----------
+    corpus
+        Of an earlier call with the same model, frozen, and the same catalogue: its texts are not read again.
 
     Raises
     ------
@@ -67,8 +81,9 @@ def adapt(dataset: Dataset, settings: AdaptSettings | None = None, progress: Rep
     texts = item_texts(dataset.catalogue)
     if not any(texts):
         raise DataError("no item has a text, so the language model has nothing to learn from")
-    trunk = open_trunk(settings.model, settings.trunk)
-    corpus = Corpus(trunk, texts)
+    if corpus is None or not corpus.trunk.frozen or not corpus.holds(texts):
+        corpus = Corpus(open_trunk(settings.model, settings.trunk), texts)
+    trunk = corpus.trunk
     seed, parts = settings.course.seed, 2 if settings.reading and not trunk.frozen else 1
 
     def hear(part: int) -> Report | None:
@@ -88,7 +103,7 @@ def adapt(dataset: Dataset, settings: AdaptSettings | None = None, progress: Rep
     )
     before = objective.eval().quality()
     trained = teach(trunk, objective, settings.course, progress=hear(parts - 1))
-    return Adapted(trunk, vectors, before, objective.quality(), trained, asking)
+    return Adapted(trunk, vectors, before, objective.quality(), trained, corpus, asking)
 
 
 def lessons_of(sequences: Histories, settings: AdaptSettings) -> tuple[Lessons, Lessons | None]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from palate.core import Int64Array
+from palate.core import FloatArray, Int64Array
 from palate.core.recommender import Arrays
 from palate.language.text_space import TextSpace
 from palate.language.tuning.corpus import Corpus
@@ -143,6 +143,12 @@ class Vectors(nn.Module):
         vectors: Tensor = self(corpus.states(rows) if states is None else states, *corpus.bags(rows))
         return vectors * says[:, None]
 
+    def whole(self, corpus: Corpus) -> FloatArray:
+        """Unit vectors of all texts of a corpus; float32 (n, width), zeros for those that say nothing."""
+        with torch.no_grad():
+            vectors = self.eval().of(corpus, np.arange(len(corpus)))
+        return np.asarray(vectors.numpy(), dtype=np.float32)
+
     def finish(self, states: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
         """The same of a padded batch: pooled states (n, h), token ids and mask (n, w)."""
         lengths = mask.sum(dim=1)
@@ -171,6 +177,11 @@ class Vectors(nn.Module):
         if self.kept:
             found |= {"begun": self.begun, "begun_bias": self.begun_bias, "kept": torch.tensor([self.kept])}
         return {name: value.detach().numpy() for name, value in found.items()}
+
+    def without_texts(self) -> Arrays:
+        """The state less the vectors of whole texts: enough for texts that are new, which have none."""
+        state, kept = dict(self.arrays()), len(self.rarity) - len(self.texts)
+        return {**state, "words": state["words"][:kept], "rarity": state["rarity"][:kept], "texts": state["texts"][:0]}
 
     @classmethod
     def restore(cls, arrays: Arrays) -> Self:

@@ -1,0 +1,76 @@
+"""The context that mattered: what of a score came from the moment, the visit and the time since, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from palate.engine.answers import Reason
+from palate.ranking.feature_table import declared
+
+_PART_OF = {
+    "popularity_now": "moment",
+    "popularity_trend": "moment",
+    "item_age": "moment",
+    "session_length": "visit",
+    "session_minutes": "visit",
+    "session_text": "visit",
+    "session_shift": "visit",
+    "session_category": "visit",
+    "days_since_last": "since",
+    "due": "since",
+}
+"""What each feature of the context is part of."""
+
+_CAUSES = {
+    "en": {
+        "moment": "what people choose at this time",
+        "visit": "what you do in this visit",
+        "since": "the time since you were here or had it",
+    },
+    "zh": {"moment": "大家此时的选择", "visit": "你这次浏览的内容", "since": "距你上次来或上次选它的时间"},
+}
+_SPEAKS = 0.1
+"""Share of all that speaks for an item from which on a context is given as a reason."""
+
+
+def context_of_score(features: Sequence[Mapping[str, Any]], language: str) -> list[dict[str, Any]]:
+    """What each part of the context adds to a score, the strongest first.
+
+    Parameters
+    ----------
+    features
+        ``name`` and ``contribution`` of every feature, as an explanation has them.
+
+    Returns
+    -------
+    ``name`` (``moment``, ``visit`` or ``since``), ``text``, ``contribution``, and the ``features`` it sums.
+    """
+    parts: dict[str, list[Mapping[str, Any]]] = {}
+    for feature in features:
+        if declared(str(feature["name"])).context and feature["contribution"]:
+            parts.setdefault(_PART_OF[feature["name"]], []).append(feature)
+    sums = {name: float(sum(one["contribution"] for one in own)) for name, own in parts.items()}
+    return [
+        {
+            "name": name,
+            "text": _sentence(name, sums[name], language),
+            "contribution": sums[name],
+            "features": [str(one["name"]) for one in parts[name]],
+        }
+        for name in sorted(sums, key=lambda name: -abs(sums[name]))
+    ]
+
+
+def context_reasons(context: Sequence[Mapping[str, Any]], features: Sequence[Mapping[str, Any]]) -> tuple[Reason, ...]:
+    """Those parts of the context that carry a good share of what speaks for an item."""
+    for_it = max(sum(max(float(feature["contribution"]), 0.0) for feature in features), 1e-9)
+    shares = [(part, float(part["contribution"]) / for_it) for part in context]
+    return tuple(Reason("context", str(part["text"]), share) for part, share in shares if share >= _SPEAKS)
+
+
+def _sentence(name: str, contribution: float, language: str) -> str:
+    cause = _CAUSES[language][name]
+    if language == "zh":
+        return f"{cause}：{'支持推荐它' if contribution > 0 else '不支持推荐它'}"
+    return f"{cause[0].upper()}{cause[1:]} speaks {'for' if contribution > 0 else 'against'} it"
