@@ -15,6 +15,7 @@ from palate.core import UnknownIdError, UsageError
 from palate.data import Catalogue, Dataset
 from palate.data.catalogue import frame_of
 from palate.ranking.bandit import Choice
+from palate.ranking.mixes import Mix
 
 CATEGORIES = ("Lipstick", "Perfume", "Shampoo", "手机", "Books > Novels")
 XSS = "<img src=x onerror=alert(1)><script>document.title='owned'</script>"
@@ -133,6 +134,7 @@ class FakeEngine:
         context: Mapping[str, Any] | None = None,
         diversity: float | None = None,
         objectives: Mapping[str, float] | None = None,
+        mix: Mix | None = None,
         scenario: str | None = None,
         explain: bool = False,
         language: str = "en",
@@ -157,16 +159,22 @@ class FakeEngine:
             score += 2.0 if text and text.lower() in str(properties.get("title", "")).lower() else 0.0
             rows.append((score, name, properties))
         rows.sort(key=lambda row: (-row[0], row[1]))
+        if mix is not None and mix.objectives.novelty:
+            rows.reverse()
         sentence = "因为您看过同类商品" if language == "zh" else "Because you looked at things like it"
         reasons = (FakeReason("history", sentence, 0.5, done[-1] if done else None),) if explain else ()
         items = tuple(FakeRecommendation(name, score, ("fake",), reasons, facts) for score, name, facts in rows[:k])
         return FakeAnswer(items, degraded=not done and not text, took_ms=(time.perf_counter() - started) * 1e3)
 
     def recommend_many(
-        self, users: Sequence[str | None], k: int = 10, *, diversity: float | None = None
+        self, users: Sequence[str | None], k: int = 10, *, diversity: float | None = None, mix: Mix | None = None
     ) -> list[FakeAnswer]:
         self.crowds.append(len(users))
-        return [self.recommend(user, k, diversity=diversity) for user in users]
+        return [self.recommend(user, k, diversity=diversity, mix=mix) for user in users]
+
+    def check_mix(self, mix: Mix) -> None:
+        if mix.lead != "learned":
+            raise UsageError(f"this engine has no model {mix.lead!r}")
 
     def pursue(
         self,

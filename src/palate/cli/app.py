@@ -17,6 +17,7 @@ from palate.cli import (
     demo,
     elasticity,
     encoders,
+    experiment,
     folder,
     forecast,
     learn,
@@ -24,6 +25,7 @@ from palate.cli import (
     newcomers,
     off_policy,
     operate,
+    price,
     rules,
     simulate,
     tune,
@@ -98,21 +100,5 @@ def palate(
     limit_threads()
 
 
-for verbs in (
-    demo,
-    folder,
-    learn,
-    adapt,
-    rules,
-    tune,
-    encoders,
-    newcomers,
-    ask,
-    forecast,
-    elasticity,
-    simulate,
-    operate,
-    logs,
-    off_policy,
-):
+for verbs in (demo, folder, learn, adapt, rules, tune, encoders, newcomers, ask, forecast) OPERATING = (price, experiment, operate, logs, forecast, elasticity, simulate, off_policy) for verbs in (*LEARNING, *OPERATING, off_policy):
     verbs.register(app)

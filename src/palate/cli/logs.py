@@ -11,7 +11,7 @@ import typer
 from palate.cli import console, options
 
 if TYPE_CHECKING:
-    from palate.data.log_rows import Head
+    from palate.data.log_rows import Head, Verdict
 
 _VERIFY = """[bold]Examples[/bold]
 
@@ -40,19 +40,11 @@ def verify(
     as_json: options.Json = False,
 ) -> None:
     """Walk the hash chain from its beginning. Exit code 1 where a row was changed, removed or added."""
-    import sqlite3
-    from contextlib import closing
-
     from palate.core.errors import DataError
-    from palate.data.log_rows import check
 
     if not file.is_file():
         raise DataError(f"{file} is not there.")
-    try:
-        with closing(sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)) as db:
-            verdict = check(db, _noted(head))
-    except sqlite3.DatabaseError as error:
-        raise DataError(f"{file} is not an event log: {error}.") from None
+    verdict = verdict_of(file, noted(head))
     if as_json:
         console.write_json(asdict(verdict))
     elif verdict.ok:
@@ -63,7 +55,35 @@ def verify(
         raise typer.Exit(1)
 
 
-def _noted(text: str | None) -> Head | None:
+def verdict_of(file: Path, head: Head | None) -> Verdict:
+    """Walk the chain of a log without writing to it.
+
+    Raises
+    ------
+    DataError
+        The file is no log of palate's.
+    """
+    import sqlite3
+    from contextlib import closing
+
+    from palate.core.errors import DataError
+    from palate.data.log_rows import check
+
+    try:
+        with closing(sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)) as db:
+            return check(db, head)
+    except sqlite3.DatabaseError as error:
+        raise DataError(f"{file} is not an event log: {error}.") from None
+
+
+def noted(text: str | None) -> Head | None:
+    """The head written as N:HASH, None where none was given.
+
+    Raises
+    ------
+    UsageError
+        It is written otherwise.
+    """
     from palate.core.errors import UsageError
     from palate.data.log_rows import Head
 

@@ -58,6 +58,7 @@ def serve(
         log=log or settings.log or None,
         vault=settings.vault or None,
         settings=settings,
+        pricing=tree.pricing,
         ready=lambda url: console.say(f"{url}  (Ctrl-C ends)"),
     )
 

@@ -15,6 +15,7 @@ from palate.forecast.settings import ForecastSettings, SeriesSettings
 from palate.language.generation_choice import GenerationSettings
 from palate.language.tuning.settings import AdaptSettings
 from palate.models.association import AssociationSettings
+from palate.pricing.configuration import PricingSettings
 from palate.serving.settings import ServingSettings
 
 FILE = "palate.toml"
@@ -100,6 +101,7 @@ class PalateSettings(Settings):
     series: SeriesSettings = Field(default_factory=SeriesSettings)
     serving: ServeSettings = Field(default_factory=ServeSettings)
     generation: GenerationSettings = Field(default_factory=GenerationSettings)
+    pricing: PricingSettings = Field(default_factory=PricingSettings)
 
     def engine_of(self, preset: str) -> EngineSettings:
         """A preset with what ``[engine]`` says laid over it.

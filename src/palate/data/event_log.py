@@ -29,6 +29,7 @@ __all__ = ["Entry", "EventLog", "EventLogSettings", "Head", "LogFullError", "Row
 
 DAY = 86_400.0
 _ROWS_A_STATEMENT = 500
+_ROWS_A_TURN = 16
 _logger = logging.getLogger("palate.event_log")
 
 
@@ -192,11 +193,20 @@ class EventLog:
         """Everything about one person, oldest first, personal payloads opened unless erased."""
         yield from self._rows("subject = ? AND subject <> ''", (pseudonym,))
 
-    def replay(self, sorts: Iterable[str] = ("event", "item", "user"), after: int = 0) -> Iterator[Row]:
-        """Rows of these sorts in the order they were written, to rebuild what was known; ``after`` a row number."""
+    def replay(
+        self, sorts: Iterable[str] = ("event", "item", "user"), after: int = 0, since: float = 0.0
+    ) -> Iterator[Row]:
+        """Rows of these sorts in the order they were written, to rebuild what was known.
+
+        ``after`` a row number, written ``since`` a time.
+        """
         names = tuple(sorts)
         marks = ",".join("?" * len(names))
-        yield from self._rows(f"seq > ? AND sort IN ({marks})", (after, *names))
+        yield from self._rows(f"seq > ? AND time >= ? AND sort IN ({marks})", (after, since, *names))
+
+    def find(self, sort: str, name: str) -> Row | None:
+        """The row of a sort and an id, None where none is on disk."""
+        return next(self._rows("sort = ? AND id = ?", (sort, name)), None)
 
     def _rows(self, where: str, values: tuple[Any, ...]) -> Iterator[Row]:
         statement = f"SELECT {COLUMNS} FROM log WHERE tenant = ? AND {where} ORDER BY seq"  # noqa: S608
@@ -285,14 +295,15 @@ class EventLog:
     def _write(self, rows: list[_Pending]) -> list[bool]:
         """One transaction: leave out known ids, seal, chain, insert, and now and then let old rows go."""
         self.vault.prepare(row.subject for row in rows if row.personal is not None)
-        sealed = [None if row.personal is None else self.vault.seal(row.subject, row.personal) for row in rows]
+        seal = self.vault.seal
+        sealed = [None if row.personal is None else seal(row.subject, row.personal) for row in _yielding(rows)]
         self._db.execute("BEGIN IMMEDIATE")
         try:
             known = self._known(rows)
             seq, previous = head_of(self._db)
             values: list[Any] = []
             fresh: list[bool] = []
-            for row, payload in zip(rows, sealed, strict=True):
+            for row, payload in zip(_yielding(rows), sealed, strict=True):
                 fresh.append((row.sort, row.id) not in known)
                 if not fresh[-1]:
                     continue
@@ -343,6 +354,14 @@ class EventLog:
             return
         self._db.execute("INSERT OR REPLACE INTO anchor VALUES (1, ?, ?)", row)
         self._db.execute("DELETE FROM log WHERE seq <= ?", (last,))
+
+
+def _yielding(rows: Sequence[_Pending]) -> Iterator[_Pending]:
+    """The rows, with the interpreter's lock offered to others between some: an answer must not wait for the log."""
+    for place, row in enumerate(rows):
+        if place % _ROWS_A_TURN == 0:
+            time.sleep(0)
+        yield row
 
 
 @contextmanager

@@ -25,7 +25,7 @@ SCHEMA = """
 CREATE TABLE IF NOT EXISTS log (
     seq     INTEGER PRIMARY KEY,
     tenant  TEXT NOT NULL,
-    sort    TEXT NOT NULL CHECK (sort IN ('event', 'answer', 'item', 'user')),
+    sort    TEXT NOT NULL CHECK (sort IN ('event', 'answer', 'item', 'user', 'price', 'rules')),
     id      TEXT NOT NULL,
     subject TEXT NOT NULL,
     time    REAL NOT NULL,
@@ -52,7 +52,8 @@ class Entry:
     Parameters
     ----------
     sort
-        ``"event"`` (it happened), ``"answer"`` (it was recommended), ``"item"`` or ``"user"`` (it was described).
+        ``"event"`` (it happened), ``"answer"`` (it was recommended), ``"item"`` or ``"user"`` (it was described),
+        ``"price"`` (it was quoted), ``"rules"`` (so it was to be priced).
     id
         Unique within its sort and tenant; a second entry of the same id is a duplicate and is not written.
     subject

@@ -20,13 +20,14 @@ from palate.engine.assembly import Assembled, Inner, Progress, assemble, silent
 from palate.engine.describing import described
 from palate.engine.listing import listed, taught_by_lists
 from palate.engine.living import Living
-from palate.engine.mixing import check_mixes
+from palate.engine.mixing import check_mix, check_mixes
 from palate.engine.questions import Told, check_language, question
 from palate.engine.relating import Relating
 from palate.engine.settings import EngineSettings
 from palate.engine.shelf import Shelf
 from palate.engine.strategy import pursue
 from palate.language.generation import TemplateGenerator, TextGenerator
+from palate.ranking.mixes import Mix
 from palate.ranking.pipeline import BATCH
 from palate.ranking.shown import ShownRanker
 
@@ -120,6 +121,7 @@ class Engine(Living):
         context: Mapping[str, Any] | None = None,
         diversity: float | None = None,
         objectives: Mapping[str, float] | None = None,
+        mix: Mix | None = None,
         scenario: str | None = None,
         explain: bool = False,
         language: str = "en",
@@ -147,6 +149,8 @@ class Engine(Living):
         objectives
             Weights of ``accuracy``, ``diversity``, ``novelty`` and ``margin`` in place of the engine's; 1 for accuracy
             and 0 for the others where not named. With these or a diversity no bandit chooses.
+        mix
+            The way to make the list where neither is said; see ``check_mix``.
         scenario
             A name kept in the log.
         language
@@ -185,12 +189,12 @@ class Engine(Living):
             telling = Telling(self.version, started, language if explain else None)
             if as_shown and self.shown is not None and not text.strip():
                 return listed(shelf, self.shown, queries, telling)
-            if self.draws and diversity is None and weights is None:
+            if self.draws and diversity is None and weights is None and mix is None:
                 return drawn(shelf, queries, self.mixing, [recommendation_id], telling)[0]
-            return answered(shelf, queries, self.mixing.manner(diversity, weights), telling)[0]
+            return answered(shelf, queries, self.mixing.manner(diversity, weights, mix), telling)[0]
 
     def recommend_many(
-        self, users: Sequence[str | None], k: int = 10, *, diversity: float | None = None
+        self, users: Sequence[str | None], k: int = 10, *, diversity: float | None = None, mix: Mix | None = None
     ) -> list[Answer]:
         """What ``recommend`` answers to each of these users (None: nobody in particular), worked out together.
 
@@ -204,10 +208,10 @@ class Engine(Living):
                 when = np.full(len(own), time.time())
                 queries = Queries(Histories.concatenate(own), k=k, mask_seen=self.masks_seen, when=when)
                 queries = self._corrected(shelf, queries, users[start : start + BATCH])
-                if self.draws and diversity is None:
+                if self.draws and diversity is None and mix is None:
                     found += drawn(shelf, queries, self.mixing, [None] * len(own), telling)
                 else:
-                    found += answered(shelf, queries, self.mixing.manner(diversity), telling)
+                    found += answered(shelf, queries, self.mixing.manner(diversity, mix=mix), telling)
             return found
 
     def pursue(
@@ -352,6 +356,10 @@ class Engine(Living):
             return self
         plain = replace(pipeline, fresh=pipeline.fresh.model_copy(update={"every": 0}))
         return Engine(self.dataset, self.settings, replace(self.assembled, pipeline=plain), self.shown)
+
+    def check_mix(self, mix: Mix) -> None:
+        """Refuse, as ``UsageError``, a mix that lists of this engine cannot be made by."""
+        check_mix(self.catalogue, self.pipeline, mix)
 
     def describe(self) -> dict[str, Any]:
         """What this engine is, for pages and logs."""

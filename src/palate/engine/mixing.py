@@ -21,6 +21,21 @@ from palate.ranking.objectives import ObjectiveSettings, check_objectives
 from palate.ranking.pipeline import Pipeline
 
 
+def check_mix(catalogue: Catalogue, pipeline: Pipeline, mix: Mix) -> None:
+    """Refuse a mix that this ranking cannot give.
+
+    Raises
+    ------
+    UsageError
+        It is led by a model that is not there, wants diversity that cannot be told, or a margin that is unknown.
+    """
+    check_objectives(catalogue, mix.objectives)
+    if not pipeline.playable((mix,)):
+        known = [LEARNED, AVERAGE, *pipeline.sources]
+        hint = suggestion(mix.lead, known) if mix.lead not in known else "It cannot tell how alike items are."
+        raise UsageError(f"this engine cannot make lists by the mix {mix.name!r}, led by {mix.lead!r}. {hint}")
+
+
 def check_mixes(catalogue: Catalogue, settings: EngineSettings) -> None:
     """Refuse objectives and mixes that make no sense for this catalogue, before anything is fitted.
 
@@ -97,8 +112,18 @@ class Mixing:
         """Whether lists are made otherwise than by accuracy alone, even where nobody chooses."""
         return bool(self.diversity.strength) or not self.own.objectives.plain
 
-    def manner(self, diversity: float | None = None, objectives: ObjectiveSettings | None = None) -> Manner:
-        """What an asker says, over the settings; a diversity said outright goes before that of the objectives."""
+    def manner(
+        self,
+        diversity: float | None = None,
+        objectives: ObjectiveSettings | None = None,
+        mix: Mix | None = None,
+    ) -> Manner:
+        """What an asker says, over a mix, over the settings.
+
+        A diversity said outright goes before that of the objectives.
+        """
+        if mix is not None and diversity is None and objectives is None:
+            return Manner(self.diversity, (mix,))
         chosen = self.own.objectives if objectives is None else objectives
         strength = self.diversity
         if diversity is not None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import polars as pl
 
 from palate.data import Dataset
 from palate.data.event_log import EventLog
+from palate.data.log_table import log_table
 
 SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "user_id": pl.String,
@@ -35,17 +34,21 @@ def events_of(dataset: Dataset) -> pl.DataFrame:
     )
 
 
-def events_of_log(log: EventLog) -> pl.DataFrame:
+def events_of_log(log: EventLog, *, since: float = 0.0) -> pl.DataFrame:
     """Events of a log, and each answer as an ``impression`` of the one who was answered; units are pseudonyms.
 
     An event that does not say when it happened counts at the time it was written down.
+
+    Parameters
+    ----------
+    since
+        What was written earlier is left out; seconds since 1970 UTC.
     """
-    rows: list[dict[str, Any]] = []
-    for row in log.replay(("answer", "event")):
-        told = {**row.body, "kind": "impression"} if row.sort == "answer" else row.body
-        when = told.get("timestamp")
-        rows.append(
-            {name: told.get(name) for name in SCHEMA}
-            | {"user_id": row.subject, "timestamp": row.time if when is None else when}
-        )
-    return pl.DataFrame(rows, schema=SCHEMA, strict=False).filter(pl.col("user_id") != "")
+    fields = {name: (f"$.{name}", kind) for name, kind in SCHEMA.items() if name != "user_id"}
+    events = log_table(log, "event", {**fields, "item_id": ("$.item_id", pl.String)}, since=since)
+    answers = log_table(log, "answer", {}, since=since).with_columns(
+        timestamp=pl.col("written"), kind=pl.lit("impression")
+    )
+    told = pl.concat([events, answers], how="diagonal").filter(pl.col("subject") != "")
+    when = pl.coalesce("timestamp", "written")
+    return told.select(pl.col("subject").alias("user_id"), when.alias("timestamp"), *[*SCHEMA][2:], "item_id")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass, is_dataclass
 from typing import Annotated, Any
 
@@ -12,7 +12,9 @@ from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 
 from palate.core import UnknownIdError
+from palate.pricing.asking import Quote
 from palate.serving.crowd import Crowd
+from palate.serving.experimenting import Conductor, Serving
 from palate.serving.live import Live
 from palate.serving.memory import Memory
 from palate.serving.metrics import Metrics
@@ -21,7 +23,9 @@ from palate.serving.responses import Explained, Recommendations
 from palate.serving.schemas import Comparison, Language, Likeness, PastEvent, RecommendRequest
 from palate.serving.settings import ServingSettings
 
-_SIMPLE = frozenset({"user_id", "count", "scenario", "explain", "return_properties", "language", "diversity"})
+_SIMPLE = frozenset(
+    {"user_id", "visitor_id", "count", "scenario", "explain", "return_properties", "language", "diversity"}
+)
 _PLAIN = _SIMPLE - {"scenario"}
 _JSON = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
 ItemId = Annotated[str, Path(min_length=1, max_length=256, description="An item's id.")]
@@ -35,15 +39,22 @@ class Prepared:
 
     answer: Any
     body: bytes
+    quote: Quote | None = None
 
     @classmethod
-    def of(cls, answer: Any, properties: bool) -> Prepared:
-        """Write an answer out, with the items' properties or without."""
+    def of(
+        cls, answer: Any, properties: bool, quote: Quote | None = None, experiment: dict[str, str] | None = None
+    ) -> Prepared:
+        """Write an answer out, with the items' properties or without, with their prices or without."""
+        priced = {} if quote is None else quote.as_json()
+        prices = {line["item_id"]: {"price": line} for line in priced.pop("prices", ())}
         body = {
             "model_version": answer.model_version,
             "degraded": answer.degraded,
             **({} if answer.choice is None else {"mix": answer.choice.mix}),
             **({} if answer.strategy is None else {"strategy": answer.strategy}),
+            **({"pricing": priced} if priced else {}),
+            **({} if experiment is None else {"experiment": experiment}),
             "items": [
                 {
                     "id": item.item,
@@ -54,11 +65,12 @@ class Prepared:
                         for reason in item.reasons
                     ],
                     "properties": item.properties if properties else {},
+                    **prices.get(item.item, {}),
                 }
                 for item in answer.items
             ],
         }
-        return cls(answer, orjson.dumps(body, default=_plain, option=_JSON))
+        return cls(answer, orjson.dumps(body, default=_plain, option=_JSON), quote)
 
     def response(self, name: str, took_ms: float) -> Response:
         """The answer under its own recommendation id; ``took_ms`` is how long this asker waited for it."""
@@ -71,7 +83,13 @@ def json_response(values: Any) -> Response:
     return Response(orjson.dumps(values, default=_plain, option=_JSON), media_type="application/json")
 
 
-def router(live: Live, settings: ServingSettings, metrics: Metrics) -> APIRouter:
+Pricer = Callable[[RecommendRequest, Any], Awaitable[Quote]]
+"""Prices what was recommended."""
+
+
+def router(
+    live: Live, settings: ServingSettings, metrics: Metrics, priced: Pricer, conductor: Conductor | None = None
+) -> APIRouter:
     """The answering routes over a live engine."""
     routes = APIRouter(tags=["answers"])
     crowd = Crowd(live)
@@ -79,7 +97,7 @@ def router(live: Live, settings: ServingSettings, metrics: Metrics) -> APIRouter
 
     def answered(prepared: Prepared, started: float, **note: Any) -> Response:
         answer = prepared.answer
-        name = live.note_answer(answer, **note) if settings.log_answers else ""
+        name = live.note_answer(answer, quote=prepared.quote, **note) if settings.log_answers else ""
         metrics.items.inc(len(answer.items))
         if answer.degraded:
             metrics.degraded.inc()
@@ -92,31 +110,43 @@ def router(live: Live, settings: ServingSettings, metrics: Metrics) -> APIRouter
     )
     async def recommend(asked: RecommendRequest) -> Response:
         started = time.perf_counter()
-        user = None if asked.user_id is None else live.known_as(asked.user_id)
+        who = asked.user_id or asked.visitor_id
+        user = None if who is None else live.known_as(who)
+        serving = None if conductor is None else conductor.serving(asked)
+        mix, strategy = (None, None) if serving is None else (serving.parameters.mix, serving.parameters.strategy)
         # Where a bandit draws, the same question may be answered otherwise the next time.
-        key = None if live.engine.draws else _key(asked, user)
+        drawn = live.engine.draws and mix is None
+        key = None if drawn or strategy is not None else _key(asked, user, serving)
         # Taken before the answer is worked out: what happens meanwhile must not pass for known.
         state = live.state_of(user)
         prepared = memory.get(key, state) if key is not None else None
         if prepared is None:
             engine, question = live.engine, _question(asked)
-            if asked.strategy is not None:
-                wanted = asked.strategy.model_dump(exclude_none=True)
+            if asked.strategy is not None or strategy is not None:
+                wanted = (asked.strategy or strategy).model_dump(exclude_none=True)  # type: ignore[union-attr]
                 answer = await live.apart(
                     lambda free: engine.pursue(user, asked.count, strategy=wanted, generate=free, **question)
                 )
             elif not asked.explain and asked.model_fields_set <= _PLAIN:
-                answer = await crowd.ask(user, asked.count, asked.diversity)
+                answer = await crowd.ask(user, asked.count, asked.diversity, mix)
             elif asked.text or asked.explain or live.busy:
-                answer = await live.elsewhere(lambda: engine.recommend(user, asked.count, **question))
+                answer = await live.elsewhere(lambda: engine.recommend(user, asked.count, mix=mix, **question))
             else:
-                answer = engine.recommend(user, asked.count, **question)
-            prepared = Prepared.of(answer, asked.return_properties)
+                answer = engine.recommend(user, asked.count, mix=mix, **question)
+            quote = None if asked.prices is None or not answer.items else await priced(asked, answer)
+            prepared = Prepared.of(answer, asked.return_properties, quote, serving.note if serving else None)
             if key is not None:
                 memory.put(key, state, prepared)
         else:
             metrics.remembered.inc()
-        return answered(prepared, started, user_id=asked.user_id, scenario=asked.scenario, personal=_told(asked))
+        return answered(
+            prepared,
+            started,
+            user_id=who,
+            scenario=asked.scenario,
+            personal=_told(asked),
+            experiment=serving.note if serving else None,
+        )
 
     @routes.get(
         "/v1/similar/{item_id:path}",
@@ -196,11 +226,13 @@ def _known(live: Live, item_id: str) -> None:
         raise UnknownIdError(f"unknown item {item_id!r}")
 
 
-def _key(asked: RecommendRequest, user: str | None) -> Hashable:
+def _key(asked: RecommendRequest, user: str | None, serving: Serving | None) -> Hashable:
     """What tells one simple question from another; None for questions not worth remembering, asked in many ways."""
     if not asked.model_fields_set <= _SIMPLE:
         return None
-    return user, asked.count, asked.scenario, asked.explain, asked.return_properties, asked.language, asked.diversity
+    way = "" if serving is None else serving.key
+    said = asked.count, asked.scenario, asked.explain, asked.return_properties, asked.language, asked.diversity
+    return user, way, *said
 
 
 def _plain(value: Any) -> Any:

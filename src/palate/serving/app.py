@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -11,15 +14,30 @@ from starlette.responses import Response
 
 import palate
 from palate.data.event_log import EventLog
-from palate.serving import answers, asking, demand, feedback, people, problems, showroom
+from palate.pricing.quoting import Quoter
+from palate.serving import (
+    answers,
+    asking,
+    demand,
+    experiments,
+    feedback,
+    people,
+    price_insight,
+    prices,
+    problems,
+    showroom,
+)
 from palate.serving.answers import json_response
 from palate.serving.contract import ServedEngine
 from palate.serving.door import Door
+from palate.serving.experimenting import Conductor
 from palate.serving.live import Live
 from palate.serving.metrics import CONTENT_TYPE, Metrics
 from palate.serving.problems import documented
 from palate.serving.responses import Health
 from palate.serving.settings import ServingSettings
+
+_logger = logging.getLogger("palate.experiments")
 
 
 def create_app(
@@ -27,6 +45,8 @@ def create_app(
     log: EventLog,
     settings: ServingSettings | None = None,
     *,
+    quoter: Quoter | None = None,
+    conductor: Conductor | None = None,
     clock: Callable[[], float] = time.time,
 ) -> FastAPI:
     """An ASGI application over an engine.
@@ -37,6 +57,10 @@ def create_app(
         Told here of everything the log holds, so that it starts where the last server stopped.
     log
         Where answers and events are recorded; the caller closes it after the application has shut down.
+    quoter
+        Who quotes prices; without one they are off. The caller closes it too.
+    conductor
+        Who conducts experiments; without one there are none. The caller closes its logs.
     clock
         Seconds since 1970 UTC; when an event without a time happened.
     """
@@ -47,7 +71,10 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        yield
+        async with contextlib.AsyncExitStack() as stack:
+            if conductor is not None:
+                await stack.enter_async_context(turning(conductor, settings.experiment_seconds))
+            yield
         live.close()
 
     app = FastAPI(
@@ -71,8 +98,9 @@ def create_app(
         summary="May it be asked?",
     )
     async def ready() -> Response:
-        if log.failure is not None:
-            return problems.problem(503, log.failure, name="not-ready")
+        failure = log.failure or (quoter.log.log.failure if quoter is not None else None)
+        if failure is not None:
+            return problems.problem(503, failure, name="not-ready")
         return json_response({"status": "ok"})
 
     @app.get("/metrics", tags=["health"], summary="Counters in Prometheus' text format.")
@@ -89,7 +117,10 @@ def create_app(
         }
         return json_response({**engine.describe(), "version": engine.version, **counts})
 
-    app.include_router(answers.router(live, settings, metrics))
+    app.include_router(answers.router(live, settings, metrics, prices.pricer(live, quoter), conductor))
+    app.include_router(experiments.router(live, conductor))
+    app.include_router(prices.router(live, quoter))
+    app.include_router(price_insight.router(live, quoter))
     app.include_router(asking.router(live))
     app.include_router(feedback.router(live, metrics))
     app.include_router(people.router(live))
@@ -98,3 +129,27 @@ def create_app(
         app.include_router(showroom.router(live, settings))
     app.add_middleware(Door, settings=settings, metrics=metrics)
     return app
+
+
+@asynccontextmanager
+async def turning(conductor: Conductor, seconds: float) -> AsyncIterator[None]:
+    """The loop of experiments turns beside the answers, for as long as the block lasts."""
+
+    stopped = asyncio.Event()
+
+    async def turn() -> None:
+        while not stopped.is_set():
+            try:
+                await asyncio.to_thread(conductor.turn)
+            except Exception:  # whatever it was, tomorrow's guard-rails are watched too
+                _logger.exception("a turn of the loop over experiments failed")
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stopped.wait(), seconds)
+
+    task = asyncio.create_task(turn())
+    try:
+        yield
+    finally:
+        # A turn that has begun is finished: its logs are closed next.
+        stopped.set()
+        await task

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from palate.behaviour import Edits
 from palate.data import Catalogue, Dataset
 from palate.ranking.bandit import Choice
+from palate.ranking.mixes import Mix
 
 
 class Reason(Protocol):
@@ -86,14 +87,22 @@ class ServedEngine(Protocol):
         context: Mapping[str, Any] | None = None,
         diversity: float | None = None,
         objectives: Mapping[str, float] | None = None,
+        mix: Mix | None = None,
         scenario: str | None = None,
         explain: bool = False,
         language: str = "en",
     ) -> Any: ...
 
     def recommend_many(
-        self, users: Sequence[str | None], k: int = 10, *, diversity: float | None = None
+        self,
+        users: Sequence[str | None],
+        k: int = 10,
+        *,
+        diversity: float | None = None,
+        mix: Mix | None = None,
     ) -> Sequence[Any]: ...
+
+    def check_mix(self, mix: Mix) -> None: ...
 
     def pursue(
         self,

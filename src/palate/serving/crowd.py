@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from palate.ranking.mixes import Mix
 from palate.serving.live import Live
 
 
@@ -19,8 +20,8 @@ class Asker:
     """Somebody with a plain question, and where the answer is awaited."""
 
     user: str | None
-    manner: tuple[int, float | None]
-    """How many items, how diverse: only questions alike in this are answered together."""
+    manner: tuple[int, float | None, Mix | None]
+    """How many items, how diverse, how mixed: only questions alike in this are answered together."""
     answer: asyncio.Future[Any]
 
 
@@ -38,9 +39,9 @@ class Crowd:
         self._waiting: list[Asker] = []
         self._answering: asyncio.Task[None] | None = None
 
-    async def ask(self, user: str | None, count: int, diversity: float | None) -> Any:
+    async def ask(self, user: str | None, count: int, diversity: float | None, mix: Mix | None = None) -> Any:
         """What the engine recommends."""
-        asker = Asker(user, (count, diversity), asyncio.get_running_loop().create_future())
+        asker = Asker(user, (count, diversity, mix), asyncio.get_running_loop().create_future())
         self._waiting.append(asker)
         if self._answering is None:
             self._answering = asyncio.create_task(self._answer_all())
@@ -60,10 +61,12 @@ class Crowd:
             self._answering = None
 
     async def _answer(self, askers: Sequence[Asker]) -> None:
-        engine, (count, diversity) = self._live.engine, askers[0].manner
+        engine, (count, diversity, mix) = self._live.engine, askers[0].manner
         users = [asker.user for asker in askers]
         try:
-            answers = await self._live.elsewhere(lambda: engine.recommend_many(users, count, diversity=diversity))
+            answers = await self._live.elsewhere(
+                lambda: engine.recommend_many(users, count, diversity=diversity, mix=mix)
+            )
         except Exception as error:  # each asker is told, by the same path as any other failure
             for asker in askers:
                 if not asker.answer.done():

@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 from palate.behaviour import Edits
 from palate.data.event_log import Entry, EventLog, Row
 from palate.data.log_rows import canonical
+from palate.pricing.asking import Quote
 from palate.ranking.bandit import Choice
 from palate.serving.contract import ServedEngine
 from palate.serving.schemas import EventRow, ItemRow, UserRow, given
@@ -190,6 +191,8 @@ class Live:
         user_id: str | None = None,
         scenario: str | None = None,
         personal: dict[str, Any] | None = None,
+        quote: Quote | None = None,
+        experiment: dict[str, str] | None = None,
     ) -> str:
         """Record an answer as it was given and return its recommendation id.
 
@@ -199,6 +202,10 @@ class Live:
             What the engine answered.
         personal
             What the question told of the asker; kept only where there is a key to seal it under, that is, a user.
+        quote
+            The prices that were shown with it; those of the catalogue where None.
+        experiment
+            Name and arm of the experiment that decided how it was made.
         """
         name = answer.recommendation_id or _fresh("r")
         mixed, context = ({}, {}) if answer.choice is None else answer.choice.written()
@@ -215,6 +222,8 @@ class Live:
             # Of the list as it stands. Where no bandit draws, the same question always gets it: 1 for certain.
             "propensities": [1.0 if answer.choice is None else answer.choice.propensity] * len(shown),
             "prices": [None if math.isnan(price) else price for price in prices],
+            **({} if quote is None else {"prices": quote.prices(shown), "price_decision": quote.decision_id}),
+            **({} if experiment is None else {"experiment": experiment}),
             **mixed,
         }
         if user_id is None:

@@ -16,6 +16,101 @@ class Why(BaseModel):
     item: str | None = None
 
 
+class Priced(BaseModel):
+    """The price of one item; null where it has no list price. ``disclosure`` must be shown beside it."""
+
+    item_id: str
+    price: float | None
+    list_price: float | None
+    low: float | None = Field(description="No price of this item lies below.")
+    high: float | None = Field(description="Nor above.")
+    currency: str
+    personal: bool = Field(description="Personal data entered it.")
+    disclosure: str
+    lowest_before: float | None = Field(description="The lowest price of the days before, due beside a discount.")
+    clips: list[str] = Field(description="What changed the policy's wish.")
+
+
+class Quoted(BaseModel):
+    """Prices. ``degraded`` says that they are list prices because nothing else could have been recorded."""
+
+    decision_id: str
+    at: float
+    valid_until: float
+    jurisdiction: str
+    pack: str
+    disclosure: str
+    degraded: bool
+    prices: list[Priced]
+    left_out: dict[str, str] = Field(description="Inputs that were told and not used, and why.")
+
+
+class PriceExplained(BaseModel):
+    """Why prices are what they are, from the log."""
+
+    decision_id: str
+    at: float
+    policy: str | None
+    model: str | None
+    rules: str
+    facts: dict[str, Any]
+    prices: list[dict[str, Any]]
+    repeats: bool = Field(description="The decision was done again just now and every number is the same to the bit.")
+    repeats_note: str
+    erased: bool
+    law: dict[str, Any] | None
+    notice: str
+
+
+class PriceRules(BaseModel):
+    """The rules of dynamic pricing: what prices depend on, how far they move, what the law asks."""
+
+    policy: str
+    model: str
+    currency: str
+    valid_seconds: float
+    inputs: list[dict[str, Any]]
+    bounds: dict[str, Any]
+    clock_inputs: list[str]
+    law: dict[str, Any]
+
+
+class PriceDecisions(BaseModel):
+    """Decisions about prices, the newest first; nobody's name is in them."""
+
+    decisions: list[dict[str, Any]]
+
+
+class PriceWhatIf(BaseModel):
+    """What is believed to follow from each price; no rungs where the policy goes by no belief about demand."""
+
+    item_id: str
+    currency: str
+    policy: str
+    list_price: float | None
+    cost: float | None
+    low: float | None = Field(description="No price lies below, whatever is believed.")
+    high: float | None
+    believed: bool
+    elasticity: list[float] | None = Field(description="Mean, and bounds of the middle 95 % of what is believed.")
+    rungs: list[dict[str, Any]]
+
+
+class Elasticities(BaseModel):
+    """By how many percent demand moves when prices rise by one, by category: mean and bounds."""
+
+    policy: str
+    believed: bool
+    categories: list[dict[str, Any]]
+
+
+class PricesRefused(BaseModel):
+    """Whether somebody refuses personal prices."""
+
+    user_id: str
+    refused: bool
+
+
 class Item(BaseModel):
     """A recommended item."""
 
@@ -24,6 +119,7 @@ class Item(BaseModel):
     source: list[str] = Field(description="The models that proposed it.")
     reasons: list[Why]
     properties: dict[str, Any]
+    price: Priced | None = Field(None, description="Left out where no prices were asked for.")
 
 
 class Pursuit(BaseModel):
@@ -79,7 +175,57 @@ class Recommendations(BaseModel):
     strategy: Pursuit | None = Field(
         None, description="How the list was come by; left out where no strategy was asked."
     )
+    pricing: dict[str, Any] | None = Field(
+        None, description="The quote behind the items' prices; left out where none were asked for."
+    )
+    experiment: dict[str, str] | None = Field(
+        None, description="name and arm of the experiment that made this list; left out where none did."
+    )
     items: list[Item]
+
+
+class ExperimentSummary(BaseModel):
+    """An experiment and what was seen of it last; ``latest`` is null before the first look."""
+
+    name: str
+    state: Literal["draft", "running", "stopped", "concluded"]
+    hypothesis: str
+    unit: Literal["user", "item-time"]
+    design: str
+    surfaces: list[str]
+    control: str
+    arms: list[dict[str, Any]]
+    metrics: list[dict[str, Any]]
+    started: float | None
+    ended: float | None
+    days: float
+    planned_days: float
+    planned_units: int
+    exposures: int
+    turned_away: int
+    winner: str
+    follows: str
+    looks: int
+    served: bool = Field(description="Whether this server deals askers to it now.")
+    trouble: str = Field(description="Why a running experiment is not served here; empty where it is.")
+    latest: dict[str, Any] | None
+
+
+class ExperimentsTold(BaseModel):
+    """What is tried, the newest first, and what came into force."""
+
+    experiments: list[ExperimentSummary]
+    policy: dict[str, Any]
+    policies: list[dict[str, Any]]
+
+
+class ExperimentTold(ExperimentSummary):
+    """One experiment: its declaration, every step, and every look."""
+
+    declaration: dict[str, Any]
+    fingerprint: str
+    steps: list[dict[str, Any]]
+    trend: list[dict[str, Any]]
 
 
 class RowVerdict(BaseModel):

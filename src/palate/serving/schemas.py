@@ -131,7 +131,31 @@ class StrategyWanted(Request):
     least: Share | None = Field(None, description="Probability from which on an item attracts.")
 
 
-_BESIDE_STRATEGY = frozenset({"user_id", "history", "count", "strategy", "explain", "return_properties", "language"})
+BESIDE_STRATEGY = frozenset(
+    {"user_id", "history", "count", "strategy", "explain", "return_properties", "language", "prices"}
+)
+"""What a question with a strategy may say besides."""
+
+
+class PriceContext(Request):
+    """What a price may depend on besides the item."""
+
+    session: Annotated[str, StringConstraints(max_length=256)] = Field("", description="Prices are held within it.")
+    segment: Annotated[str, StringConstraints(max_length=64)] = Field("", description="The shop's word for a group.")
+    currency: Annotated[str, StringConstraints(max_length=3)] = Field("", description="Refused if not the shop's.")
+    inputs: dict[Name, Number | bool] = Field(
+        default_factory=dict, max_length=64, description="Declared inputs by name; others are left out, and said so."
+    )
+
+
+class PriceTerms(Request):
+    """Where a price is asked, and what was agreed to."""
+
+    jurisdiction: Annotated[str, StringConstraints(max_length=16)] = Field(
+        "", description="ISO 3166, such as CN or US-NY; the shop's own where left out."
+    )
+    consent: bool = Field(False, description="This person agreed to prices from personal data.")
+    context: PriceContext | None = None
 
 
 class RecommendRequest(Request):
@@ -149,6 +173,9 @@ class RecommendRequest(Request):
     )
 
     user_id: Id | None = Field(None, description="Whom to answer. Somebody unknown is answered like a newcomer.")
+    visitor_id: Id | None = Field(
+        None, description="What this person is known by before signing in; keeps them in the arm of an experiment."
+    )
     history: list[Id | PastEvent] | None = Field(
         None, max_length=1_000, description="What the asker did, oldest first; instead of what is stored."
     )
@@ -177,10 +204,11 @@ class RecommendRequest(Request):
     explain: bool = Field(False, description="Say why, for every item.")
     return_properties: bool = Field(False, description="Return what the catalogue knows of every item.")
     language: Language = Field("en", description="Language of the reasons.")
+    prices: PriceTerms | None = Field(None, description="Price the recommended items too; off unless configured.")
 
     @model_validator(mode="after")
     def _strategy_stands_alone(self) -> RecommendRequest:
-        beside = sorted(self.model_fields_set - _BESIDE_STRATEGY)
+        beside = sorted(self.model_fields_set - BESIDE_STRATEGY)
         if self.strategy is not None and beside:
             raise ValueError(f"a strategy finds its own items; leave out {', '.join(beside)}")
         return self

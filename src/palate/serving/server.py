@@ -22,6 +22,9 @@ from palate.serving.settings import ServingSettings
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+    from palate.pricing.configuration import PricingSettings
+    from palate.pricing.quoting import Quoter
+
 DEFAULT_PORT = 8420
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
@@ -34,6 +37,7 @@ def serve(
     log: str | Path | None = None,
     vault: str | Path | None = None,
     settings: ServingSettings | None = None,
+    pricing: PricingSettings | None = None,
     ready: Callable[[str], None] = print,
 ) -> None:
     """Serve an engine until interrupted (Ctrl-C, or SIGTERM), then write what waits and return.
@@ -50,6 +54,8 @@ def serve(
         The event log's file; ``events.sqlite`` in ``palate.privacy.data_home()`` where left out.
     vault
         The key vault's file; see ``palate.privacy.default_vault_path``.
+    pricing
+        How the shop prices; prices are off where None or not enabled.
     ready
         Called with the URL once the server listens.
 
@@ -60,7 +66,7 @@ def serve(
     ArtefactError
         The engine, the log or the vault cannot be used; the message says why.
     """
-    with prepared(engine, host, log=log, vault=vault, settings=settings) as app:
+    with prepared(engine, host, log=log, vault=vault, settings=settings, pricing=pricing) as app:
         asyncio.run(_until_interrupted(app, host, free_port(host, port), ready))
 
 
@@ -73,9 +79,10 @@ def running(
     log: str | Path | None = None,
     vault: str | Path | None = None,
     settings: ServingSettings | None = None,
+    pricing: PricingSettings | None = None,
 ) -> Iterator[str]:
     """The same server in a thread, for as long as a ``with`` block; gives its URL. For notebooks and tests."""
-    with prepared(engine, host, log=log, vault=vault, settings=settings) as app:
+    with prepared(engine, host, log=log, vault=vault, settings=settings, pricing=pricing) as app:
         chosen = free_port(host, port)
         loop = asyncio.new_event_loop()
         server = loop.run_until_complete(_server(app, host, chosen))
@@ -97,9 +104,11 @@ def prepared(
     log: str | Path | None = None,
     vault: str | Path | None = None,
     settings: ServingSettings | None = None,
+    pricing: PricingSettings | None = None,
 ) -> Iterator[FastAPI]:
     """The application with its log and vault open, closed at the end."""
     from palate.serving.app import create_app
+    from palate.serving.experimenting import conducting
 
     settings = settings or ServingSettings()
     if not settings.allowed_hosts and host in ("127.0.0.1", "localhost", "::1"):
@@ -109,13 +118,33 @@ def prepared(
     try:
         served.warm()
         # One question is too small for several threads, which would only wait for each other.
+        path = Path(log) if log is not None else data_home() / "events.sqlite"
         with (
             one_blas_thread(),
-            EventLog(log if log is not None else data_home() / "events.sqlite", keys) as events,
+            EventLog(path, keys) as events,
+            quoting(served, pricing, keys, path.parent) as quoter,
+            conducting(served, events, keys, path.parent / "experiments", quoter) as conductor,
         ):
-            yield create_app(served, events, settings)
+            yield create_app(served, events, settings, quoter=quoter, conductor=conductor)
     finally:
         keys.close()
+
+
+@contextlib.contextmanager
+def quoting(
+    engine: ServedEngine, pricing: PricingSettings | None, keys: Vault, folder: Path
+) -> Iterator[Quoter | None]:
+    """Who quotes prices, its log in this folder unless the settings name a file; None where prices are off."""
+    if pricing is None or not pricing.enabled:
+        yield None
+        return
+    from palate.engine.pricing import quoter_of
+
+    quoter = quoter_of(engine, pricing, keys, folder)
+    try:
+        yield quoter
+    finally:
+        quoter.close()
 
 
 def loaded(folder: Path) -> ServedEngine:

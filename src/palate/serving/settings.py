@@ -32,6 +32,8 @@ class ServingSettings(Settings):
         Record every answer given in the event log.
     remembered_answers, remembered_seconds
         How many answers are kept, and for how long, to be given again while nothing has changed; 0 keeps none.
+    experiment_seconds
+        Between two turns of the loop over experiments: how late a step taken in another process is noticed.
     replay_rows
         Rows handed to the engine at once when the log is replayed at start.
     """
@@ -44,6 +46,7 @@ class ServingSettings(Settings):
     log_answers: bool = True
     remembered_answers: Annotated[int, Field(ge=0)] = 20_000
     remembered_seconds: Annotated[float, Field(gt=0)] = 300.0
+    experiment_seconds: Annotated[float, Field(gt=0)] = 5.0
     replay_rows: Annotated[int, Field(ge=1)] = 20_000
 
     @field_validator("api_key_hashes")

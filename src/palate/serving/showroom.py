@@ -17,7 +17,11 @@ from palate.serving.problems import documented
 from palate.serving.settings import ServingSettings
 
 _MEDIA_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
-_FILES = ("index.html", "style.css", "app.js", "tiles.js", "why.js", "words.js")
+_FILES = (
+    *("index.html", "style.css", "app.js", "call.js", "tiles.js", "why.js", "words.js"),
+    *("experiments.html", "study.css", "experiments.js", "experiment-words.js", "plots.js"),
+    *("prices.html", "prices.js", "price-words.js"),
+)
 _SHOWN = (
     *("title", "category", "brand", "price", "currency", "title_zh", "category_zh", "brand_zh"),
     *("description_generated", "generated"),

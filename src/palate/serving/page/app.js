@@ -1,5 +1,6 @@
 /** The page: whose taste, what they did, what they wish for, and the list that follows from it. */
 
+import { call, onKey } from "./call.js";
 import { currentLanguage, number, say, speak, told } from "./words.js";
 import { leaf, make, tile } from "./tiles.js";
 import { explain } from "./why.js";
@@ -22,24 +23,6 @@ const trail = () => {
   if (!state.trails.has(userId())) state.trails.set(userId(), [...(state.person?.recent ?? [])]);
   return state.trails.get(userId());
 };
-
-/** Ask the server. Trouble is thrown as a sentence. */
-export async function call(path, body = undefined) {
-  const headers = { accept: "application/json" };
-  const key = sessionStorage.getItem("palate-key");
-  if (key) headers.authorization = `Bearer ${key}`;
-  if (body !== undefined) headers["content-type"] = "application/json";
-  let response;
-  try {
-    response = await fetch(path, body === undefined ? { headers } : { method: "POST", headers, body: JSON.stringify(body) });
-  } catch {
-    throw new Error(say("offline"));
-  }
-  const values = await response.json();
-  if (response.status === 401) $("key").showModal();
-  if (!response.ok) throw new Error(values.detail ?? response.statusText);
-  return values;
-}
 
 async function guarded(work) {
   try {
@@ -265,12 +248,7 @@ function listen() {
       await become(null);
     });
   });
-  $("key-form").addEventListener("submit", (event) => {
-    event.preventDefault();
-    sessionStorage.setItem("palate-key", $("key-text").value);
-    $("key").close();
-    guarded(start);
-  });
+  onKey(() => guarded(start));
 }
 
 async function start() {

@@ -36,6 +36,9 @@ const WORDS = {
     rank: (rank) => `rank ${rank}`,
     none: "Nothing matches. Try other words.",
     offline: "The server does not answer. Is it still running?",
+    toLists: "Lists",
+    toExperiments: "Experiments",
+    toPrices: "Prices",
   },
   zh: {
     headline: "接下来，想遇见什么？",
@@ -72,8 +75,16 @@ const WORDS = {
     rank: (rank) => `第 ${rank} 名`,
     none: "没有匹配的商品，换个说法试试。",
     offline: "服务器没有响应，它还在运行吗？",
+    toLists: "推荐",
+    toExperiments: "实验",
+    toPrices: "价格",
   },
 };
+
+/** Words of another page, beside those of all pages. */
+export function teach(words) {
+  for (const spoken of Object.keys(WORDS)) Object.assign(WORDS[spoken], words[spoken]);
+}
 
 let language = localStorage.getItem("palate-language") || (navigator.language.startsWith("zh") ? "zh" : "en");
 

@@ -1,0 +1,179 @@
+"""What was shown before: the last price of each item to whom, and the lowest one of each day."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from palate.core import BoolArray, Float64Array, Int64Array, IntArray
+from palate.pricing.guardrails import GuardSettings
+
+DAY = 86_400.0
+
+
+class Last(NamedTuple):
+    """A price shown: how much, when (seconds since 1970 UTC), and whether personal inputs had entered it."""
+
+    price: float
+    at: float
+    personal: bool
+
+
+class LastShown:
+    """The prices shown last, at most ``size`` of them; of older ones none is held any more.
+
+    Owners are pseudonyms, sessions, or "" for everybody.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._last: OrderedDict[tuple[str, str], Last] = OrderedDict()
+
+    def get(self, owner: str, item: str) -> Last | None:
+        """The last price of an item towards an owner."""
+        return self._last.get((owner, item))
+
+    def put(self, owner: str, item: str, last: Last) -> None:
+        """Remember a price as the one shown last."""
+        self._last[owner, item] = last
+        self._last.move_to_end((owner, item))
+        if len(self._last) > self._size:
+            self._last.popitem(last=False)
+
+    def __len__(self) -> int:
+        return len(self._last)
+
+
+class Lows:
+    """The lowest price of each item on each of the last days; no larger than items times days.
+
+    Parameters
+    ----------
+    days
+        How many days before today count.
+    """
+
+    def __init__(self, days: int) -> None:
+        self._days = days
+        self._lowest = np.full((0, days + 1), np.nan)
+        self._day: Int64Array = np.full(days + 1, -1, dtype=np.int64)
+
+    def note(self, items: IntArray, prices: Float64Array, when: float) -> None:
+        """Prices that everybody could see; int32 and float64 (n,)."""
+        day = int(when // DAY)
+        slot = day % (self._days + 1)
+        if self._day[slot] > day or not len(items):  # a clock that went back by more than is remembered
+            return
+        if len(self._lowest) <= items.max():
+            room = max(int(items.max()) + 1, 2 * len(self._lowest))
+            grown = np.full((room, self._days + 1), np.nan)
+            grown[: len(self._lowest)] = self._lowest
+            self._lowest = grown
+        if self._day[slot] != day:
+            self._lowest[:, slot], self._day[slot] = np.nan, day
+        np.fmin.at(self._lowest[:, slot], items, prices)
+
+    def lowest(self, items: IntArray, when: float, days: int) -> Float64Array:
+        """The lowest price of the days before today, NaN where none was shown; float64 (n,)."""
+        today = int(when // DAY)
+        counted = (self._day >= today - min(days, self._days)) & (self._day < today) & (self._day >= 0)
+        known = (items >= 0) & (items < len(self._lowest))
+        answer = np.full(len(items), np.nan)
+        if counted.any() and known.any():
+            answer[known] = np.fmin.reduce(self._lowest[items[known]][:, counted], axis=1)
+        return answer
+
+
+@dataclass(frozen=True)
+class Before:
+    """What was shown before of n items; float64 (n,), NaN where nothing was.
+
+    Parameters
+    ----------
+    price, at
+        How much, and when (seconds since 1970 UTC).
+    hold
+        For how many seconds that is kept.
+    personal
+        bool (n,): personal inputs had entered it.
+    """
+
+    price: Float64Array
+    at: Float64Array
+    hold: Float64Array
+    personal: BoolArray
+
+
+class Shown:
+    """Everything shown lately: towards people, within sessions, to everybody.
+
+    Parameters
+    ----------
+    size
+        Prices remembered at most.
+    days
+        How far back the lowest price is looked for.
+    """
+
+    def __init__(self, size: int, days: int) -> None:
+        self._last, self.lows = LastShown(size), Lows(days)
+
+    def before(
+        self,
+        items: Sequence[str],
+        owners: Sequence[str],
+        session: str,
+        *,
+        allowed: Sequence[bool],
+        settings: GuardSettings,
+        now: float,
+    ) -> Before:
+        """What was shown before, within the session rather than towards its owner.
+
+        Parameters
+        ----------
+        owners
+            Of each item, whose price it is: a pseudonym, or "" for everybody's.
+        allowed
+            Of each item, whether a price may be kept that personal inputs had entered.
+        """
+        rows: list[tuple[float, float, float, bool]] = []
+        for item, owner, may in zip(items, owners, allowed, strict=True):
+            hold = settings.session_seconds
+            last = self._last.get(f"session {session}", item) if session else None
+            if last is None or now - last.at >= hold or (last.personal and not may):
+                hold, last = settings.cool_down_seconds, self._last.get(owner, item)
+            if last is None or (last.personal and not may):
+                rows.append((np.nan, np.nan, hold, False))
+            else:
+                rows.append((last.price, last.at, hold, last.personal))
+        price, at, held, personal = np.array(rows, dtype=np.float64).T.copy()
+        return Before(price, at, held, personal != 0)
+
+    def note(
+        self,
+        items: Sequence[str],
+        positions: IntArray,
+        owners: Sequence[str],
+        session: str,
+        *,
+        prices: Float64Array,
+        personal: BoolArray,
+        now: float,
+    ) -> None:
+        """Keep what is shown now; an unchanged price keeps its time, unless the clock went back."""
+        everybody = np.isfinite(prices) & ~personal & (positions >= 0)
+        if everybody.any():
+            self.lows.note(positions[everybody], prices[everybody], now)
+        for item, owner, price, own in zip(items, owners, prices.tolist(), personal.tolist(), strict=True):
+            if math.isnan(price):
+                continue
+            for whose in (owner, f"session {session}") if session else (owner,):
+                before = self._last.get(whose, item)
+                same = before is not None and before.price == price and before.at <= now
+                self._last.put(whose, item, Last(price, before.at if same and before is not None else now, own))

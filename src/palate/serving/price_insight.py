@@ -1,0 +1,198 @@
+"""Routes that look back and ahead on prices: what was decided, what an item cost when, what others would bring."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Any
+
+import numpy as np
+import orjson
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from palate.core import Float64Array, FloatArray, IntArray, UnknownIdError
+from palate.data.log_table import latest_rows
+from palate.pricing.guardrails import names_of
+from palate.pricing.policies import DemandPolicy
+from palate.pricing.quoting import Quoter
+from palate.pricing.terms import Demand
+from palate.serving.answers import json_response
+from palate.serving.live import Live
+from palate.serving.prices import open_quoter
+from palate.serving.problems import documented
+from palate.serving.responses import Elasticities, PriceDecisions, PriceWhatIf
+
+_DRAWS = 200
+_STEP = 0.02
+_MOST_ITEMS = 2_000
+_REACH = (0.6, 1.4)
+_RUNGS = 33
+
+ItemWanted = Annotated[str, Query(min_length=1, max_length=256, description="An item's id.")]
+Decisions = Annotated[int, Query(ge=1, le=500, description="How many decisions, the newest first.")]
+
+
+def router(live: Live, quoter: Quoter | None) -> APIRouter:
+    """The routes over a quoter; without one they say that prices are off."""
+    routes = APIRouter(tags=["prices"])
+
+    @routes.get(
+        "/v1/price/decisions",
+        responses={200: {"model": PriceDecisions}, **documented(401, 422)},
+        summary="Which prices were decided lately, of one item or of all?",
+    )
+    async def decisions(item: Annotated[str, Query(max_length=256)] = "", count: Decisions = 50) -> Response:
+        shop = open_quoter(quoter)
+        return json_response({"decisions": await live.elsewhere(lambda: decided(shop, item, count))})
+
+    @routes.get(
+        "/v1/price/what-if",
+        responses={200: {"model": PriceWhatIf}, **documented(401, 404, 422)},
+        summary="What would other prices of this item bring, by what is believed of demand?",
+    )
+    async def what_if(item: ItemWanted) -> Response:
+        shop = open_quoter(quoter)
+        return json_response(await live.elsewhere(lambda: foreseen(shop, item)))
+
+    @routes.get(
+        "/v1/price/elasticities",
+        responses={200: {"model": Elasticities}, **documented(401, 422)},
+        summary="How does demand answer to prices, category by category?",
+    )
+    async def elasticities() -> Response:
+        shop = open_quoter(quoter)
+        return json_response(await live.elsewhere(lambda: by_category(shop)))
+
+    return routes
+
+
+def decided(quoter: Quoter, item: str, count: int) -> list[dict[str, Any]]:
+    """The newest decisions: whose price it was is not told, only that it was somebody's."""
+    log = quoter.log.log
+    log.flush()
+    holding = orjson.dumps(item).decode() if item else ""
+    told = []
+    for name, body in latest_rows(log, "price", count, holding):
+        outcome = body["outcome"]
+        lines = [
+            {
+                "item_id": own,
+                "price": outcome["price"][row],
+                "list_price": body["rails"]["list_price"][row],
+                "low": outcome["low"][row],
+                "high": outcome["high"][row],
+                "personal": body["personal"][row],
+                "propensity": outcome["propensity"][row],
+                "clips": list(names_of(int(body["clips"][row]))),
+            }
+            for row, own in enumerate(body["items"])
+            if not item or own == item
+        ]
+        facts = {key: body["facts"].get(key) for key in ("jurisdiction", "pack", "consent", "refused")}
+        told.append({"decision_id": name, "at": body["now"], "rules": body["rules"], **facts, "prices": lines})
+    return told
+
+
+def foreseen(quoter: Quoter, item: str) -> dict[str, Any]:
+    """What is believed to follow from each price of an item, to a stranger who asks now.
+
+    Raises
+    ------
+    UnknownIdError
+        The item is not in the catalogue.
+    """
+    book, guard = quoter.shelf.book, quoter.settings.guard
+    if item not in book.catalogue.ids:
+        raise UnknownIdError(f"unknown item {item!r}")
+    position = book.catalogue.ids.position(item)
+    listed, cost = float(book.list_price[position]), float(book.cost[position])
+    told: dict[str, Any] = {
+        "item_id": item,
+        "currency": quoter.settings.currency,
+        "policy": quoter.policy.name,
+        "list_price": _number(listed),
+        "cost": _number(cost),
+        "low": _number(listed * guard.lowest),
+        "high": _number(listed * guard.highest),
+        "believed": False,
+        "elasticity": None,
+        "rungs": [],
+    }
+    if not isinstance(quoter.policy, DemandPolicy) or not listed > 0:
+        return told
+    features = _public(quoter, np.array([position], dtype=np.int32))
+    relative = np.linspace(*_REACH, _RUNGS)[None, :]
+    chance = quoter.policy.demand.probability(features, relative)[0]
+    drawn = _drawn(quoter.policy.demand, features)
+    spread = drawn.probability(np.repeat(features, _DRAWS, axis=0), np.repeat(relative, _DRAWS, axis=0))
+    low, high = np.quantile(spread, (0.025, 0.975), axis=0)
+    prices = relative[0] * listed
+    told["rungs"] = [
+        {
+            "price": float(price),
+            "chance": [float(mean), float(least), float(most)],
+            "revenue": float(price * mean),
+            "margin": _number((price - cost) * mean),
+        }
+        for price, mean, least, most in zip(prices, chance, low, high, strict=True)
+    ]
+    told["elasticity"] = _interval(elasticity(quoter.policy.demand, features)[0])
+    return {**told, "believed": True}
+
+
+def by_category(quoter: Quoter) -> dict[str, Any]:
+    """Mean elasticity at the list price by category, with an interval of what is believed; and how much it rests on."""
+    policy, book = quoter.policy, quoter.shelf.book
+    if not isinstance(policy, DemandPolicy):
+        return {"policy": policy.name, "believed": False, "categories": []}
+    known = np.nonzero(book.list_price > 0)[0]
+    chosen = known[np.linspace(0, len(known) - 1, min(len(known), _MOST_ITEMS)).astype(int)].astype(np.int32)
+    names = np.array([_family(text) for text in book.catalogue.strings("category")])[chosen]
+    drawn = elasticity(policy.demand, _public(quoter, chosen))
+    categories = [
+        {
+            "category": str(name),
+            "items": int((names == name).sum()),
+            "elasticity": _interval(drawn[names == name].mean(0)),
+        }
+        for name in sorted(set(names.tolist()))
+    ]
+    return {"policy": policy.name, "believed": True, "categories": categories}
+
+
+def elasticity(demand: Demand, features: FloatArray) -> Float64Array:
+    """Own-price elasticity at the list price, dlog P / dlog price by central difference; float64 (n, draws)."""
+    n = len(features)
+    at = np.tile([1.0 - _STEP, 1.0 + _STEP], (n * _DRAWS, 1))
+    chance = _drawn(demand, features).probability(np.repeat(features, _DRAWS, axis=0), at)
+    change = np.log(chance[:, 1] / chance[:, 0]) / np.log((1.0 + _STEP) / (1.0 - _STEP))
+    return np.asarray(change.reshape(n, _DRAWS))
+
+
+def _drawn(demand: Demand, features: FloatArray) -> Demand:
+    # The same draws each time: a page that is looked at twice shows the same interval.
+    return demand.draw(np.random.default_rng(0), len(features) * _DRAWS)
+
+
+def _public(quoter: Quoter, items: IntArray) -> FloatArray:
+    """Features of items for somebody of whom nothing is known."""
+    pack = quoter.packs.of(quoter.settings.jurisdiction)
+    nobody = np.zeros(len(items), dtype=np.bool_)
+    gathered = quoter.shelf.inputs.gather(
+        items, {}, pack, allowed=nobody, refusal="nobody asks", now=time.time(), score=None
+    )
+    return np.nan_to_num(gathered.features)
+
+
+def _family(category: str) -> str:
+    return category.rsplit(">", maxsplit=1)[-1].strip()
+
+
+def _interval(drawn: Float64Array) -> list[float]:
+    """Mean and the bounds of the middle 95 %."""
+    low, high = np.quantile(drawn, (0.025, 0.975))
+    return [float(drawn.mean()), float(low), float(high)]
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
