@@ -29,7 +29,7 @@ NUMBERS = (
     "dwell",
     "value",
 )
-"""What each moment says in numbers: log hours since the one before, the clock, the calendar, logs of price and dwell."""
+"""What a moment says in numbers: log hours since the one before, the clock, the calendar, logs of price and dwell."""
 
 UNTOLD = -1
 """Of a clause that would say nothing."""
@@ -156,7 +156,9 @@ class MomentReader:
         self.settings = settings or MomentSettings()
 
     @classmethod
-    def for_dataset(cls, encoder: TextEncoder, dataset: Dataset, settings: MomentSettings | None = None) -> MomentReader:
+    def for_dataset(
+        cls, encoder: TextEncoder, dataset: Dataset, settings: MomentSettings | None = None
+    ) -> MomentReader:
         """For the items and kinds of a dataset."""
         settings = settings or MomentSettings()
         return cls(encoder, titles_of(dataset, settings.language), dataset.kinds.names, settings)
@@ -219,7 +221,9 @@ class MomentReader:
         codes = place.astype(np.int64) * (_WEEKLY * _SEASONAL + 1) + week + 1
         distinct, which = np.unique(codes, return_inverse=True)
         width = _WEEKLY * _SEASONAL + 1
-        texts = [when_text(int(code % width) - 1, str(places[code // width]), self.settings.language) for code in distinct]
+        texts = [
+            when_text(int(code % width) - 1, str(places[code // width]), self.settings.language) for code in distinct
+        ]
         return texts, which.astype(np.int32)
 
 

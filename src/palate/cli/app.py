@@ -11,7 +11,21 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from palate import __version__
-from palate.cli import adapt, ask, demo, encoders, folder, forecast, learn, logs, newcomers, operate, rules, tune
+from palate.cli import (
+    adapt,
+    ask,
+    demo,
+    encoders,
+    folder,
+    forecast,
+    learn,
+    logs,
+    newcomers,
+    operate,
+    predict,
+    rules,
+    tune,
+)
 
 FAILED = 1
 USAGE = 2
@@ -82,5 +96,5 @@ def palate(
     limit_threads()
 
 
-for verbs in (demo, folder, learn, adapt, rules, tune, encoders, newcomers, ask, forecast, operate, logs):
+for verbs in (demo, folder, learn, adapt, rules, tune, encoders, newcomers, ask, forecast, predict, operate, logs):
     verbs.register(app)

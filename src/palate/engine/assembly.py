@@ -37,7 +37,7 @@ Inner = Literal["last", "time", "baskets"]
 TEXT_SOURCES = frozenset({"semantic", "lexical"})
 """Sources that learn from the catalogue alone: fitted once, whatever events are held out."""
 
-NEED_TEXT = TEXT_SOURCES | {"semantic_transitions", "transferred", "generative"}
+NEED_TEXT = TEXT_SOURCES | {"semantic_transitions", "transferred", "generative", "next_behaviour"}
 """Sources that have nothing to say where the catalogue has no text."""
 
 SEQUENCES = frozenset({"sequential", "sasrec", "gru4rec", "lstm", "generative"})

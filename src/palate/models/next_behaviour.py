@@ -1,10 +1,10 @@
 """What somebody does next: p_ui(t+1) = P(V_u, x_i) for views, clicks, purchases and ratings.
 
 V_u are the moments of a person as the language model reads them (``palate.behaviour.moments``), x_i what it says of the
-item. Each kind has its population (``foreseeing.occasions``): of all items the next one, clicked given that it is shown,
-bought within a horizon given a look, rated high given that it is rated. Bodies compete behind one interface; what they
-say is calibrated on occasions later than those they learnt from. L_u = R(p): ordered by one of the probabilities it is a
-recommender like any other.
+item. Each kind has its population (``foreseeing.occasions``): of all items the next one, clicked given that it was
+shown, bought within a horizon given a look, rated high given that it is rated. Bodies compete behind one interface;
+what they say is calibrated on occasions later than those they learnt from. L_u = R(p): ordered by one of the
+probabilities it is a recommender like any other.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from palate.models.foreseeing.certainty import Certainty
 from palate.models.foreseeing.learning import Learnt, learn, restored, written
 from palate.models.foreseeing.occasions import Occasions
 from palate.models.foreseeing.settings import NextBehaviourSettings
-from palate.models.foreseeing.table import NUMBERS, Inputs, Windows, table
+from palate.models.foreseeing.table import NUMBERS, Asked, Inputs, Windows, table
 from palate.models.linear import recommend_in_batches
 
 _CELLS = 60_000
@@ -106,6 +106,10 @@ class NextBehaviour:
         """Which body answers for a kind."""
         return self._of(kind).body[kind]
 
+    def usual(self, kind: str) -> float:
+        """On which share of the occasions learnt from it happened."""
+        return self._of(kind).standing[kind].share
+
     def calibration(self, kind: str) -> str:
         """``platt`` or ``isotonic``."""
         return self._of(kind).certainty[kind].calibrator.kind
@@ -123,9 +127,7 @@ class NextBehaviour:
         self._state = learn(dataset, self._encoder(), self.settings, progress)
         return self
 
-    def probability(
-        self, queries: Queries, items: IntArray, kind: str, prices: FloatArray | None = None
-    ) -> Foretold:
+    def probability(self, queries: Queries, items: IntArray, kind: str, prices: FloatArray | None = None) -> Foretold:
         """Probabilities that n askers do this with m items each.
 
         Parameters
@@ -141,7 +143,6 @@ class NextBehaviour:
             The data taught nothing of this kind.
         """
         state = self._of(kind)
-        n, m = items.shape
         odds = self._odds(queries, items, kind, prices)
         own = state.certainty[kind]
         if kind != "view":
@@ -207,7 +208,7 @@ class NextBehaviour:
         """
         histories, row = found.known(dataset, self.settings.window)
         given = Queries(histories, when=np.full(len(histories), np.nan))
-        inputs = self._gathered(given, row, found.items, found.times, found.prices, kind)
+        inputs = self._gathered(given, Asked(row, found.items, found.times, found.prices), kind)
         state = self._of(kind)
         return state.bodies[state.body[kind]].odds(kind, inputs, state.bank)
 
@@ -252,22 +253,11 @@ class NextBehaviour:
         n, m = items.shape
         row = np.repeat(np.arange(n, dtype=np.int32), m)
         when = np.full(n, np.nan) if queries.when is None else queries.when
-        asked = np.full(n * m, np.nan, np.float32) if prices is None else prices.reshape(-1).astype(np.float32)
-        return self._gathered(queries, row, items.reshape(-1).astype(np.int32), when[row], asked, kind)
+        paid = np.full(n * m, np.nan, np.float32) if prices is None else prices.reshape(-1).astype(np.float32)
+        return self._gathered(queries, Asked(row, items.reshape(-1).astype(np.int32), when[row], paid), kind)
 
-    def _gathered(
-        self,
-        queries: Queries,
-        row: IntArray,
-        items: IntArray,
-        when: Float64Array,
-        prices: FloatArray,
-        kind: str,
-    ) -> Inputs:
+    def _gathered(self, queries: Queries, asked: Asked, kind: str) -> Inputs:
         state, own = self._of(kind), self.settings
         windows = Windows.of(queries.history, own.window, len(state.bank.items), own.time_zone)
-        known = state.standing[kind].now(items, state.bank.category)
-        return table(
-            state.bank, windows, row, items, when, prices, known, taken=state.taken, zone=own.time_zone
-        )
-
+        known = state.standing[kind].now(asked.items, state.bank.category)
+        return table(state.bank, windows, asked, known, taken=state.taken, zone=own.time_zone)

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 import palate
 from palate.data.event_log import EventLog
-from palate.serving import answers, asking, demand, feedback, people, problems, showroom
+from palate.serving import answers, asking, demand, feedback, foresight, people, problems, showroom
 from palate.serving.answers import json_response
 from palate.serving.contract import ServedEngine
 from palate.serving.door import Door
@@ -94,6 +94,7 @@ def create_app(
     app.include_router(feedback.router(live, metrics))
     app.include_router(people.router(live))
     app.include_router(demand.router(live))
+    app.include_router(foresight.router(live))
     if settings.page:
         app.include_router(showroom.router(live, settings))
     app.add_middleware(Door, settings=settings, metrics=metrics)

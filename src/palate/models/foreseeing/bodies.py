@@ -78,7 +78,9 @@ class Linear:
     def restore(cls, arrays: Arrays) -> Linear:
         """What ``arrays`` gave."""
         kinds = sorted({name.partition(".")[0] for name in arrays})
-        parts = ({kind: np.asarray(arrays[f"{kind}.{part}"]) for kind in kinds} for part in ("middle", "unit", "weights"))
+        parts = (
+            {kind: np.asarray(arrays[f"{kind}.{part}"]) for kind in kinds} for part in ("middle", "unit", "weights")
+        )
         return cls(*parts)
 
 

@@ -87,9 +87,7 @@ class Certainty:
         """Probability, lower and upper bound of log-odds; all of their shape."""
         return self.around(self.calibrator(odds), odds)
 
-    def around(
-        self, probability: Float64Array, odds: Float64Array
-    ) -> tuple[Float64Array, Float64Array, Float64Array]:
+    def around(self, probability: Float64Array, odds: Float64Array) -> tuple[Float64Array, Float64Array, Float64Array]:
         """A probability that came of these log-odds, and its bounds."""
         middle = _logit(probability)
         down, up = np.interp(odds, self.grid, self.down), np.interp(odds, self.grid, self.up)

@@ -19,7 +19,7 @@ from palate.models.foreseeing.certainty import Certainty
 from palate.models.foreseeing.occasions import Occasions, occasions, rating_threshold
 from palate.models.foreseeing.settings import BODIES, KINDS, NextBehaviourSettings
 from palate.models.foreseeing.standing import Standing
-from palate.models.foreseeing.table import Inputs, Windows, table
+from palate.models.foreseeing.table import Asked, Inputs, Windows, table
 from palate.training import Report
 
 
@@ -68,9 +68,7 @@ class _Kind:
     def lessons(self, held: bool) -> tuple[Inputs, BoolArray]:
         rows = np.flatnonzero(self.held == held)
         own = self.inputs
-        part = replace(
-            own, row=own.row[rows], items=own.items[rows], numbers=own.numbers[rows], past=own.past[rows]
-        )
+        part = replace(own, row=own.row[rows], items=own.items[rows], numbers=own.numbers[rows], past=own.past[rows])
         return part, self.found.happened[rows]
 
 
@@ -100,9 +98,7 @@ def learn(
     for place, name in enumerate(names):
         _say(progress, f"teach {name}", place / len(names))
         bodies[name] = taught(name, lessons, held, bank, settings)
-    odds = {
-        kind: {name: body.odds(kind, held[kind][0], bank) for name, body in bodies.items()} for kind in told
-    }
+    odds = {kind: {name: body.odds(kind, held[kind][0], bank) for name, body in bodies.items()} for kind in told}
     losses = {kind: {name: loss_of(own, held[kind][1]) for name, own in odds[kind].items()} for kind in told}
     body = {kind: min(names, key=lambda name, kind=kind: losses[kind][name]) for kind in told}  # type: ignore[misc]
     certainty = {kind: _certainty(kind, odds[kind][body[kind]], own, settings) for kind, own in told.items()}
@@ -122,7 +118,7 @@ def taught(name: str, lessons: Lessons, held: Lessons, bank: Bank, settings: Nex
         return Trees.learn(lessons, held, bank, settings, name == "forest")
     from palate.models.foreseeing.network import learn as learn_network
 
-    return learn_network(lessons, held, bank, settings, name)
+    return learn_network(lessons, held, bank, settings, cell=name)
 
 
 def taken_kinds(dataset: Dataset) -> BoolArray:
@@ -156,18 +152,15 @@ def _enough(dataset: Dataset, kind: str, settings: NextBehaviourSettings, notes:
     return found
 
 
-def _told(
-    dataset: Dataset, found: Occasions, bank: Bank, taken: BoolArray, settings: NextBehaviourSettings
-) -> _Kind:
+def _told(dataset: Dataset, found: Occasions, bank: Bank, taken: BoolArray, settings: NextBehaviourSettings) -> _Kind:
     """Inputs of the occasions of one kind, each knowing nothing that came after it."""
     ordered = replace(found, times=_order(dataset, found))
     histories, row = found.known(dataset, settings.window)
     windows = Windows.of(histories, settings.window, dataset.n_items, settings.time_zone)
     standing = Standing.of(dataset, found, settings.strength)
     known = standing.then(dataset, ordered, bank.category, ordered)
-    inputs = table(
-        bank, windows, row, found.items, found.times, found.prices, known, taken=taken, zone=settings.time_zone
-    )
+    asked = Asked(row, found.items, found.times, found.prices)
+    inputs = table(bank, windows, asked, known, taken=taken, zone=settings.time_zone)
     # Whole groups fall on one side: they share a moment.
     return _Kind(found, _later(ordered.times, settings.validation), inputs, standing)
 

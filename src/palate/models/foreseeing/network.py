@@ -133,6 +133,7 @@ def learn(
     held: Lessons,
     bank: Bank,
     settings: NextBehaviourSettings,
+    *,
     cell: str,
     progress: Report | None = None,
 ) -> Reader:
@@ -212,5 +213,3 @@ def _pieces(rows: Int64Array) -> list[Int64Array]:
 def _base(came: BoolArray) -> float:
     share = float(np.clip(came.mean(), 1e-4, 1 - 1e-4))
     return float(np.log(share / (1 - share)))
-
-

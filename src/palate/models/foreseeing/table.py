@@ -51,7 +51,7 @@ NUMBERS = (
     "season_sin",
     "season_cos",
 )
-"""Columns of ``Inputs.numbers``. ``taken`` are the events that weigh most in the data: purchases where there are any."""
+"""Columns of ``Inputs.numbers``. ``taken`` are the events that weigh most in the data, such as purchases."""
 
 _CHUNK = 4096
 _FADE = 0.9
@@ -105,6 +105,32 @@ class Windows:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """n questions about one item each.
+
+    Parameters
+    ----------
+    row
+        int32 (n,), whose past.
+    items
+        int32 (n,).
+    when
+        float64 (n,), NaN where unknown.
+    prices
+        float32 (n,), asked at that moment; NaN: the list price.
+    """
+
+    row: IntArray
+    items: IntArray
+    when: Float64Array
+    prices: FloatArray
+
+    def take(self, rows: slice) -> Asked:
+        """Some of them."""
+        return Asked(self.row[rows], self.items[rows], self.when[rows], self.prices[rows])
+
+
+@dataclass(frozen=True)
 class Inputs:
     """n questions as bodies read them.
 
@@ -132,7 +158,7 @@ class Inputs:
         return len(self.items)
 
     def flat(self, bank: Bank) -> FloatArray:
-        """All that is no sequence, beside each other: numbers, the past, the item; float32 (n, f), NaN where unknown."""
+        """All that is no sequence, side by side: numbers, the past, the item; float32 (n, f), NaN where unknown."""
         return np.concatenate([self.numbers, self.past, bank.items[self.items]], axis=1)
 
     @staticmethod
@@ -145,10 +171,7 @@ class Inputs:
 def table(
     bank: Bank,
     windows: Windows,
-    row: IntArray,
-    items: IntArray,
-    when: Float64Array,
-    prices: FloatArray,
+    asked: Asked,
     known: Known,
     *,
     taken: BoolArray,
@@ -158,33 +181,27 @@ def table(
 
     Parameters
     ----------
-    row, items, when, prices
-        (n,): past of each question, the item asked about, the moment (NaN unknown), the price asked (NaN: list price).
     known
         What is known of the items at those moments.
     taken
         bool (kinds,), which kinds of event say that something was taken.
     """
-    parts = [
-        _part(bank, windows, row[part], items[part], when[part], prices[part], taken)
-        for part in (slice(start, start + _CHUNK) for start in range(0, len(items), _CHUNK))
-    ]
+    n = len(asked.items)
+    parts = [_part(bank, windows, asked.take(slice(start, start + _CHUNK)), taken) for start in range(0, n, _CHUNK)]
     own = [np.concatenate([part[0] for part in parts])] if parts else [np.zeros((0, len(NUMBERS) - 9), np.float32)]
     past = np.concatenate([part[1] for part in parts]) if parts else np.zeros((0, bank.size), np.float32)
-    numbers = np.column_stack([known.columns, *own, calendar(when, zone)])
-    return Inputs(windows, row, items, numbers.astype(np.float32), past)
+    numbers = np.column_stack([known.columns, *own, calendar(asked.when, zone)])
+    return Inputs(windows, asked.row, asked.items, numbers.astype(np.float32), past)
 
 
 def _part(
     bank: Bank,
     windows: Windows,
-    row: IntArray,
-    items: IntArray,
-    when: Float64Array,
-    prices: FloatArray,
+    asked: Asked,
     taken: BoolArray,
 ) -> tuple[FloatArray, FloatArray]:
     """The columns between what is known of the item and the calendar, and the faded past."""
+    row, items, when, prices = asked.row, asked.items, asked.when, asked.prices
     seen, kinds, filled = windows.items[row], windows.kinds[row], windows.filled[row]
     times = windows.times[row]
     moments = bank.what(seen, kinds)
@@ -200,8 +217,8 @@ def _part(
     hours = np.log1p(np.maximum(when[:, None] - times, 0.0) / clock.HOUR)
     visit = filled & (when[:, None] - times <= _VISIT)
     base = (took.sum(axis=1) + 1.0) / (filled.sum(axis=1) + 6.0)
-    asked = np.where(prices > 0, np.log(np.where(prices > 0, prices, 1.0)), bank.price[items])
-    markdown = asked - bank.price[items]
+    told = np.where(prices > 0, np.log(np.where(prices > 0, prices, 1.0)), bank.price[items])
+    markdown = told - bank.price[items]
     dear = bank.dear[items] + markdown
     columns = [
         dear,
