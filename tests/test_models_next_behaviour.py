@@ -242,12 +242,12 @@ def test_somebody_with_one_event_or_none_gets_an_answer() -> None:
 
 def test_what_cannot_be_foreseen_is_said_in_words() -> None:
     dataset, _ = shop()
-    with pytest.raises(UsageError, match="'click' is not foreseen here.*of 0 occasions"):
+    with pytest.raises(UsageError, match=r"'click' is not foreseen here.*of 0 occasions"):
         taught("trees").probability(dataset.queries(), np.zeros((dataset.n_users, 1), np.int32), "click")
     with pytest.raises(UsageError, match="language model"):
         NextBehaviour(SMALL).fit(dataset)
     few = dataset.only(dataset.events["user"].to_numpy() == 0)
-    with pytest.raises(DataError, match="nothing can be foreseen.*view is not foreseen"):
+    with pytest.raises(DataError, match=r"nothing can be foreseen.*view is not foreseen"):
         NextBehaviour(SMALL, FakeEncoder()).fit(few)
 
 
