@@ -25,10 +25,10 @@ from palate.data import Dataset
 from palate.language import CachedEncoder, VectorCache, load_encoder
 from palate.measure.prediction import auc, log_loss
 from palate.measure.reporting import difference, prediction_report
+from palate.models import BY_NAME
 from palate.models.foreseeing.occasions import Occasions, occasions
 from palate.models.foreseeing.settings import BODIES, KINDS, NextBehaviourSettings
 from palate.models.next_behaviour import NextBehaviour
-from palate.models.popularity import Popularity
 from palate.simulation import Shop, ShopSettings, make_shop
 
 TAUGHT = 0.75
@@ -36,6 +36,10 @@ TAUGHT = 0.75
 
 VIEWS = 400
 """First looks asked about all items."""
+
+
+BESIDE = ("popularity", "item_knn", "ease", "transitions")
+"""Recommenders whose order of the first looks is given for comparison."""
 
 
 def positions(shop: Shop, dataset: Dataset) -> tuple[IntArray, IntArray]:
@@ -106,7 +110,7 @@ def first_looks(dataset: Dataset, asked: Occasions, seed: int) -> Occasions:
     return asked.take(np.random.default_rng(seed).permutation(rows)[:VIEWS])
 
 
-def of_views(shop: Shop, dataset: Dataset, model: Any, asked: Occasions, truth: Float64Array) -> dict[str, Any]:
+def of_views(dataset: Dataset, model: Any, asked: Occasions, truth: Float64Array) -> dict[str, Any]:
     """How well the first look of a visit was foreseen among all items, beside the oracle."""
     histories, row = asked.known(dataset, 64)
     queries = Queries(histories.take(row), when=asked.times, mask_seen=False)
@@ -184,7 +188,7 @@ def main() -> None:
             "log_loss": log_loss(bought.happened, truth),
             "auc_without_looks": auc(bought.happened, informed),
         },
-        "popularity": {"view": of_views(shop, dataset, Popularity().fit(earlier), looks, look_truth)},
+        "beside": {name: of_views(dataset, BY_NAME[name]().fit(earlier), looks, look_truth) for name in BESIDE},
         "bodies": {},
     }
     for body in given.bodies.split(","):
@@ -194,7 +198,7 @@ def main() -> None:
         own: dict[str, Any] = {"seconds": seconds, "body": {kind: model.body(kind) for kind in model.kinds}}
         own["purchase"] = of_purchases(dataset, model, bought, truth=truth, informed=informed)
         own |= {kind: of_kind(dataset, model, asked[kind], kind) for kind in ("click", "rating")}
-        own["view"] = of_views(shop, dataset, model, looks, look_truth)
+        own["view"] = of_views(dataset, model, looks, look_truth)
         found["bodies"][body] = own
     text = json.dumps(found, indent=1)
     print(text)

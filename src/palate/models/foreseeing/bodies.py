@@ -100,8 +100,23 @@ class Trees:
     forest: bool
 
     @classmethod
-    def learn(cls, lessons: Lessons, held: Lessons, bank: Bank, settings: NextBehaviourSettings, forest: bool) -> Trees:
-        """Boosting ends where validation gains no more."""
+    def learn(
+        cls,
+        lessons: Lessons,
+        held: Lessons,
+        bank: Bank,
+        settings: NextBehaviourSettings,
+        *,
+        forest: bool,
+        rounds: Mapping[str, int] | None = None,
+    ) -> Trees:
+        """Boosting ends where validation gains no more.
+
+        Parameters
+        ----------
+        rounds
+            Trees by kind; as settings and validation have it where None.
+        """
         import lightgbm
 
         shape: dict[str, Any] = {"objective": "binary", "metric": "binary_logloss", "num_threads": 1, "verbosity": -1}
@@ -113,7 +128,7 @@ class Trees:
             shape |= {"learning_rate": settings.step, "num_leaves": settings.leaves, "lambda_l2": 5.0}
             shape |= {"feature_fraction": 0.5, "bagging_fraction": 0.8, "bagging_freq": 1}
             shape |= {"min_data_in_leaf": settings.minimum_leaf}
-        rounds = settings.forest_trees if forest else settings.trees
+        most = settings.forest_trees if forest else settings.trees
         models = {}
         for kind, (inputs, happened) in lessons.items():
             names = [name.replace("_", ".") for name in inputs.names(bank)]
@@ -123,8 +138,15 @@ class Trees:
                 own, came = held[kind]
                 valid = [lightgbm.Dataset(own.flat(bank), came.astype(np.int8), reference=data)]
                 calls = [lightgbm.early_stopping(30, verbose=False)]
-            models[kind] = lightgbm.train(shape, data, rounds, valid_sets=valid, callbacks=calls).model_to_string()
+            models[kind] = lightgbm.train(
+                shape, data, (rounds or {}).get(kind, most), valid_sets=valid, callbacks=calls
+            ).model_to_string()
         return cls(models, forest)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Trees by kind."""
+        return {kind: max(1, booster.num_trees()) for kind, booster in self._boosters.items()}
 
     def odds(self, kind: str, inputs: Inputs, bank: Bank) -> Float64Array:
         if not len(inputs):

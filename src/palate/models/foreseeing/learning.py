@@ -65,8 +65,9 @@ class _Kind:
     inputs: Inputs
     standing: Standing
 
-    def lessons(self, held: bool) -> tuple[Inputs, BoolArray]:
-        rows = np.flatnonzero(self.held == held)
+    def lessons(self, held: bool | None) -> tuple[Inputs, BoolArray]:
+        """Those that validate, those that do not, or all where None."""
+        rows = np.arange(len(self.held)) if held is None else np.flatnonzero(self.held == held)
         own = self.inputs
         part = replace(own, row=own.row[rows], items=own.items[rows], numbers=own.numbers[rows], past=own.past[rows])
         return part, self.found.happened[rows]
@@ -106,7 +107,8 @@ def learn(
         notes += [f"{kind}: {body[kind]} foresees best" for kind in told]
     standing = {kind: own.standing for kind, own in told.items()}
     threshold = rating_threshold(dataset, settings)
-    used = {name: own for name, own in bodies.items() if name in body.values()}
+    whole = {kind: own.lessons(None) for kind, own in told.items()}
+    used = {name: _again(own, whole, bank, settings) for name, own in bodies.items() if name in body.values()}
     return Learnt(bank, taken, standing, certainty, body, used, threshold, tuple(notes), losses)
 
 
@@ -115,10 +117,19 @@ def taught(name: str, lessons: Lessons, held: Lessons, bank: Bank, settings: Nex
     if name == "linear":
         return Linear.learn(lessons, bank, settings)
     if name in ("trees", "forest"):
-        return Trees.learn(lessons, held, bank, settings, name == "forest")
+        return Trees.learn(lessons, held, bank, settings, forest=name == "forest")
     from palate.models.foreseeing.network import learn as learn_network
 
     return learn_network(lessons, held, bank, settings, cell=name)
+
+
+def _again(body: Foresees, whole: Lessons, bank: Bank, settings: NextBehaviourSettings) -> Foresees:
+    """The same body, as large as validation had it, taught on all occasions; a network stays as it is."""
+    if isinstance(body, Linear):
+        return Linear.learn(whole, bank, settings)
+    if isinstance(body, Trees):
+        return Trees.learn(whole, {}, bank, settings, forest=body.forest, rounds=body.sizes)
+    return body
 
 
 def taken_kinds(dataset: Dataset) -> BoolArray:
