@@ -193,7 +193,7 @@ def main() -> None:
     }
     for body in given.bodies.split(","):
         begun = perf_counter()
-        model = NextBehaviour(NextBehaviourSettings(body=body, seed=given.seed), encoder).fit(earlier)  # type: ignore[arg-type]
+        model = NextBehaviour(NextBehaviourSettings(body=body, seed=given.seed), encoder).fit(earlier)
         seconds = perf_counter() - begun
         own: dict[str, Any] = {"seconds": seconds, "body": {kind: model.body(kind) for kind in model.kinds}}
         own["purchase"] = of_purchases(dataset, model, bought, truth=truth, informed=informed)

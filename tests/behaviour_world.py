@@ -7,7 +7,6 @@ from functools import cache
 import numpy as np
 import polars as pl
 
-from palate.core import Float64Array
 from palate.data import Dataset
 
 TOPICS = (("kitchen", "pan pot knife whisk"), ("garden", "rose hose spade seed"), ("sound", "drum cable horn bass"))
@@ -23,7 +22,8 @@ def shop(users: int = 90, seed: int = 0) -> tuple[Dataset, dict[str, float]]:
         for topic, words in TOPICS
         for number, word in enumerate(words.split())
     ]
-    rows, truth = [], {}
+    rows: list[dict[str, object]] = []
+    truth: dict[str, float] = {}
     for user in range(users):
         likes = user % len(TOPICS)
         for visit in range(int(rng.integers(3, 8))):
@@ -44,8 +44,3 @@ def shop(users: int = 90, seed: int = 0) -> tuple[Dataset, dict[str, float]]:
                     rows.append({**common, "kind": "rating", "timestamp": at + 2e5, "value": stars, "price": None})
     events = pl.DataFrame(rows, infer_schema_length=None)
     return Dataset.assemble(events.sort("timestamp"), pl.DataFrame(items), name="known shop"), truth
-
-
-def chances(dataset: Dataset, truth: dict[str, float], rows: np.ndarray) -> Float64Array:  # type: ignore[type-arg]
-    """True probabilities of looks by event row."""
-    return np.array([truth[name] for name in dataset.events["event_id"].gather(rows).to_list()])

@@ -18,7 +18,6 @@ from palate.engine.answers import Answer, Explanation, Question, Recommendation
 from palate.engine.asking import Asking
 from palate.engine.assembly import Assembled, Inner, Progress, assemble, silent
 from palate.engine.describing import described
-from palate.engine.foretelling import Foretelling, Predicted, with_kinds
 from palate.engine.living import Living
 from palate.engine.mixing import check_mixes
 from palate.engine.questions import Told, check_language, question
@@ -36,7 +35,6 @@ class Engine(Living):
     def __init__(self, dataset: Dataset, settings: EngineSettings, assembled: Assembled) -> None:
         super().__init__(dataset, settings, assembled)
         self._relating, self._asking = Relating(dataset), Asking(dataset, settings.questions)
-        self._foretelling = Foretelling(dataset, settings.models.next_behaviour, assembled.encoder)
         self.writer: TextGenerator = TemplateGenerator()
 
     @classmethod
@@ -300,50 +298,6 @@ class Engine(Living):
         with self._answering:
             shelf = self._shelf
             return self._asking.recommended(shelf, self._answers(shelf, answered, user), k)
-
-    def predict(
-        self,
-        items: Sequence[str],
-        user: str | None = None,
-        *,
-        history: Told | None = None,
-        kinds: Sequence[str] | None = None,
-        prices: Sequence[float | None] | None = None,
-        when: float | None = None,
-        inputs: int = 0,
-        language: str = "en",
-    ) -> Predicted:
-        """How likely somebody is to view, click, buy or rate items highly, with intervals; learnt at the first call.
-
-        Parameters
-        ----------
-        history
-            What the person did, oldest first, in place of what is known of ``user``; entries may say their ``kind``.
-        kinds
-            Which behaviours; all that the data taught where None.
-        prices
-            Asked now, one an item; the list price where None.
-        when
-            Seconds since 1970 UTC; now where None.
-        inputs
-            How many of the inputs behind each probability to name, those that move it most.
-
-        Raises
-        ------
-        DataError
-            The data has too few occasions of any kind.
-        UnknownIdError
-            An item is not in the catalogue.
-        UsageError
-            A kind, a price or the language makes no sense.
-        """
-        with self._answering:
-            shelf = self._shelf
-            known = self._history(shelf, user, None) if history is None else None
-        if known is None:
-            known = with_kinds(shelf.catalogue, self.dataset, history or ())
-        asked: dict[str, Any] = {"kinds": kinds, "prices": prices, "when": when, "inputs": inputs, "language": language}
-        return self._foretelling.predict(shelf.catalogue, known, items, **asked)
 
     def explain(
         self,

@@ -59,17 +59,19 @@ class Bank:
         whens = encoder.encode([when_text(part, "") for part in range(WHENS)])
         used, row = np.unique(moments.what, return_inverse=True)
         whats = moments.vectors[used] if len(moments.vectors) else np.zeros((0, items.shape[1]), np.float32)
-        middle = items.mean(axis=0)
+        middle = np.asarray(items.mean(axis=0), dtype=np.float32)
         directions = _directions(items - middle, dimensions)
         place = np.full((len(catalogue), len(dataset.kinds)), -1, dtype=np.int32)
         place[dataset.sequences.items, dataset.sequences.kinds] = np.where(moments.what == UNTOLD, -1, row)
         category, price, dear = _numbers(catalogue)
         # Clauses lean all the same way beside what they say; without their own middle they would seem alike.
+        whens = whens - whens.mean(axis=0)
+        whats = whats - whats.mean(axis=0) if len(whats) else whats
         return cls(
             _unit((items - middle) @ directions),
-            _closed(_unit((whats - whats.mean(axis=0)) @ directions) if len(whats) else whats @ directions),
+            _closed(_unit(whats @ directions)),
             place,
-            _closed(_unit((whens - whens.mean(axis=0)) @ _directions(whens - whens.mean(axis=0), dimensions))),
+            _closed(_unit(whens @ _directions(whens, dimensions))),
             middle,
             directions,
             category,
@@ -80,7 +82,8 @@ class Bank:
     def extended(self, catalogue: Catalogue, encoder: TextEncoder, new: IntArray) -> Bank:
         """With new items after the known ones, known by what is said of them."""
         texts = item_texts(catalogue)
-        vectors = _unit((encoder.encode([texts[item] for item in new]) - self.middle) @ self.directions)
+        read = encoder.encode([texts[item] for item in new])
+        vectors = _unit((read - self.middle) @ self.directions)
         category, price, dear = _numbers(catalogue)
         return Bank(
             np.concatenate([self.items, vectors]),
@@ -114,7 +117,7 @@ class Bank:
         return cls(**{field.name: np.asarray(arrays[f"bank.{field.name}"]) for field in fields(cls)})
 
 
-def _directions(centred: FloatArray, dimensions: int) -> FloatArray:
+def _directions(centred: np.ndarray[Any, np.dtype[np.floating[Any]]], dimensions: int) -> FloatArray:
     """Main directions of rows, float32 (e, min(dimensions, e)); signs follow from the rows alone."""
     _, _, axes = np.linalg.svd(centred.astype(np.float64), full_matrices=False)
     axes = axes[:dimensions]
@@ -124,7 +127,7 @@ def _directions(centred: FloatArray, dimensions: int) -> FloatArray:
     return np.ascontiguousarray((axes * np.where(turn == 0, 1, turn)[:, None]).T, dtype=np.float32)
 
 
-def _unit(vectors: FloatArray) -> FloatArray:
+def _unit(vectors: np.ndarray[Any, np.dtype[np.floating[Any]]]) -> FloatArray:
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     return np.asarray(np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 1e-6), dtype=np.float32)
 

@@ -101,7 +101,7 @@ def learn(
         bodies[name] = taught(name, lessons, held, bank, settings)
     odds = {kind: {name: body.odds(kind, held[kind][0], bank) for name, body in bodies.items()} for kind in told}
     losses = {kind: {name: loss_of(own, held[kind][1]) for name, own in odds[kind].items()} for kind in told}
-    body = {kind: min(names, key=lambda name, kind=kind: losses[kind][name]) for kind in told}  # type: ignore[misc]
+    body = {kind: min(names, key=lambda name, kind=kind: losses[kind][name]) for kind in told}
     certainty = {kind: _certainty(kind, odds[kind][body[kind]], own, settings) for kind, own in told.items()}
     if settings.body == "auto":
         notes += [f"{kind}: {body[kind]} foresees best" for kind in told]

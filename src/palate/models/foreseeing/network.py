@@ -54,7 +54,8 @@ class Trunk(nn.Module):
         """States (r, width) of moments (r, w, d), oldest first; of who did nothing, one that is learnt."""
         states = self.body(self.what(what) + self.when(when) + self.gaps(gaps))
         last = states[torch.arange(len(lengths)), (lengths - 1).clamp_min(0)]
-        return torch.where((lengths > 0)[:, None], last, self.nothing)
+        told: Tensor = torch.where((lengths > 0)[:, None], last, self.nothing)
+        return told
 
 
 class Network(nn.Module):
@@ -75,7 +76,8 @@ class Network(nn.Module):
         right = self.trunk.item(item)
         both = functional.cosine_similarity(state, right, dim=1)[:, None]
         judged: Tensor = self.heads[kind].judge(state, right, torch.cat([numbers, both], dim=1))  # type: ignore[operator]
-        return judged + self.plain[kind](numbers)[:, 0]
+        plain: Tensor = self.plain[kind](numbers)[:, 0]
+        return judged + plain
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ class Reader:
         """Log-odds, not yet calibrated; float64 (n,)."""
         if not len(inputs):
             return np.zeros(0)
-        rows, place = np.unique(inputs.row, return_inverse=True)
+        rows, place = np.unique(inputs.row.astype(np.int64), return_inverse=True)
         numbers = standardised(inputs.numbers, self.middle[kind], self.unit[kind])
         odds = []
         with torch.inference_mode():
@@ -155,7 +157,7 @@ def learn(
     def loss(batch: tuple[str, Int64Array], _: torch.Generator) -> Tensor:
         kind, chosen = batch
         inputs, happened = lessons[kind]
-        rows, place = np.unique(inputs.row[chosen], return_inverse=True)
+        rows, place = np.unique(inputs.row[chosen].astype(np.int64), return_inverse=True)
         states = network.trunk(*moments(inputs, rows, bank))[torch.from_numpy(place)]
         item = torch.from_numpy(bank.items[inputs.items[chosen]])
         odds = network(kind, states, item, torch.from_numpy(numbers[kind][chosen]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -124,8 +124,11 @@ class Standing:
     def restore(cls, kind: str, arrays: Arrays) -> Self:
         """What ``arrays`` gave."""
         numbers = (float(value) for value in arrays[f"standing.{kind}.numbers"])
-        own = [field.name for field in fields(cls)][:4]
-        return cls(*(np.asarray(arrays[f"standing.{kind}.{name}"]) for name in own), *numbers)
+        happened, asked, seconds, looks = (
+            np.asarray(arrays[f"standing.{kind}.{name}"]) for name in ("happened", "asked", "seconds", "looks")
+        )
+        share, usual, strength = numbers
+        return cls(happened, asked, seconds, looks, share, usual, strength)
 
 
 def _dwells(dataset: Dataset) -> tuple[IntArray, Float64Array, Float64Array]:
