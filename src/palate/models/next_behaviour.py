@@ -22,8 +22,9 @@ from palate.language import TextEncoder
 from palate.models.fitted import need, new_items
 from palate.models.foreseeing.certainty import Certainty
 from palate.models.foreseeing.learning import Learnt, learn, restored, written
-from palate.models.foreseeing.occasions import Occasions
+from palate.models.foreseeing.occasions import Occasions, occasions, settled
 from palate.models.foreseeing.settings import NextBehaviourSettings
+from palate.models.foreseeing.standing import Known, Standing
 from palate.models.foreseeing.table import NUMBERS, Asked, Inputs, Windows, table
 from palate.models.linear import recommend_in_batches
 
@@ -202,15 +203,27 @@ class NextBehaviour:
         return sorted(found, key=lambda own: -abs(own.effect))
 
     def occasion_odds(self, dataset: Dataset, found: Occasions, kind: str) -> Float64Array:
-        """Log-odds of occasions of a dataset over the same items, as though each were asked at its own moment.
+        """Log-odds of occasions of a dataset over the same items, each asked at its own moment.
 
-        What items stood like is what they stood like at the end of what was learnt from.
+        Items stand as they stood at that moment by what the dataset knows of it, as they did in the lessons.
         """
-        histories, row = found.known(dataset, self.settings.window)
-        given = Queries(histories, when=np.full(len(histories), np.nan))
-        inputs = self._gathered(given, Asked(row, found.items, found.times, found.prices), kind)
-        state = self._of(kind)
+        state, own = self._of(kind), self.settings
+        every = occasions(dataset, kind, own, np.random.default_rng(own.seed))
+        known = state.standing[kind].then(dataset, found, state.bank.category, settled(every, kind, own))
+        histories, row = found.known(dataset, own.window)
+        inputs = self._gathered(Queries(histories), Asked(row, found.items, found.times, found.prices), kind, known)
         return state.bodies[state.body[kind]].odds(kind, inputs, state.bank)
+
+    def recount(self, dataset: Dataset) -> Self:
+        """Count how items stand by a dataset that went on, over the same items; nothing is learnt again."""
+        state, own = need(self._state, self.name), self.settings
+        standing = dict(state.standing)
+        for kind, before in state.standing.items():
+            found = occasions(dataset, kind, own, np.random.default_rng(own.seed))
+            counted = Standing.of(dataset, found, own.strength)
+            standing[kind] = replace(counted, share=before.share, usual=before.usual)
+        self._state = replace(state, standing=standing)
+        return self
 
     def certainty(self, kind: str) -> Certainty:
         """The calibration of a kind, and how sure it is."""
@@ -256,8 +269,8 @@ class NextBehaviour:
         paid = np.full(n * m, np.nan, np.float32) if prices is None else prices.reshape(-1).astype(np.float32)
         return self._gathered(queries, Asked(row, items.reshape(-1).astype(np.int32), when[row], paid), kind)
 
-    def _gathered(self, queries: Queries, asked: Asked, kind: str) -> Inputs:
+    def _gathered(self, queries: Queries, asked: Asked, kind: str, known: Known | None = None) -> Inputs:
         state, own = self._of(kind), self.settings
         windows = Windows.of(queries.history, own.window, len(state.bank.items), own.time_zone)
-        known = state.standing[kind].now(asked.items, state.bank.category)
+        known = state.standing[kind].now(asked.items, state.bank.category) if known is None else known
         return table(state.bank, windows, asked, known, taken=state.taken, zone=own.time_zone)

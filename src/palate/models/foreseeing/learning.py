@@ -16,7 +16,7 @@ from palate.language import TextEncoder
 from palate.models.foreseeing.bank import Bank
 from palate.models.foreseeing.bodies import Foresees, Lessons, Linear, Trees, loss_of
 from palate.models.foreseeing.certainty import Certainty
-from palate.models.foreseeing.occasions import Occasions, occasions, rating_threshold
+from palate.models.foreseeing.occasions import Occasions, occasions, rating_threshold, settled
 from palate.models.foreseeing.settings import BODIES, KINDS, NextBehaviourSettings
 from palate.models.foreseeing.standing import Standing
 from palate.models.foreseeing.table import Asked, Inputs, Windows, table
@@ -91,7 +91,7 @@ def learn(
     _say(progress, "read the moments", 0.0)
     bank = Bank.of(dataset, encoder, settings.dimensions, settings.time_zone)
     taken = taken_kinds(dataset)
-    told = {kind: _told(dataset, own, bank, taken, settings) for kind, own in kinds.items()}
+    told = {kind: _told(dataset, kind, own, bank, settings=settings) for kind, own in kinds.items()}
     lessons = {kind: own.lessons(False) for kind, own in told.items()}
     held = {kind: own.lessons(True) for kind, own in told.items()}
     names = BODIES if settings.body == "auto" else (settings.body,)
@@ -163,15 +163,15 @@ def _enough(dataset: Dataset, kind: str, settings: NextBehaviourSettings, notes:
     return found
 
 
-def _told(dataset: Dataset, found: Occasions, bank: Bank, taken: BoolArray, settings: NextBehaviourSettings) -> _Kind:
+def _told(dataset: Dataset, kind: str, found: Occasions, bank: Bank, *, settings: NextBehaviourSettings) -> _Kind:
     """Inputs of the occasions of one kind, each knowing nothing that came after it."""
     ordered = replace(found, times=_order(dataset, found))
     histories, row = found.known(dataset, settings.window)
     windows = Windows.of(histories, settings.window, dataset.n_items, settings.time_zone)
     standing = Standing.of(dataset, found, settings.strength)
-    known = standing.then(dataset, ordered, bank.category, ordered)
+    known = standing.then(dataset, ordered, bank.category, settled(ordered, kind, settings))
     asked = Asked(row, found.items, found.times, found.prices)
-    inputs = table(bank, windows, asked, known, taken=taken, zone=settings.time_zone)
+    inputs = table(bank, windows, asked, known, taken=taken_kinds(dataset), zone=settings.time_zone)
     # Whole groups fall on one side: they share a moment.
     return _Kind(found, _later(ordered.times, settings.validation), inputs, standing)
 

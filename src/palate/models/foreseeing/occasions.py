@@ -30,6 +30,8 @@ LOOKS = ("view", "click")
 HIGH = 0.75
 """Share of the highest rating from which on a rating is high, where no threshold is given."""
 _DAY = 86_400.0
+_CLICK = 3_600.0
+"""Seconds within which a click follows what was shown."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,12 @@ def occasions(dataset: Dataset, kind: str, settings: NextBehaviourSettings, rng:
     if kind == "view":
         return told_apart(dataset, found, settings.negatives, rng)
     return found
+
+
+def settled(found: Occasions, kind: str, settings: NextBehaviourSettings) -> Occasions:
+    """The same occasions at the moments from which on it is known whether it happened."""
+    wait = {"purchase": settings.horizon_days * _DAY, "click": _CLICK}.get(kind, 0.0)
+    return replace(found, times=found.times + wait)
 
 
 def told_apart(dataset: Dataset, views: Occasions, negatives: int, rng: np.random.Generator) -> Occasions:
@@ -187,7 +195,7 @@ def _clicks(dataset: Dataset, settings: NextBehaviourSettings) -> Occasions:
         joined = events[shown].select(keys).join(clicks, on=keys, how="left", maintain_order="left")
         happened = joined["clicked"].fill_null(False).to_numpy()
     else:
-        happened = _follows(dataset, shown, clicked, 3600.0)
+        happened = _follows(dataset, shown, clicked, _CLICK)
     return _at(dataset, shown, happened)
 
 
