@@ -14,6 +14,7 @@ from palate.behaviour import Edits
 from palate.core import UnknownIdError, UsageError
 from palate.data import Catalogue, Dataset
 from palate.data.catalogue import frame_of
+from palate.engine.foretelling import Predicted, Prediction
 from palate.ranking.bandit import Choice
 from palate.ranking.mixes import Mix
 
@@ -231,6 +232,24 @@ class FakeEngine:
         self, answered: Mapping[str, bool], k: int = 10, *, user: str | None = None
     ) -> tuple[FakeRecommendation, ...]:
         return self.recommend(user, k, exclude=tuple(answered)).items
+
+    def predict(
+        self,
+        items: Sequence[str],
+        user: str | None = None,
+        *,
+        history: Sequence[str | Mapping[str, Any]] | None = None,
+        kinds: Sequence[str] | None = None,
+        prices: Sequence[float | None] | None = None,
+        when: float | None = None,
+        inputs: int = 0,
+        language: str = "en",
+    ) -> Predicted:
+        for name in items:
+            if name not in self.catalogue.ids:
+                raise UnknownIdError(f"unknown item {name!r}")
+        told = tuple(Prediction(item, kind, 0.5, 0.4, 0.6, 0) for kind in kinds or ("view",) for item in items)
+        return Predicted(told, {"view": "viewed"}, "fixed", 0.9, {"view": "fake"}, ())
 
     def explain(self, item: str, user: str | None = None, *, language: str = "en") -> FakeExplanation:
         return FakeExplanation(item, 1.0, 0.25, features=[{"name": "category", "value": 1, "contribution": 0.75}])

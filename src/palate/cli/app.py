@@ -25,6 +25,7 @@ from palate.cli import (
     newcomers,
     off_policy,
     operate,
+    predict,
     price,
     rules,
     simulate,
@@ -100,5 +101,8 @@ def palate(
     limit_threads()
 
 
-for verbs in (demo, folder, learn, adapt, rules, tune, encoders, newcomers, ask, forecast) OPERATING = (price, experiment, operate, logs, forecast, elasticity, simulate, off_policy) for verbs in (*LEARNING, *OPERATING, off_policy):
+LEARNING = (demo, folder, learn, adapt, rules, tune, encoders, newcomers, ask, forecast, predict)
+OPERATING = (elasticity, simulate, price, experiment, off_policy, operate, logs)
+
+for verbs in (*LEARNING, *OPERATING):
     verbs.register(app)

@@ -16,7 +16,7 @@ from palate.models.semantic_tuned import taught_by
 TEXT_SOURCES = frozenset({"semantic", "lexical"})
 """Sources that learn from the catalogue alone: fitted once, whatever events are held out."""
 
-NEED_TEXT = TEXT_SOURCES | {"semantic_transitions", "semantic_tuned", "transferred", "generative"}
+NEED_TEXT = TEXT_SOURCES | {"semantic_transitions", "semantic_tuned", "transferred", "generative", "next_behaviour"}
 """Sources that have nothing to say where the catalogue has no text."""
 
 SEQUENCES = frozenset({"sequential", "sasrec", "gru4rec", "lstm", "generative", "semantic_tuned"})

@@ -13,6 +13,7 @@ from palate.engine import storage
 from palate.engine.answers import Updated
 from palate.engine.assembly import Assembled
 from palate.engine.counting import Counting
+from palate.engine.foretelling import Foretelling, Predicted, with_kinds
 from palate.engine.live import LiveHistories
 from palate.engine.portraits import Portrait, Portraits
 from palate.engine.positions import Positions
@@ -30,6 +31,7 @@ class Living(Positions):
         super().__init__(dataset, settings, assembled)
         self._answering, self._changing = threading.RLock(), threading.Lock()
         self._live, self._portraits = LiveHistories(dataset, settings.history), Portraits(dataset)
+        self._foretelling = Foretelling(dataset, settings.models.next_behaviour, assembled.encoder)
         self.counting = Counting(assembled.pipeline.sources, settings.counting)
 
     def portrait(self, user: str, language: str = "en") -> Portrait:
@@ -83,6 +85,50 @@ class Living(Positions):
                     self.mixing.react(reactions(changes.events, self.catalogue))
             self._shelf = self.counting.counted(self._shelf)
         return Updated(taken, changes.n_items, changes.n_users, tuple(rejected))
+
+    def predict(
+        self,
+        items: Sequence[str],
+        user: str | None = None,
+        *,
+        history: Told | None = None,
+        kinds: Sequence[str] | None = None,
+        prices: Sequence[float | None] | None = None,
+        when: float | None = None,
+        inputs: int = 0,
+        language: str = "en",
+    ) -> Predicted:
+        """How likely somebody is to view, click, buy or rate items highly, with intervals; learnt at the first call.
+
+        Parameters
+        ----------
+        history
+            What the person did, oldest first, in place of what is known of ``user``; entries may say their ``kind``.
+        kinds
+            Which behaviours; all that the data taught where None.
+        prices
+            Asked now, one an item; the list price where None.
+        when
+            Seconds since 1970 UTC; now where None.
+        inputs
+            How many of the inputs behind each probability to name, those that move it most.
+
+        Raises
+        ------
+        DataError
+            The data has too few occasions of any kind.
+        UnknownIdError
+            An item is not in the catalogue.
+        UsageError
+            A kind, a price or the language makes no sense.
+        """
+        with self._answering:
+            shelf = self._shelf
+            known = self._history(shelf, user, None) if history is None else None
+        if known is None:
+            known = with_kinds(shelf.catalogue, self.dataset, history or ())
+        asked: dict[str, Any] = {"kinds": kinds, "prices": prices, "when": when, "inputs": inputs, "language": language}
+        return self._foretelling.predict(shelf.catalogue, known, items, **asked)
 
     def known_as(self, user: str) -> str:
         """The id under which this engine knows a user: a loaded engine knows pseudonyms only."""

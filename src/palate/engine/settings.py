@@ -16,6 +16,7 @@ from palate.models.bilinear import BilinearSettings
 from palate.models.bpr import BPRSettings
 from palate.models.ease import EASESettings
 from palate.models.elicitation import ElicitationSettings
+from palate.models.foreseeing.settings import NextBehaviourSettings
 from palate.models.generative import GenerativeSettings
 from palate.models.interest import InterestSettings
 from palate.models.item_knn import ItemKNNSettings
@@ -99,6 +100,7 @@ class ModelSettings(Settings):
     lstm: SequentialSettings = LSTM
     places: PlacesSettings = Field(default_factory=PlacesSettings)
     generative: GenerativeSettings = Field(default_factory=GenerativeSettings)
+    next_behaviour: NextBehaviourSettings = Field(default_factory=NextBehaviourSettings)
 
     def seeded(self, seed: int) -> ModelSettings:
         """The same settings with ``seed`` added to that of every model that draws by chance."""

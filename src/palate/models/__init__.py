@@ -30,10 +30,20 @@ _HOMES: Mapping[str, tuple[str, str]] = {
     "generative": ("generative", "Generative"),
     "interest": ("interest", "Interest"),
     "places": ("places", "Places"),
+    "next_behaviour": ("next_behaviour", "NextBehaviour"),
 }
 
 NEED_ENCODER = frozenset(
-    {"semantic", "semantic_tuned", "semantic_transitions", "bilinear", "sequential", "transferred", "generative"}
+    {
+        "semantic",
+        "semantic_tuned",
+        "semantic_transitions",
+        "bilinear",
+        "sequential",
+        "transferred",
+        "generative",
+        "next_behaviour",
+    }
 )
 """Models built with a text encoder beside their settings."""
 

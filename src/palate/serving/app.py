@@ -21,6 +21,7 @@ from palate.serving import (
     demand,
     experiments,
     feedback,
+    foresight,
     people,
     price_insight,
     prices,
@@ -125,6 +126,7 @@ def create_app(
     app.include_router(feedback.router(live, metrics))
     app.include_router(people.router(live))
     app.include_router(demand.router(live))
+    app.include_router(foresight.router(live))
     if settings.page:
         app.include_router(showroom.router(live, settings))
     app.add_middleware(Door, settings=settings, metrics=metrics)

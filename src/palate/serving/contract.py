@@ -133,6 +133,19 @@ class ServedEngine(Protocol):
         self, answered: Mapping[str, bool], k: int = 10, *, user: str | None = None
     ) -> Sequence[Any]: ...
 
+    def predict(
+        self,
+        items: Sequence[str],
+        user: str | None = None,
+        *,
+        history: Sequence[str | Mapping[str, Any]] | None = None,
+        kinds: Sequence[str] | None = None,
+        prices: Sequence[float | None] | None = None,
+        when: float | None = None,
+        inputs: int = 0,
+        language: str = "en",
+    ) -> Any: ...
+
     def explain(self, item: str, user: str | None = None, *, language: str = "en") -> Any: ...
 
     def update(

@@ -324,6 +324,41 @@ class Forecasted(BaseModel):
     notes: list[str]
 
 
+class BehindIt(BaseModel):
+    """What a probability rests on: its value where it is known, and what it adds to the log-odds."""
+
+    name: str
+    value: float | None
+    effect: float
+
+
+class OnePrediction(BaseModel):
+    """How likely one behaviour with one item is."""
+
+    id: str
+    kind: str
+    probability: float
+    low: float
+    high: float
+    known: int = Field(description="Events of the history that it rests on.")
+    inputs: list[BehindIt]
+
+
+class Predictions(BaseModel):
+    """Probabilities, what each is a probability of, and what their bounds mean."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    model_version: str
+    took_ms: float
+    predictions: list[OnePrediction]
+    populations: dict[str, str]
+    interval: str
+    level: float
+    bodies: dict[str, str]
+    notes: list[str]
+
+
 class Health(BaseModel):
     """``ok``, or what is wrong in words."""
 
