@@ -223,7 +223,7 @@ def learnt(rows: int = 400) -> LogitDemand:
 @pytest.mark.parametrize("kind", ["fixed", "cost_plus", "greedy", "thompson", "ucb"])
 def test_the_belief_of_then_prices_as_then(tmp_path: Path, vault: Vault, kind: str) -> None:
     """A quoter is closed, its belief moves on, and the old decisions are done again by the kept version."""
-    old = kept(PolicySettings(kind=kind), learnt() if kind in ("greedy", "thompson", "ucb") else None)  # type: ignore[arg-type]
+    old = kept(PolicySettings(kind=kind), learnt() if kind in ("greedy", "thompson", "ucb") else None)
     catalogue = shop()
     quoter = opened(lambda: catalogue, SETTINGS, old, vault, tmp_path, clock=Clock())
     for number in range(30):

@@ -78,8 +78,8 @@ def one(**changes: Any) -> Rails:
         same_currency=np.array([True]),
         now=NOW,
     )
-    given_ = {name: np.array([value]) if name != "now" else value for name, value in changes.items()}
-    return replace(rails, **given_)
+    arrays: dict[str, Any] = {name: np.array([value]) for name, value in changes.items()}
+    return replace(rails, **arrays)
 
 
 def priced(proposed: float, rails: Rails, stranger: float | None = None, **settings: Any) -> tuple[float, set[str]]:

@@ -47,8 +47,8 @@ def engine() -> FakeEngine:
 
 @contextlib.contextmanager
 def opened(folder: Path, pricing: PricingSettings | None = SETTINGS) -> Iterator[httpx.Client]:
-    files = {"log": folder / "events.sqlite", "vault": folder / "vault.sqlite"}
-    with running(engine(), **files, pricing=pricing) as url, httpx.Client(base_url=url) as http:
+    log, vault = folder / "events.sqlite", folder / "vault.sqlite"
+    with running(engine(), log=log, vault=vault, pricing=pricing) as url, httpx.Client(base_url=url) as http:
         yield http
 
 

@@ -25,6 +25,7 @@ from palate.pricing.guardrails import AT_LIST, GuardSettings, Rails
 from palate.pricing.inputs import Inputs, Score, banned
 from palate.pricing.packs import Pack, Packs, packs
 from palate.pricing.refusals import Refusals
+from palate.pricing.remembering import Quotes
 from palate.pricing.shown import DAY, Before, Shown
 from palate.pricing.telling import lines_of, list_lines
 from palate.privacy import Vault
@@ -101,8 +102,9 @@ class Quoter:
         self._numbers = random.Random(secrets.randbits(256) if seed is None else seed)  # noqa: S311
         self._lock = threading.Lock()
         self._shelf = self._stocked(catalogue())
-        self._shown = Shown(settings.remembered, _REMEMBERED_DAYS)
+        self._shown, self._remembered = Shown(settings.remembered, _REMEMBERED_DAYS), Quotes(settings.remembered_quotes)
         self._known_rules: dict[str, Rules] = {}
+        self._written_on, self._since_written = -1, 0
         self._take_rules()
         self._recall()
 
@@ -126,14 +128,23 @@ class Quoter:
     def quote(self, question: Question) -> Quote:
         """Prices for a question.
 
+        The same question gets the same quote, under the same decision, for as long as its prices are held and good.
+
         Raises
         ------
         UsageError
             The question makes no sense: see ``Question.check``. What is merely unknown is answered at list prices.
         """
         question.check(self.settings.currency)
+        refused = question.consent and question.person in self.refusals
         with self._lock:
-            return self._quote(question)
+            now, catalogue = self._clock(), self._catalogue()
+            key = (question.key, refused)
+            known = self._remembered.get(key, catalogue, now)
+            if known is None:
+                known = self._quote(question, refused, now)
+                self._remembered.put(key, catalogue, known, self._kept_for(question))
+            return known
 
     def refuse(self, person: str, refused: bool = True) -> None:
         """Somebody refuses personal prices from now on, or no longer does. Both are in the log."""
@@ -160,11 +171,17 @@ class Quoter:
         self.log.close()
         self.refusals.close()
 
-    def _quote(self, question: Question) -> Quote:
-        now, shelf, settings = self._clock(), self.shelf, self.settings
+    def _kept_for(self, question: Question) -> float:
+        """Seconds for which a quote is given again."""
+        guard = self.settings.guard
+        hold = max(guard.cool_down_seconds, guard.session_seconds if question.session else 0.0)
+        return min(hold, self.settings.valid_seconds)
+
+    def _quote(self, question: Question, refused: bool, now: float) -> Quote:
+        shelf, settings = self.shelf, self.settings
         book, inputs = shelf.book, shelf.inputs
         items = book.catalogue.ids.positions(question.items)
-        terms = self._terms(question, shelf, items)
+        terms = self._terms(question, refused, shelf, items)
         gathered = inputs.gather(
             items, question.told, terms.pack, allowed=terms.allowed, refusal=terms.refusal, now=now,
             score=self._asked(question),
@@ -209,7 +226,7 @@ class Quoter:
         score, user = self._score, question.user
         return None if score is None or user is None else lambda: score(user, question.items)
 
-    def _terms(self, question: Question, shelf: Shelf, items: IntArray) -> _Terms:
+    def _terms(self, question: Question, refused: bool, shelf: Shelf, items: IntArray) -> _Terms:
         """Whether personal inputs may enter, item by item, and why not."""
         pack = self.packs.of(question.jurisdiction or self.settings.jurisdiction)
         refusal = ""
@@ -219,7 +236,7 @@ class Quoter:
             refusal = "no consent"
         elif pack.personal == "never":
             refusal = f"not allowed by the pack {pack.id!r}"
-        elif question.person in self.refusals:
+        elif refused:
             refusal = "this person refused personal prices"
         if refusal:
             return _Terms(pack, refusal, np.zeros(len(items), dtype=np.bool_))
@@ -281,6 +298,7 @@ class Quoter:
         )
         self._version, self._written_on, self._since_written = self._rules.version, -1, 0
         self._known_rules[self._version] = self._rules
+        self._remembered.clear()
 
     def _stocked(self, catalogue: Catalogue) -> Shelf:
         book = PriceBook.of(catalogue, self.settings.currency, self.settings.prices)
