@@ -412,14 +412,14 @@ def http(engine: Path, seconds: int, connections: int, kind: str, remembered: in
         bodies = [
             json.dumps(
                 {
-                    "user_id": f"u{row % 2_000}",
+                    "user_id": f"u{row}",
                     "items": [items[row % len(items)]],
                     "jurisdiction": "US-NY",
                     "consent": True,
                 }
                 | {"context": {"inputs": {"loyalty": row % 10 / 10}}}
             )
-            for row in range(5_000)
+            for row in range(1_000)
         ]
         scripts = {}
         for name, method, path in (("empty", "GET", "/health/live"), ("price", "POST", "/v1/price")):
@@ -433,7 +433,7 @@ def http(engine: Path, seconds: int, connections: int, kind: str, remembered: in
             try:
                 if not url:
                     raise SystemExit("the server did not start")
-                measure(url, scripts["price"], 2, connections)  # warm, on both sides
+                measure(url, scripts["price"], max(2, seconds), connections)  # warm, on both sides
                 results: dict[str, Any] = {}
                 for turn, name in enumerate(("empty", "price", "empty", "price")):
                     before = processor_seconds(server.pid)
