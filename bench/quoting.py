@@ -407,8 +407,12 @@ def http(engine: Path, seconds: int, connections: int, kind: str, remembered: in
             "item_id,list_price,cost\n" + "".join(f"{item},{10 + row % 90},4\n" for row, item in enumerate(items))
         )
         pricing = PricingSettings(
-            enabled=True, prices=str(prices), inputs=(Input(name="loyalty"),), policy=PolicySettings(kind=kind)
-        )  # fmt: skip
+            enabled=True,
+            prices=str(prices),
+            inputs=(Input(name="loyalty"),),
+            policy=PolicySettings(kind=kind),
+            remembered_quotes=remembered,
+        )
         bodies = [
             json.dumps(
                 {
