@@ -22,6 +22,7 @@ VERBS = (
         "evaluate",
         "tune",
         "forecast",
+        "simulate",
         "recommend",
         "similar",
         "ask",

@@ -183,7 +183,7 @@ def test_a_removed_decision_is_found(tmp_path: Path, vault: Vault) -> None:
 
 def test_old_decisions_go_and_the_chain_stays(tmp_path: Path, vault: Vault) -> None:
     clock, catalogue = Clock(), shop()
-    few = SETTINGS.model_copy(update={"max_decisions": 50})
+    few = SETTINGS.model_copy(update={"max_decisions": 50, "remembered_quotes": 0})
     quoter = opened(lambda: catalogue, few, Believed(Drawn(), "m1"), vault, tmp_path, clock=clock)
     for number in range(300):  # a commit each, so that retention is looked at
         quoter.quote(Question((f"i{number % 200}",)))

@@ -11,7 +11,22 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from palate import __version__
-from palate.cli import adapt, ask, demo, encoders, folder, forecast, learn, logs, newcomers, operate, price, rules, tune
+from palate.cli import (
+    adapt,
+    ask,
+    demo,
+    encoders,
+    folder,
+    forecast,
+    learn,
+    logs,
+    newcomers,
+    operate,
+    price,
+    rules,
+    simulate,
+    tune,
+)
 
 FAILED = 1
 USAGE = 2
@@ -82,5 +97,20 @@ def palate(
     limit_threads()
 
 
-for verbs in (demo, folder, learn, adapt, rules, tune, encoders, newcomers, ask, forecast, price, operate, logs):
+for verbs in (
+    demo,
+    folder,
+    learn,
+    adapt,
+    rules,
+    tune,
+    encoders,
+    newcomers,
+    ask,
+    forecast,
+    simulate,
+    price,
+    operate,
+    logs,
+):
     verbs.register(app)

@@ -59,7 +59,7 @@ class Run:
     satisfaction
         Mean over everybody who was asked a price, 0 to 1; see ``Market.satisfaction``.
     parity
-        Fairness between groups: how far the mean prices of two segments that no feature names lie apart, in list prices.
+        Fairness between groups: how far the mean prices of two segments that no feature names lie apart.
     dispersion
         Fairness between people: standard deviation of what they are asked, in list prices.
     above_list
@@ -249,7 +249,9 @@ def _told(name: str, runs: Sequence[Run], best: Sequence[Run], plain: Sequence[R
     at = np.unique(np.geomspace(max(rounds // 100, 1), rounds, points).astype(np.int64))
     regret = np.mean([top.gained[at - 1] - own.gained[at - 1] for own, top in zip(runs, best, strict=True)], axis=0)
     slope = float(np.polyfit(np.log(at), np.log(regret), 1)[0]) if len(at) > 1 and (regret > 0).all() else None
-    revenue = np.array([(own.revenue, top.revenue, flat.revenue) for own, top, flat in zip(runs, best, plain, strict=True)])
+    revenue = np.array(
+        [(own.revenue, top.revenue, flat.revenue) for own, top, flat in zip(runs, best, plain, strict=True)]
+    )
     content = np.array([own.satisfaction - flat.satisfaction for own, flat in zip(runs, plain, strict=True)])
     share, lift = revenue[:, 0] / revenue[:, 1], revenue[:, 0] / revenue[:, 2] - 1.0
     return Race(name, share, lift, content, slope, at.astype(np.float64), regret, tuple(runs))

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from palate.core import Float64Array, FloatArray, IntArray, Settings, UsageError
 from palate.core.recommender import Arrays
-from palate.pricing.laplace import Belief, faded, learnt
+from palate.pricing.laplace import Belief, faded, learnt, respread
 
 _STATE = ("mean", "precision", "covariance", "level_mean", "level_precision", "level_covariance")
 
@@ -38,6 +38,9 @@ class DemandSettings(Settings):
         Standard deviation of a feature's weight in the base, for one standard deviation of the feature.
     interaction_spread
         The same for its weight in the price effect.
+    spread_weight
+        How many weights these two count like when they are learnt themselves, from how far the weights turn out to
+        lie from 0 (empirical Bayes); None: they are not learnt.
     level
         Column of codes 0, 1, 2 ... (items or categories); each gets a base and a price effect of its own, shrunk
         towards what the features say. Empty: none.
@@ -55,6 +58,7 @@ class DemandSettings(Settings):
     effect_spread: float = Field(default=1.0, gt=0)
     feature_spread: float = Field(default=0.5, gt=0)
     interaction_spread: float = Field(default=0.3, gt=0)
+    spread_weight: float | None = Field(default=3.0, gt=0)
     level: str = ""
     level_spread: float = Field(default=0.5, gt=0)
     level_effect_spread: float = Field(default=0.3, gt=0)
@@ -76,10 +80,12 @@ class LogitDemand:
         float64 (f,); features enter as (x - centre) / scale.
     belief
         Over 2 (1 + f) shared weights, base before effect, and a pair a level.
+    spreads
+        float64 (2,), standard deviations of features' weights in base and price effect, as believed by now.
     rows
         Sales or none learnt from so far.
     normals
-        float64 (n, 2), by how many standard deviations a model drawn for n asks is away from the mean; None: what is believed as a whole.
+        float64 (n, 2), by how many standard deviations models drawn for n asks are off the mean; None: none was drawn.
     """
 
     settings: DemandSettings
@@ -87,6 +93,7 @@ class LogitDemand:
     centre: Float64Array
     scale: Float64Array
     belief: Belief
+    spreads: Float64Array
     rows: int = 0
     normals: Float64Array | None = None
 
@@ -120,7 +127,8 @@ class LogitDemand:
             centre = np.where(known, seen, 0.0).sum(axis=0) / count
             scale = np.sqrt((np.where(known, seen - centre, 0.0) ** 2).sum(axis=0) / count)
             scale = np.where(scale > 1e-9, scale, 1.0)
-        return cls(settings, tuple(names), centre, scale, _first(settings, width, 0))
+        spreads = np.array([settings.feature_spread, settings.interaction_spread])
+        return cls(settings, tuple(names), centre, scale, _first(settings, spreads, width, 0), spreads)
 
     def probability(self, features: FloatArray, relative: Float64Array) -> Float64Array:
         """See ``Demand``. What is believed is averaged over (MacKay 1992); a drawn model answers by its draw."""
@@ -164,12 +172,12 @@ class LogitDemand:
         u = np.asarray(relative, dtype=np.float64)[known] - 1.0
         belief = _grown(self.belief, self.settings, int(levels.max(initial=-1)) + 1)
         if self.settings.memory is not None:
-            prior = _first(self.settings, len(self.names), len(belief.level_mean))
+            prior = _first(self.settings, self.spreads, len(self.names), len(belief.level_mean))
             belief = faded(belief, prior, float(np.exp(-len(u) / self.settings.memory)))
         if len(u):
             design = np.concatenate([wanted, wanted * u[:, None]], axis=1)
             belief = learnt(belief, design, np.stack([np.ones(len(u)), u], axis=1), levels, happened)
-        return replace(self, belief=belief, rows=self.rows + len(u), normals=None)
+        return replace(self, belief=belief, rows=self.rows + len(u), normals=None)._with_spreads()
 
     def pairs(self, features: FloatArray) -> tuple[Float64Array, Float64Array]:
         """Base and price effect of n asks: means (n, 2) and covariances (n, 2, 2)."""
@@ -197,7 +205,8 @@ class LogitDemand:
     def arrays(self) -> Arrays:
         """See ``Demand``; ``restore`` on a prior of the same names and settings takes them."""
         own = {name: getattr(self.belief, name) for name in _STATE}
-        return {**own, "centre": self.centre, "scale": self.scale, "rows": np.array([self.rows], dtype=np.int64)}
+        rows = np.array([self.rows], dtype=np.int64)
+        return {**own, "centre": self.centre, "scale": self.scale, "spreads": self.spreads, "rows": rows}
 
     def restore(self, arrays: Arrays) -> LogitDemand:
         """The model that ``arrays`` came from.
@@ -212,8 +221,26 @@ class LogitDemand:
                 f"demand over {len(self.names)} features cannot take up {len(arrays['mean']) // 2 - 1} of them."
             )
         belief = Belief(*(np.asarray(arrays[name]) for name in _STATE))
-        rows = int(arrays["rows"][0])
-        return replace(self, belief=belief, centre=arrays["centre"], scale=arrays["scale"], rows=rows, normals=None)
+        return replace(
+            self,
+            belief=belief,
+            centre=np.asarray(arrays["centre"]),
+            scale=np.asarray(arrays["scale"]),
+            spreads=np.asarray(arrays["spreads"]),
+            rows=int(arrays["rows"][0]),
+            normals=None,
+        )
+
+    def _with_spreads(self) -> LogitDemand:
+        """After a step of expectation maximisation (Dempster et al., 1977) in how far weights lie from 0."""
+        weight, width = self.settings.spread_weight, len(self.names)
+        if weight is None or not width:
+            return self
+        settled = np.array([self.settings.feature_spread, self.settings.interaction_spread])
+        squares = (self.belief.mean**2 + np.diag(self.belief.covariance)).reshape(2, 1 + width)[:, 1:]
+        spreads = np.sqrt((weight * settled**2 + squares.sum(axis=1)) / (weight + width))
+        before, after = (_spread(self.settings, own, width) for own in (self.spreads, spreads))
+        return replace(self, belief=respread(self.belief, before, after), spreads=spreads)
 
     def _columns(self, features: FloatArray) -> tuple[Float64Array, IntArray]:
         """1 and the features as they enter (n, 1 + f), with the level's column 0; codes of levels (n,), -1 unknown."""
@@ -243,12 +270,18 @@ def _variance(spread: Float64Array, u: Float64Array) -> Float64Array:
     return np.maximum(own, 0.0)
 
 
-def _first(settings: DemandSettings, width: int, levels: int) -> Belief:
-    mean, spread = np.zeros(2 * (1 + width)), np.empty(2 * (1 + width))
+def _first(settings: DemandSettings, spreads: Float64Array, width: int, levels: int) -> Belief:
+    mean = np.zeros(2 * (1 + width))
     mean[0], mean[1 + width] = np.log(settings.rate / (1 - settings.rate)), settings.effect
-    spread[: 1 + width], spread[1 + width :] = settings.feature_spread, settings.interaction_spread
+    own = np.array([settings.level_spread, settings.level_effect_spread])
+    return Belief.prior(mean, _spread(settings, spreads, width), levels, own)
+
+
+def _spread(settings: DemandSettings, spreads: Float64Array, width: int) -> Float64Array:
+    """Prior standard deviations of the shared weights; float64 (2 (1 + f),)."""
+    spread = np.repeat(spreads, 1 + width)
     spread[0], spread[1 + width] = settings.rate_spread, settings.effect_spread
-    return Belief.prior(mean, spread, levels, np.array([settings.level_spread, settings.level_effect_spread]))
+    return spread
 
 
 def _grown(belief: Belief, settings: DemandSettings, levels: int) -> Belief:
@@ -256,9 +289,7 @@ def _grown(belief: Belief, settings: DemandSettings, levels: int) -> Belief:
     more = levels - len(belief.level_mean)
     if more <= 0:
         return belief
-    new = Belief.prior(
-        np.zeros(1), np.ones(1), more, np.array([settings.level_spread, settings.level_effect_spread])
-    )
+    new = Belief.prior(np.zeros(1), np.ones(1), more, np.array([settings.level_spread, settings.level_effect_spread]))
     return replace(
         belief,
         level_mean=np.concatenate([belief.level_mean, new.level_mean]),

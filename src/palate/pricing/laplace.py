@@ -7,9 +7,10 @@ keeping its own marginal (assumed density filtering, Opper 1998), so that thousa
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from palate.core import Float64Array, IntArray
 
@@ -71,6 +72,18 @@ def faded(belief: Belief, prior: Belief, share: float) -> Belief:
         *blended(belief.mean, belief.precision, prior.mean, prior.precision),
         *blended(belief.level_mean, belief.level_precision, prior.level_mean, prior.level_precision),
     )
+
+
+def respread(belief: Belief, before: Float64Array, after: Float64Array) -> Belief:
+    """The belief had shared weights about 0 been given other standard deviations (D,) from the start.
+
+    What was learnt adds to the prior's precision, so that one prior can be taken out of the sum and another put in.
+    Weights whose standard deviation stays may lie about anything.
+    """
+    precision = belief.precision + np.diag(after**-2.0 - before**-2.0)
+    covariance = symmetric(np.linalg.inv(precision))
+    mean = covariance @ (belief.precision @ belief.mean)
+    return replace(belief, mean=mean, precision=precision, covariance=covariance)
 
 
 def learnt(belief: Belief, design: Float64Array, pair: Float64Array, levels: IntArray, bought: Float64Array) -> Belief:
@@ -205,7 +218,7 @@ class _Curve:
     ) -> _Curve:
         shared = precision + (design * weight[:, None]).T @ design
         products, cross = group.products(weight)
-        inner = np.linalg.inv(own_precision + products)
+        inner = symmetric(np.linalg.inv(own_precision + products))
         explained = cross @ inner
         wide = explained.transpose(1, 0, 2).reshape(len(shared), -1)
         left = shared - wide @ cross.transpose(1, 0, 2).reshape(len(shared), -1).T
@@ -224,6 +237,6 @@ class _Curve:
         return covariance, symmetric(self.inner + reach.transpose(0, 2, 1) @ (covariance @ reach))
 
 
-def symmetric(matrix: Float64Array) -> Float64Array:
+def symmetric(matrix: NDArray[np.floating]) -> Float64Array:
     """Without the last bits in which the halves of square matrices (..., n, n) differ."""
-    return np.asarray(0.5 * (matrix + np.swapaxes(matrix, -1, -2)))
+    return np.asarray(0.5 * (matrix + np.swapaxes(matrix, -1, -2)), dtype=np.float64)

@@ -101,9 +101,9 @@ class DemandPolicy:
         if self.name == "greedy":
             return self._best(self.demand.probability(features, at), relative, cost)
         if self.name == "ucb":
-            return self._best(self.demand.upper(features, at, self.settings.width), relative, cost)
+            return self._best(self.demand.upper(features, at, self.settings.reach), relative, cost)
         draws = self.settings.draws
-        model = self.demand.draw(generator, len(rows) * draws, self.settings.width)
+        model = self.demand.draw(generator, len(rows) * draws, self.settings.reach)
         hoped = model.probability(np.repeat(features, draws, axis=0), np.repeat(at, draws, axis=0))
         best = self._best(hoped, np.repeat(relative, draws, axis=0), np.repeat(cost, draws))
         return np.asarray(best.reshape(len(rows), draws, -1).mean(axis=1))
@@ -157,7 +157,7 @@ def rule_target(asks: PriceAsks, settings: PolicySettings) -> Float64Array:
         low = -np.inf if rule.least is None else rule.least
         high = np.inf if rule.most is None else rule.most
         factor = np.where((values >= low) & (values <= high), rule.factor, factor)
-    return asks.list_price * factor
+    return np.asarray(asks.list_price * factor)
 
 
 def cost_plus_target(asks: PriceAsks, settings: PolicySettings) -> Float64Array:

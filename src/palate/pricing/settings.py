@@ -64,8 +64,9 @@ class PolicySettings(Settings):
     Parameters
     ----------
     kind
-        ``fixed`` asks the list price times ``factor``; ``rule`` goes by the first rule that fits; ``cost_plus`` by cost;
-        ``score`` moves the list price by the percentile of a score; ``greedy``, ``thompson`` and ``ucb`` by demand.
+        ``fixed`` asks the list price times ``factor``; ``rule`` goes by the first rule that fits, ``cost_plus`` by
+        cost; ``score`` moves the list price by the percentile of a score; ``greedy``, ``thompson`` and ``ucb`` go by
+        demand.
     factor
         Of the fixed price, and of whatever no rule fits.
     rules
@@ -86,7 +87,8 @@ class PolicySettings(Settings):
         Models that Thompson sampling draws for an ask; it takes the best price of one of them, so that the propensity
         is the share of draws that agree, and exact.
     width
-        Standard deviations that ``ucb`` hopes for, and by how much ``thompson`` stretches what it draws.
+        Standard deviations that ``ucb`` hopes for, and by how much ``thompson`` stretches what it draws; None: 1 and
+        .3.
     objective
         What for; only where demand decides.
     """
@@ -100,8 +102,15 @@ class PolicySettings(Settings):
     quantiles: tuple[float, ...] = (0.0, 1.0)
     exploration: float = Field(default=0.01, ge=0, le=1)
     draws: int = Field(default=32, ge=1, le=10_000)
-    width: float = Field(default=0.5, ge=0, allow_inf_nan=False)
+    width: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     objective: ObjectiveSettings = ObjectiveSettings()
+
+    @property
+    def reach(self) -> float:
+        """``width``, or what serves the kind of policy."""
+        if self.width is not None:
+            return self.width
+        return 1.0 if self.kind == "ucb" else 0.3
 
     @model_validator(mode="after")
     def _rising(self) -> PolicySettings:

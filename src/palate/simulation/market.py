@@ -56,8 +56,7 @@ class Visitors:
 
     def only(self, kept: BoolArray) -> Visitors:
         """Some of them; bool (n,)."""
-        own = (self.rows, self.again, self.features, self.base, self.effect)
-        return Visitors(*(values[kept] for values in own))
+        return Visitors(self.rows[kept], self.again[kept], self.features[kept], self.base[kept], self.effect[kept])
 
 
 @dataclass(frozen=True)
@@ -218,7 +217,7 @@ class Market:
         drawn = np.clip(self.chance[visitors.rows, 0], 1e-9, 1.0 - 1e-9)
         worth = 1.0 - (visitors.base - np.log(drawn / (1.0 - drawn))) / visitors.effect
         later = self.settings.patience * (worth - state.expectation)
-        return self.strategic[visitors.rows] & ~visitors.again & (later > worth - relative)
+        return np.asarray(self.strategic[visitors.rows] & ~visitors.again & (later > worth - relative))
 
     def _after(self, state: MarketState, visitors: Visitors, relative: Float64Array, sales: Sales) -> MarketState:
         if not len(visitors):
@@ -270,7 +269,7 @@ def make_market(settings: MarketSettings | None = None, seed: int = 0) -> Market
         names.append("rival")
         columns.append(np.zeros((rounds, 1)))
     effect = np.minimum(settings.effect * (1.0 + settings.heterogeneity * care_of), -_FALLS)
-    list_price = np.round(np.exp(moments_rng.normal(3.0, 0.6, rounds)), 2)
+    list_price = np.round(np.exp(moments_rng.normal(3.0, 0.6, rounds)), 2).astype(np.float64)
     return Market(
         settings,
         tuple(names),
@@ -278,7 +277,7 @@ def make_market(settings: MarketSettings | None = None, seed: int = 0) -> Market
         base,
         effect,
         list_price,
-        np.round(list_price * moments_rng.uniform(0.4, 0.7, rounds), 2),
+        np.round(list_price * moments_rng.uniform(0.4, 0.7, rounds), 2).astype(np.float64),
         moments_rng.integers(0, 100, rounds).astype(np.int32),
         customer,
         (people[:, 0] + moments_rng.standard_normal(rounds) > 0).astype(np.int32),
@@ -304,9 +303,7 @@ def _people(settings: MarketSettings, rng: np.random.Generator) -> tuple[Float64
     return np.sqrt(0.8) * self_ + np.sqrt(0.2) * rng.standard_normal((rounds, width)), customer
 
 
-def _drift(
-    settings: MarketSettings, rng: np.random.Generator
-) -> tuple[Float64Array, Float64Array, Float64Array]:
+def _drift(settings: MarketSettings, rng: np.random.Generator) -> tuple[Float64Array, Float64Array, Float64Array]:
     """Random walks (T, f), (T, f) and (T,) that end ``drift`` away from where they began, on average."""
     rounds, width = settings.rounds, settings.features
     walk = np.cumsum(rng.standard_normal((rounds, 2 * width + 1)), axis=0) * (settings.drift / np.sqrt(rounds))
