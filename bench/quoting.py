@@ -115,7 +115,7 @@ def policy_of(kind: str, generator: np.random.Generator) -> Any:
     bought = (generator.random(300) < 0.3).astype(np.float32)
     demand = LogitDemand.prior(names, DemandSettings(), features)
     learnt = demand.learn(features, generator.uniform(0.7, 1.0, 300), bought)
-    return kept(PolicySettings(kind=kind, factor=0.9), learnt if kind in ("greedy", "thompson", "ucb") else None)  # type: ignore[arg-type]
+    return kept(PolicySettings(kind=kind, factor=0.9), learnt if kind in ("greedy", "thompson", "ucb") else None)
 
 
 def worlds(folder: Path, catalogue: Catalogue, seed: int) -> Iterator[tuple[Quoter, Quoter, Clock]]:
@@ -129,7 +129,7 @@ def worlds(folder: Path, catalogue: Catalogue, seed: int) -> Iterator[tuple[Quot
             least_margin=float(generator.uniform(0.0, 0.2)),
             step=float(generator.uniform(0.01, 0.5)),
             parity=float(generator.uniform(0.0, 0.3)),
-            ending=(".99", ".90", "integer", "none")[number % 4],  # type: ignore[arg-type]
+            ending=(".99", ".90", "integer", "none")[number % 4],
             session_seconds=600.0,
             cool_down_seconds=float(generator.choice([0.0, 300.0])),
         )
@@ -326,7 +326,7 @@ def latency(quotes: int, seed: int) -> dict[str, Any]:
         catalogue = shop(generator)
         with tempfile.TemporaryDirectory() as scratch:
             vault = Vault(Path(scratch) / "vault.sqlite")
-            settings = PricingSettings(enabled=True, inputs=INPUTS)
+            settings = PricingSettings(enabled=True, inputs=INPUTS, remembered_quotes=0)
             quoter = opened(lambda: catalogue, settings, policy_of(kind, generator), vault, Path(scratch))  # noqa: B023
             people = [vault.pseudonym(f"u{number}") for number in range(500)]
             for pause in (0.0, 0.002):
@@ -395,7 +395,7 @@ serve(engine, port=0, log=log, vault=vault, pricing=PricingSettings.model_valida
 """
 
 
-def http(engine: Path, seconds: int, connections: int, kind: str) -> dict[str, Any]:
+def http(engine: Path, seconds: int, connections: int, kind: str, remembered: int) -> dict[str, Any]:
     """Requests a second of ``POST /v1/price`` beside those of an empty endpoint of the same server, in turns."""
     from palate.engine import Engine
 
@@ -407,19 +407,23 @@ def http(engine: Path, seconds: int, connections: int, kind: str) -> dict[str, A
             "item_id,list_price,cost\n" + "".join(f"{item},{10 + row % 90},4\n" for row, item in enumerate(items))
         )
         pricing = PricingSettings(
-            enabled=True, prices=str(prices), inputs=(Input(name="loyalty"),), policy=PolicySettings(kind=kind)  # type: ignore[arg-type]
-        )  # fmt: skip
+            enabled=True,
+            prices=str(prices),
+            inputs=(Input(name="loyalty"),),
+            policy=PolicySettings(kind=kind),
+            remembered_quotes=remembered,
+        )
         bodies = [
             json.dumps(
                 {
-                    "user_id": f"u{row % 2_000}",
+                    "user_id": f"u{row}",
                     "items": [items[row % len(items)]],
                     "jurisdiction": "US-NY",
                     "consent": True,
                 }
                 | {"context": {"inputs": {"loyalty": row % 10 / 10}}}
             )
-            for row in range(5_000)
+            for row in range(1_000)
         ]
         scripts = {}
         for name, method, path in (("empty", "GET", "/health/live"), ("price", "POST", "/v1/price")):
@@ -433,7 +437,7 @@ def http(engine: Path, seconds: int, connections: int, kind: str) -> dict[str, A
             try:
                 if not url:
                     raise SystemExit("the server did not start")
-                measure(url, scripts["price"], 2, connections)  # warm, on both sides
+                measure(url, scripts["price"], max(2, seconds), connections)  # warm, on both sides
                 results: dict[str, Any] = {}
                 for turn, name in enumerate(("empty", "price", "empty", "price")):
                     before = processor_seconds(server.pid)
@@ -444,7 +448,14 @@ def http(engine: Path, seconds: int, connections: int, kind: str) -> dict[str, A
                 server.terminate()
     rates = {name: each["requests_per_second"] for name, each in results.items()}
     ratio = (rates["price 1"] + rates["price 2"]) / (rates["empty 1"] + rates["empty 2"])
-    return {"policy": kind, "connections": connections, "seconds": seconds, **results, "ratio": round(ratio, 4)}
+    return {
+        "policy": kind,
+        "remembered": remembered,
+        "connections": connections,
+        "seconds": seconds,
+        **results,
+        "ratio": round(ratio, 4),
+    }
 
 
 def main() -> None:
@@ -458,6 +469,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=10)
     parser.add_argument("--connections", type=int, default=16)
     parser.add_argument("--policy", choices=KINDS, default="fixed", help="of the HTTP run")
+    parser.add_argument("--remembered", type=int, default=20_000, help="quotes the server gives again; 0: none")
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
     if asked.what == "http" and asked.engine is None:
@@ -466,7 +478,7 @@ def main() -> None:
         "cases": lambda: cases(asked.cases, asked.seed),
         "replay": lambda: replay(asked.decisions, asked.flips, asked.seed),
         "latency": lambda: latency(asked.quotes, asked.seed),
-        "http": lambda: http(asked.engine, asked.seconds, asked.connections, asked.policy),
+        "http": lambda: http(asked.engine, asked.seconds, asked.connections, asked.policy, asked.remembered),
     }[asked.what]()
     print(json.dumps({**result, "processors": os.cpu_count()}, indent=2))
 

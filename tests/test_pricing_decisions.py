@@ -183,7 +183,7 @@ def test_a_removed_decision_is_found(tmp_path: Path, vault: Vault) -> None:
 
 def test_old_decisions_go_and_the_chain_stays(tmp_path: Path, vault: Vault) -> None:
     clock, catalogue = Clock(), shop()
-    few = SETTINGS.model_copy(update={"max_decisions": 50})
+    few = SETTINGS.model_copy(update={"max_decisions": 50, "remembered_quotes": 0})
     quoter = opened(lambda: catalogue, few, Believed(Drawn(), "m1"), vault, tmp_path, clock=clock)
     for number in range(300):  # a commit each, so that retention is looked at
         quoter.quote(Question((f"i{number % 200}",)))
@@ -223,7 +223,7 @@ def learnt(rows: int = 400) -> LogitDemand:
 @pytest.mark.parametrize("kind", ["fixed", "cost_plus", "greedy", "thompson", "ucb"])
 def test_the_belief_of_then_prices_as_then(tmp_path: Path, vault: Vault, kind: str) -> None:
     """A quoter is closed, its belief moves on, and the old decisions are done again by the kept version."""
-    old = kept(PolicySettings(kind=kind), learnt() if kind in ("greedy", "thompson", "ucb") else None)  # type: ignore[arg-type]
+    old = kept(PolicySettings(kind=kind), learnt() if kind in ("greedy", "thompson", "ucb") else None)
     catalogue = shop()
     quoter = opened(lambda: catalogue, SETTINGS, old, vault, tmp_path, clock=Clock())
     for number in range(30):

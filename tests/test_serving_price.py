@@ -47,8 +47,8 @@ def engine() -> FakeEngine:
 
 @contextlib.contextmanager
 def opened(folder: Path, pricing: PricingSettings | None = SETTINGS) -> Iterator[httpx.Client]:
-    files = {"log": folder / "events.sqlite", "vault": folder / "vault.sqlite"}
-    with running(engine(), **files, pricing=pricing) as url, httpx.Client(base_url=url) as http:
+    log, vault = folder / "events.sqlite", folder / "vault.sqlite"
+    with running(engine(), log=log, vault=vault, pricing=pricing) as url, httpx.Client(base_url=url) as http:
         yield http
 
 
@@ -155,7 +155,7 @@ def test_the_rules_are_published(shop: httpx.Client, place: str, pack: str, lang
 
 def test_recommendations_are_priced_on_request(shop: httpx.Client, folder: Path, user: str) -> None:
     terms = {name: value for name, value in own(user).items() if name != "user_id"}
-    answer = shop.post("/v1/recommend", json={"user_id": user, "count": 3, "prices": terms}).json()
+    answer = shop.post("/v1/recommend", json={"user_id": user, "count": 3, "pricing": terms}).json()
     assert [item["price"]["price"] for item in answer["items"]] == [85.0, 85.0, 85.0]
     assert answer["pricing"]["disclosure"] == NEW_YORK and "prices" not in answer["pricing"]
     told = shop.get(f"/v1/price/{answer['pricing']['decision_id']}/explain").json()
@@ -202,7 +202,7 @@ def test_without_settings_prices_are_off(tmp_path: Path) -> None:
         for response in (
             http.post("/v1/price", json={"items": ["i1"]}),
             http.get("/v1/price/rules"),
-            http.post("/v1/recommend", json={"prices": {}}),
+            http.post("/v1/recommend", json={"pricing": {}}),
             http.post("/v1/price/opt-out", json={"user_id": "ann"}),
         ):
             assert response.status_code == 422 and "enabled = true" in response.json()["detail"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,6 +50,12 @@ class Question:
     consent: bool = False
     currency: str = ""
     language: str = "en"
+
+    @property
+    def key(self) -> Hashable:
+        """What tells one question from another."""
+        own = (self.items, self.person, self.user, self.session, self.segment, self.jurisdiction, self.consent)
+        return *own, self.currency, self.language, *sorted(self.told.items())
 
     def check(self, currency: str) -> None:
         """Refuse what cannot be answered.

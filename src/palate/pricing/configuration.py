@@ -90,8 +90,8 @@ class PricingSettings(Settings):
         How long decisions are kept; longer where a pack asks for it.
     max_decisions
         Decisions kept at most, whatever their age.
-    remembered
-        Prices shown last that are remembered.
+    remembered, remembered_quotes
+        Prices shown last, and quotes, that are remembered.
     """
 
     enabled: bool = False
@@ -111,6 +111,7 @@ class PricingSettings(Settings):
     keep_days: float = Field(default=1_095.0, ge=30)
     max_decisions: int = Field(default=10_000_000, ge=1)
     remembered: int = Field(default=200_000, ge=1)
+    remembered_quotes: int = Field(default=20_000, ge=0)
 
     @field_validator("guard")
     @classmethod

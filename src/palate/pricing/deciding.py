@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,7 +47,7 @@ class Case:
     names: tuple[str, ...]
     personal: tuple[bool, ...]
 
-    @property
+    @cached_property
     def uses_personal(self) -> BoolArray:
         """Of each ask, whether anything personal enters; bool (n,)."""
         if not any(self.personal):

@@ -146,7 +146,7 @@ class Decision:
             row.id,
             np.array(body["positions"], dtype=np.int32),
             Rails(
-                **{name: _floats(rails.get(name), n) for name in _RAILS},  # type: ignore[arg-type]
+                **{name: _floats(rails.get(name), n) for name in _RAILS},
                 usable=np.array(rails["usable"], dtype=np.bool_),
                 same_currency=np.array(rails["same_currency"], dtype=np.bool_),
                 now=float(body["now"]),

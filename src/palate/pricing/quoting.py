@@ -25,12 +25,16 @@ from palate.pricing.guardrails import AT_LIST, GuardSettings, Rails
 from palate.pricing.inputs import Inputs, Score, banned
 from palate.pricing.packs import Pack, Packs, packs
 from palate.pricing.refusals import Refusals
+from palate.pricing.remembering import Quotes
 from palate.pricing.shown import DAY, Before, Shown
 from palate.pricing.telling import lines_of, list_lines
 from palate.privacy import Vault
 
 LOG = "prices.sqlite"
 _REMEMBERED_DAYS = 30
+_RECALLED = 500_000
+"""Decisions that are looked through at the start, so that starting takes seconds however long the log is."""
+
 _RULES_EVERY = 50_000
 """Decisions after which the rules are written again, so that retention never parts the two."""
 
@@ -92,14 +96,16 @@ class Quoter:
         open_or_off(settings)
         self.settings, self.log, self.refusals, self._versions = settings, log, refusals, versions
         self._believe(believed)
-        self.packs: Packs = packs(Path(settings.packs) if settings.packs else None)
+        self.packs = packs_of(settings)
         self._catalogue, self._score, self._clock = catalogue, score, clock
         # Unguessable as a whole is enough: asking the system for each id would cost as much as the price.
         self._numbers = random.Random(secrets.randbits(256) if seed is None else seed)  # noqa: S311
         self._lock = threading.Lock()
         self._shelf = self._stocked(catalogue())
-        self._shown = Shown(settings.remembered, _REMEMBERED_DAYS)
-        self._rules, self._marked, self._since_rules = self._current_rules(), "", 0
+        self._shown, self._remembered = Shown(settings.remembered, _REMEMBERED_DAYS), Quotes(settings.remembered_quotes)
+        self._known_rules: dict[str, Rules] = {}
+        self._written_on, self._since_written = -1, 0
+        self._take_rules()
         self._recall()
 
     @property
@@ -117,10 +123,12 @@ class Quoter:
             if settings is not None:
                 self.settings = settings
                 self._shelf = self._stocked(self._catalogue())
-            self._rules, self._marked = self._current_rules(), ""
+            self._take_rules()
 
     def quote(self, question: Question) -> Quote:
         """Prices for a question.
+
+        The same question gets the same quote, under the same decision, for as long as its prices are held and good.
 
         Raises
         ------
@@ -128,8 +136,15 @@ class Quoter:
             The question makes no sense: see ``Question.check``. What is merely unknown is answered at list prices.
         """
         question.check(self.settings.currency)
+        refused = question.consent and question.person in self.refusals
         with self._lock:
-            return self._quote(question)
+            now, catalogue = self._clock(), self._catalogue()
+            key = (question.key, refused)
+            known = self._remembered.get(key, catalogue, now)
+            if known is None:
+                known = self._quote(question, refused, now)
+                self._remembered.put(key, catalogue, known, self._kept_for(question))
+            return known
 
     def refuse(self, person: str, refused: bool = True) -> None:
         """Somebody refuses personal prices from now on, or no longer does. Both are in the log."""
@@ -143,7 +158,9 @@ class Quoter:
 
     def repeated(self, decision: Decision) -> tuple[Rules | None, Repeated]:
         """A decision done again by the rules it names and the belief of its time, where both are still here."""
-        then = self.log.rules().get(decision.rules)
+        if decision.rules not in self._known_rules:
+            self._known_rules.update(self.log.rules())
+        then = self._known_rules.get(decision.rules)
         policy = None
         if then is not None:
             policy = self.policy if then.model == self.model else self._earlier(then.model)
@@ -154,11 +171,17 @@ class Quoter:
         self.log.close()
         self.refusals.close()
 
-    def _quote(self, question: Question) -> Quote:
-        now, shelf, settings = self._clock(), self.shelf, self.settings
+    def _kept_for(self, question: Question) -> float:
+        """Seconds for which a quote is given again."""
+        guard = self.settings.guard
+        hold = max(guard.cool_down_seconds, guard.session_seconds if question.session else 0.0)
+        return min(hold, self.settings.valid_seconds)
+
+    def _quote(self, question: Question, refused: bool, now: float) -> Quote:
+        shelf, settings = self.shelf, self.settings
         book, inputs = shelf.book, shelf.inputs
         items = book.catalogue.ids.positions(question.items)
-        terms = self._terms(question, shelf, items)
+        terms = self._terms(question, refused, shelf, items)
         gathered = inputs.gather(
             items, question.told, terms.pack, allowed=terms.allowed, refusal=terms.refusal, now=now,
             score=self._asked(question),
@@ -187,7 +210,7 @@ class Quoter:
             "language": question.language,
             "disclosed": [line.disclosure for line in lines],
         }
-        version, personal = self._rules.version, tuple(entered.tolist())
+        version, personal = self._version, tuple(entered.tolist())
         if not self._recorded(
             Decision(case, outcome, question.items, version, question.person, owned, personal, facts)
         ):
@@ -203,7 +226,7 @@ class Quoter:
         score, user = self._score, question.user
         return None if score is None or user is None else lambda: score(user, question.items)
 
-    def _terms(self, question: Question, shelf: Shelf, items: IntArray) -> _Terms:
+    def _terms(self, question: Question, refused: bool, shelf: Shelf, items: IntArray) -> _Terms:
         """Whether personal inputs may enter, item by item, and why not."""
         pack = self.packs.of(question.jurisdiction or self.settings.jurisdiction)
         refusal = ""
@@ -213,7 +236,7 @@ class Quoter:
             refusal = "no consent"
         elif pack.personal == "never":
             refusal = f"not allowed by the pack {pack.id!r}"
-        elif question.person in self.refusals:
+        elif refused:
             refusal = "this person refused personal prices"
         if refusal:
             return _Terms(pack, refusal, np.zeros(len(items), dtype=np.bool_))
@@ -229,20 +252,21 @@ class Quoter:
         if self.log.log.failure is not None:
             return False
         try:
-            day = str(int(decision.case.rails.now // DAY))
-            if self._marked != day or self._since_rules >= _RULES_EVERY:
-                self.log.note_rules(self._rules, f"{decision.case.id}")
-                self._marked, self._since_rules = day, 0
+            day = int(decision.case.rails.now // DAY)
+            if self._written_on != day or self._since_written >= _RULES_EVERY:
+                self.log.note_rules(self._rules, decision.case.id)
+                self._written_on, self._since_written = day, 0
             self.log.note(decision)
         except LogFullError:
             return False
-        self._since_rules += 1
+        self._since_written += 1
         return True
 
     def _recall(self) -> None:
         """Take up what the log says was shown lately, so that a restart moves no price."""
         ids = self._shelf.book.catalogue.ids
-        for row in self.log.log.replay(("price",), since=self._clock() - _REMEMBERED_DAYS * DAY):
+        log, since = self.log.log, self._clock() - _REMEMBERED_DAYS * DAY
+        for row in log.replay(("price",), after=log.head().seq - _RECALLED, since=since, opened=False):
             body, items = row.body, row.body["items"]
             owner = row.subject if body["owned"] else ""
             prices = np.array(body["outcome"]["price"], dtype=np.float64)
@@ -262,8 +286,9 @@ class Quoter:
             keep(believed, self._versions)
             self._earlier = earlier(self._versions)
 
-    def _current_rules(self) -> Rules:
-        return Rules(
+    def _take_rules(self) -> None:
+        """From now on prices are made by the rules of now; the next decision writes them down before itself."""
+        self._rules = Rules(
             self.settings.guard,
             self.settings.rungs,
             self.policy.name,
@@ -271,6 +296,9 @@ class Quoter:
             self.settings.model_dump(mode="json"),
             {name: pack.model_dump(mode="json") for name, pack in self.packs.by_id.items()},
         )
+        self._version, self._written_on, self._since_written = self._rules.version, -1, 0
+        self._known_rules[self._version] = self._rules
+        self._remembered.clear()
 
     def _stocked(self, catalogue: Catalogue) -> Shelf:
         book = PriceBook.of(catalogue, self.settings.currency, self.settings.prices)
@@ -296,7 +324,7 @@ def opened(
         Prices are off, or a file cannot be used; the message says which.
     """
     path = Path(settings.log) if settings.log else folder / LOG
-    kept = max(settings.keep_days, *(pack.keep_days for pack in packs().by_id.values()))
+    kept = max(settings.keep_days, *(pack.keep_days for pack in packs_of(settings).by_id.values()))
     log = DecisionLog(path, vault, keep_days=kept, max_decisions=settings.max_decisions, clock=clock)
     try:
         refusals = Refusals(path.with_suffix(".refused.sqlite"))
@@ -319,6 +347,11 @@ def open_or_off(settings: PricingSettings | None) -> None:
     """
     if settings is None or not settings.enabled:
         raise UsageError("prices are off here; set enabled = true under [pricing] in palate.toml.")
+
+
+def packs_of(settings: PricingSettings) -> Packs:
+    """The policy packs of a shop: those that come with palate, and its own."""
+    return packs(Path(settings.packs) if settings.packs else None)
 
 
 def versions_beside(log: Path) -> Path:

@@ -133,7 +133,7 @@ def router(
                 answer = await live.elsewhere(lambda: engine.recommend(user, asked.count, mix=mix, **question))
             else:
                 answer = engine.recommend(user, asked.count, mix=mix, **question)
-            quote = None if asked.prices is None or not answer.items else await priced(asked, answer)
+            quote = None if asked.pricing is None or not answer.items else await priced(asked, answer)
             prepared = Prepared.of(answer, asked.return_properties, quote, serving.note if serving else None)
             if key is not None:
                 memory.put(key, state, prepared)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
@@ -68,7 +69,6 @@ def asked_for(live: Live, user: str | None, items: tuple[str, ...], terms: Price
     return Question(
         items,
         person="" if user is None else live.log.vault.pseudonym(user),
-        user=None if user is None else live.known_as(user),
         told={} if context is None else {name: float(value) for name, value in context.inputs.items()},
         session="" if context is None else context.session,
         segment="" if context is None else context.segment,
@@ -92,11 +92,12 @@ def open_quoter(quoter: Quoter | None) -> Quoter:
     return quoter
 
 
-async def quoted(live: Live, quoter: Quoter | None, question: Question) -> Quote:
-    """A quote; outside the event loop where the engine has to be asked for its score."""
+async def quoted(live: Live, quoter: Quoter | None, question: Question, user: str | None) -> Quote:
+    """A quote; outside the event loop where the engine has to be asked for its score of a user."""
     shop = open_quoter(quoter)
-    if question.user is not None and question.consent and shop.asks_engine:
-        return await live.elsewhere(lambda: shop.quote(question))
+    if user is not None and question.consent and shop.asks_engine:
+        known = replace(question, user=live.known_as(user))
+        return await live.elsewhere(lambda: shop.quote(known))
     return shop.quote(question)
 
 
@@ -105,8 +106,9 @@ def pricer(live: Live, quoter: Quoter | None) -> Pricer:
 
     async def priced(asked: RecommendRequest, answer: Any) -> Quote:
         items = tuple(item.item for item in answer.items)
-        terms = asked.prices or PriceTerms()
-        return await quoted(live, quoter, asked_for(live, asked.user_id, items, terms, asked.language))
+        terms = asked.pricing or PriceTerms()
+        question = asked_for(live, asked.user_id, items, terms, asked.language)
+        return await quoted(live, quoter, question, asked.user_id)
 
     return priced
 
@@ -122,7 +124,7 @@ def router(live: Live, quoter: Quoter | None) -> APIRouter:
     )
     async def price(asked: PriceRequest) -> Response:
         question = asked_for(live, asked.user_id, tuple(asked.items), asked, asked.language)
-        return json_response((await quoted(live, quoter, question)).as_json())
+        return json_response((await quoted(live, quoter, question, asked.user_id)).as_json())
 
     @routes.get(
         "/v1/price/rules",

@@ -204,7 +204,7 @@ class RecommendRequest(Request):
     explain: bool = Field(False, description="Say why, for every item.")
     return_properties: bool = Field(False, description="Return what the catalogue knows of every item.")
     language: Language = Field("en", description="Language of the reasons.")
-    prices: PriceTerms | None = Field(None, description="Price the recommended items too; off unless configured.")
+    pricing: PriceTerms | None = Field(None, description="Price the recommended items too; off unless configured.")
 
     @model_validator(mode="after")
     def _strategy_stands_alone(self) -> RecommendRequest:
