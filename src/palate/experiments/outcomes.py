@@ -51,4 +51,6 @@ def events_of_log(log: EventLog, *, since: float = 0.0) -> pl.DataFrame:
     )
     told = pl.concat([events, answers], how="diagonal").filter(pl.col("subject") != "")
     when = pl.coalesce("timestamp", "written")
-    return told.select(pl.col("subject").alias("user_id"), when.alias("timestamp"), *[*SCHEMA][2:], "item_id")
+    return told.select(pl.col("subject").alias("user_id"), when.alias("timestamp"), *[*SCHEMA][2:], "item_id").sort(
+        "timestamp", maintain_order=True
+    )
