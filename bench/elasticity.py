@@ -110,13 +110,13 @@ def pooled(settings: SalesSettings, runs: int, name: str) -> dict[str, Any]:
     figures: dict[str, Any] = {"runs": runs, "processor_seconds": _seconds(began)}
     for part, tables in parts.items():
         rows = np.concatenate(tables)
-        truth = rows[:, 6]
+        own_truth = rows[:, 6]
         for kind, start in (("pooled", 0), ("alone", 3)):
             estimate, low, high = rows[:, start], rows[:, start + 1], rows[:, start + 2]
             figures[f"{part}_{kind}"] = {
                 "count": len(rows),
-                "root_mean_squared_error": round(float(np.sqrt(((estimate - truth) ** 2).mean())), 4),
-                "coverage": round(float(((low <= truth) & (truth <= high)).mean()), 4),
+                "root_mean_squared_error": round(float(np.sqrt(((estimate - own_truth) ** 2).mean())), 4),
+                "coverage": round(float(((low <= own_truth) & (own_truth <= high)).mean()), 4),
                 "half_width": round(float(((high - low) / 2).mean()), 4),
             }
     print(name, json.dumps(figures), flush=True)

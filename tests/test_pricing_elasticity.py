@@ -76,7 +76,9 @@ def test_where_the_price_never_moved_nothing_is_claimed(sales: SimulatedSales, t
 
 def test_a_price_that_only_season_moves_teaches_nothing() -> None:
     frame = simulate_sales(SMALL.model_copy(update={"price_noise": 0.0, "still": 0.0}), seed=4).frame
-    smooth = frame.with_columns((3.0 + 0.5 * np.cos(2 * np.pi * frame["period"] * 7 / 365.25)).alias("price"))
+    smooth = frame.with_columns(
+        pl.Series("price", 3.0 + 0.5 * np.cos(2 * np.pi * frame["period"].to_numpy() * 7 / 365.25))
+    )
     result = fit_elasticity(panel_of(smooth), QUICK)
     assert set(result.items.reason) == {"foretold"}
     assert not result.overall.known[0]

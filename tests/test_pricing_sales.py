@@ -39,8 +39,8 @@ def dataset(**changes: object) -> Dataset:
 
 def of(panel: SalesPanel, name: str) -> pl.DataFrame:
     rows = panel.item == panel.ids.position(name)
-    columns = {"period": panel.period, "price": panel.price, "quantity": panel.quantity}
-    return pl.DataFrame({key: value[rows] for key, value in columns.items()}).sort("period")
+    frame = pl.DataFrame({"period": panel.period, "price": panel.price, "quantity": panel.quantity})
+    return frame.filter(rows).sort("period")
 
 
 def codes(panel: SalesPanel) -> list[str]:

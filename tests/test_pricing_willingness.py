@@ -105,7 +105,7 @@ def test_a_taught_score_knows_whose_shelf_it_is(tmp_path: Path) -> None:
 class Untouchable(TextScorer):
     """A scorer that must not be asked."""
 
-    def predict(self, *_: object, **__: object) -> np.ndarray:  # type: ignore[override, type-arg]
+    def predict(self, *_: object, **__: object) -> np.ndarray:
         raise AssertionError("texts of people were read though that was switched off")
 
 

@@ -132,7 +132,7 @@ class StrategyWanted(Request):
 
 
 BESIDE_STRATEGY = frozenset(
-    {"user_id", "history", "count", "strategy", "explain", "return_properties", "language", "prices"}
+    {"user_id", "history", "count", "strategy", "explain", "return_properties", "language", "pricing"}
 )
 """What a question with a strategy may say besides."""
 

@@ -158,8 +158,8 @@ def _lasting(rng: np.random.Generator, n: int, weeks: int, memory: float) -> Flo
     """Autoregressions of order 1 with variance 1; float64 (n, weeks)."""
     shocks = rng.standard_normal((n, weeks)) * np.sqrt(1 - memory**2)
     shocks[:, 0] /= np.sqrt(1 - memory**2)
-    path = np.empty_like(shocks)
+    path: Float64Array = np.empty_like(shocks)
     path[:, 0] = shocks[:, 0]
     for step in range(1, weeks):
         path[:, step] = memory * path[:, step - 1] + shocks[:, step]
-    return path
+    return np.asarray(path)
