@@ -60,8 +60,8 @@ FAST = (
 )
 """Counts, factors and frozen text."""
 
-BALANCED = (*FAST, "semantic_transitions", "semantic_tuned", "sequential")
-"""What ``fast`` has, text taught by what people took, and sequences learnt by a transformer."""
+BALANCED = (*FAST, "semantic_transitions", "sequential")
+"""What ``fast`` has, and sequences learnt by a transformer."""
 
 PRESETS: dict[str, tuple[str, ...]] = {"fast": FAST, "balanced": BALANCED, "thorough": BALANCED}
 """Sources of each preset."""
