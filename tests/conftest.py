@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,15 @@ from hypothesis import settings
 settings.register_profile("palate", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None, max_examples=500)
 settings.load_profile("palate")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Vectors are cached where no other process, of another run for one, holds the file."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PALATE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 

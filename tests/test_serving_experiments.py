@@ -113,8 +113,13 @@ def test_the_arm_decides_the_mix_and_is_noted(shop: Shop) -> None:
     told = shop.told("novel")
     assert told["exposures"] == 30
     with closing(EventLog(shop.folder / "events.sqlite", shop.vault)) as log:
-        noted = [row.body["experiment"] for row in log.events_of(shop.vault.pseudonym("u3")) if row.sort == "answer"]
-        assert noted == [{"name": "novel", "arm": arms["u3"]}] * 2
+
+        def noted() -> list[object]:
+            rows = log.events_of(shop.vault.pseudonym("u3"))
+            return [row.body["experiment"] for row in rows if row.sort == "answer"]
+
+        shop.until(lambda: len(noted()) == 2)
+        assert noted() == [{"name": "novel", "arm": arms["u3"]}] * 2
 
 
 def test_the_askers_word_goes_before_the_experiment(shop: Shop) -> None:

@@ -59,15 +59,17 @@ def look(
     plan
         Judge by this instead of the experiment's own, and write nothing down.
     """
-    record, now = store.of(name), store.now()
+    record = store.of(name)
     own = plan or record.experiment.plan
     if plan is None and not store.has_room(name):
         raise UsageError(f"experiment {name!r} was looked at too often for its journal; conclude it.")
+    exposed, happened = exposures.table(name), outcomes(record, log)
     report = analyse(
         own,
-        exposures.table(name),
-        outcomes(record, log),
-        now=now,
+        exposed,
+        happened,
+        # Asked last: people go on being exposed while all of that is read.
+        now=store.now(),
         earlier=[seen.look for seen in record.seen] if plan is None else (),
         final=final,
         unit="unit",

@@ -84,8 +84,8 @@ def diversify(scores: FloatArray, vectors: FloatArray, k: int, strength: float) 
     """Columns of k candidates chosen one by one for relevance less likeness to those already chosen.
 
     Each step takes the candidate with the highest ``(1 - strength) relevance - strength mean cosine``, where relevance
-    is the score brought to 0..1 within its row. What is chosen stands in the order of relevance: a list that is read
-    from its top loses least by that.
+    is the score brought to 0..1 within its row. What is chosen stands in the order of choice, so that the beginning of
+    a long list is the short one.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ def diversify(scores: FloatArray, vectors: FloatArray, k: int, strength: float) 
 
     Returns
     -------
-    int32 (n, min(k, c)), all different, by falling score; columns whose score is -inf come last.
+    int32 (n, min(k, c)), all different, in the order of choice; columns whose score is -inf come last.
     """
     n, c = scores.shape
     possible = scores > NEVER
@@ -116,5 +116,4 @@ def diversify(scores: FloatArray, vectors: FloatArray, k: int, strength: float) 
         chosen[:, step] = best
         handicap[rows, best] = -np.inf
         likeness += np.matmul(vectors, vectors[rows, best][:, :, None])[:, :, 0]
-    order = np.argsort(-np.take_along_axis(scores, chosen, axis=1), axis=1, kind="stable")
-    return np.take_along_axis(chosen, order, axis=1)
+    return chosen
