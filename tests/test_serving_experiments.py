@@ -162,10 +162,11 @@ def test_the_loop_serves_what_won_and_spares_the_held_out(shop: Shop) -> None:
     )
     shop.begin(own)
     people = [f"u{number}" for number in range(260)]
-    for user in people:
+    for number, user in enumerate(people):
         arm = shop.ask(user).get("experiment", {}).get("arm")
         if arm:
-            rows = [{"user_id": user, "kind": "rating", "item_id": "i1", "value": 4.0 + (hash(user) % 3 - 1) / 2}]
+            stars = 4.0 + (number % 3 - 1) / 2
+            rows = [{"user_id": user, "kind": "rating", "item_id": "i1", "value": stars}]
             if arm == "novel":
                 rows.append({"user_id": user, "kind": "purchase", "item_id": "i1", "price": 5.0})
             assert shop.http.post("/v1/events", json={"events": rows}).status_code == 200
