@@ -167,7 +167,7 @@ def test_the_loop_serves_what_won_and_spares_the_held_out(shop: Shop) -> None:
         if arm:
             stars = 4.0 + (number % 3 - 1) / 2
             rows = [{"user_id": user, "kind": "rating", "item_id": "i1", "value": stars}]
-            if arm == "novel":
+            if (arm == "novel") == (number % 10 > 0):
                 rows.append({"user_id": user, "kind": "purchase", "item_id": "i1", "price": 5.0})
             assert shop.http.post("/v1/events", json={"events": rows}).status_code == 200
     shop.until(lambda: shop.told()["policy"]["experiment"] == "novel")
