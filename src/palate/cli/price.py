@@ -62,8 +62,8 @@ def price(
 
     chosen = options.language(language)
     settings = settings_for(engine_folder, config)
-    open_or_off(settings.pricing)
     engine = Engine.load(engine_folder)
+    open_or_off(settings.pricing)
     vault = Vault(settings.serving.vault or None)
     place = Path(settings.serving.log).parent if settings.serving.log else data_home()
     quoter = quoter_of(engine, settings.pricing, vault, place)
