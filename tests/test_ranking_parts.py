@@ -97,7 +97,17 @@ def test_alike_things_give_way() -> None:
     scores = np.array([[1.0, 0.9, 0.0]], dtype=np.float32)
     assert diversify(scores, vectors, 3, 0.0)[0].tolist() == [0, 1, 2]
     assert diversify(scores, vectors, 2, 0.6)[0].tolist() == [0, 2]
-    assert diversify(scores, vectors, 3, 0.6)[0].tolist() == [0, 2, 1]
+    assert diversify(scores, vectors, 3, 0.6)[0].tolist() == [0, 1, 2]
+
+
+def test_the_first_page_of_a_long_list_is_the_short_one() -> None:
+    rng = np.random.default_rng(0)
+    scores = rng.normal(size=(4, 60)).astype(np.float32)
+    vectors = rng.normal(size=(4, 60, 5)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=2, keepdims=True)
+    short, long = (diversify(scores, vectors, k, 0.7) for k in (10, 40))
+    np.testing.assert_array_equal(long[:, :10], short)
+    assert (np.diff(np.take_along_axis(scores, short, axis=1), axis=1) <= 0).all()
 
 
 @settings(max_examples=60)

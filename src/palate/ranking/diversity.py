@@ -30,6 +30,9 @@ class DiversitySettings(Settings):
     depth: int = Field(default=10, ge=1)
 
 
+PAGE = 10
+"""Items that are read together, from the best on."""
+
 _DIRECTIONS = 64
 """Dimensions that categories are spread over where items have no language vectors."""
 
@@ -84,8 +87,8 @@ def diversify(scores: FloatArray, vectors: FloatArray, k: int, strength: float) 
     """Columns of k candidates chosen one by one for relevance less likeness to those already chosen.
 
     Each step takes the candidate with the highest ``(1 - strength) relevance - strength mean cosine``, where relevance
-    is the score brought to 0..1 within its row. What is chosen stands in the order of choice, so that the beginning of
-    a long list is the short one.
+    is the score brought to 0..1 within its row. Each ten that are chosen stand in the order of relevance: a page is
+    read from its top, and the first page of a long list is the short list.
 
     Parameters
     ----------
@@ -98,7 +101,7 @@ def diversify(scores: FloatArray, vectors: FloatArray, k: int, strength: float) 
 
     Returns
     -------
-    int32 (n, min(k, c)), all different, in the order of choice; columns whose score is -inf come last.
+    int32 (n, min(k, c)), all different; columns whose score is -inf come last.
     """
     n, c = scores.shape
     possible = scores > NEVER
@@ -116,4 +119,9 @@ def diversify(scores: FloatArray, vectors: FloatArray, k: int, strength: float) 
         chosen[:, step] = best
         handicap[rows, best] = -np.inf
         likeness += np.matmul(vectors, vectors[rows, best][:, :, None])[:, :, 0]
+    own = np.take_along_axis(scores, chosen, axis=1)
+    for first in range(0, chosen.shape[1], PAGE):
+        page = slice(first, first + PAGE)
+        order = np.argsort(-own[:, page], axis=1, kind="stable")
+        chosen[:, page] = np.take_along_axis(chosen[:, page], order, axis=1)
     return chosen
