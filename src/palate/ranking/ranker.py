@@ -26,7 +26,7 @@ class RankerSettings(Settings):
     trees, leaves, learning_rate, minimum_leaf
         Size of the ensemble, of a tree, of a step, and events a leaf needs.
     feature_fraction, bagging_fraction
-        Shares of features and questions each tree sees.
+        Shares of features and of candidates each tree sees.
     truncation
         Pairs with both items below this rank do not count.
     patience
