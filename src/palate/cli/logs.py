@@ -95,3 +95,9 @@ def noted(text: str | None) -> Head | None:
             f"--head {text}: write the row's number and its hash, N:HASH, as `palate log verify` prints them."
         )
     return Head(int(number), digest)
+
+
+def vault_beside(log: Path) -> Path | None:
+    """The vault that lies beside a log, such as the demo's; None, for the usual one, where there is none."""
+    beside = log.parent / "vault.sqlite"
+    return beside if beside.is_file() else None

@@ -48,6 +48,7 @@ def pretrain(
     as_json: options.Json = False,
 ) -> None:
     """Learn from several shops what follows what, by texts alone, for shops that are still to come."""
+    from palate.core.artefact import check_place
     from palate.core.errors import UsageError
     from palate.data import Dataset
     from palate.language import CachedEncoder, VectorCache, load_encoder
@@ -56,6 +57,7 @@ def pretrain(
 
     if encoder == "lexical":
         raise UsageError("--encoder lexical: its directions are those of one catalogue and mean nothing in another.")
+    check_place(out)
     settings = PRETRAINING.model_copy(
         update={"epochs": epochs or PRETRAINING.epochs, "seed": PRETRAINING.seed if seed is None else seed}
     )

@@ -59,7 +59,10 @@ def off_policy(
         typer.Option("--reward", metavar="KIND=WORTH,...", help="Worth of reactions; the bandit's where not given."),
     ] = None,
     vault: Annotated[
-        Path | None, typer.Option("--vault", metavar="FILE", help="The key vault that the log was written with.")
+        Path | None,
+        typer.Option(
+            "--vault", metavar="FILE", help="The key vault the log was written with; beside it, or the usual one."
+        ),
     ] = None,
     tenant: Annotated[str, typer.Option("--tenant", help="Whose rows of the log.")] = "default",
     open_bandit: Annotated[
@@ -94,13 +97,14 @@ def off_policy(
 
 
 def _served(file: Path, vault: Path | None, tenant: str, reward: str | None) -> Logged:
+    from palate.cli.logs import vault_beside
     from palate.core.errors import DataError
     from palate.data.event_log import EventLog
     from palate.experiments.logs import Logged
     from palate.privacy import Vault
     from palate.privacy.vault import default_vault_path
 
-    keys = vault or default_vault_path()
+    keys = vault or vault_beside(file) or default_vault_path()
     for path, what in ((file, "the event log"), (keys, "the key vault; say --vault where another one is")):
         if not path.is_file():
             raise DataError(f"{path} is not there: it should be {what}.")

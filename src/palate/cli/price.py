@@ -124,7 +124,8 @@ def price_replay(
         str | None, typer.Option("--head", metavar="N:HASH", help="An end of the chain noted earlier, to hold it to.")
     ] = None,
     vault: Annotated[
-        Path | None, typer.Option("--vault", metavar="FILE", help="The key vault; the usual one where not given.")
+        Path | None,
+        typer.Option("--vault", metavar="FILE", help="Its key vault; beside the log, or the usual one."),
     ] = None,
     as_json: options.Json = False,
 ) -> None:
@@ -133,7 +134,7 @@ def price_replay(
     Exit code 1 where the log was changed or a decision comes out otherwise. Decisions whose personal inputs were erased
     are counted apart: they cannot be done again, and are as they were written.
     """
-    from palate.cli.logs import noted, verdict_of
+    from palate.cli.logs import noted, vault_beside, verdict_of
     from palate.core.errors import DataError
     from palate.pricing.beliefs import earlier
     from palate.pricing.decisions import replayed
@@ -147,7 +148,7 @@ def price_replay(
         told = {"ok": False, "rows": verdict.rows, "problem": verdict.problem}
         console.write_json(told) if as_json else console.say(f"{file}: after {verdict.rows:,} rows: {verdict.problem}")
         raise typer.Exit(1)
-    keys = Vault(vault)
+    keys = Vault(vault or vault_beside(file))
     try:
         same, erased, others = replayed(file, keys, earlier(versions_beside(file)))
     finally:
