@@ -94,6 +94,33 @@ def test_an_explanation_adds_up(engine: Path) -> None:
     assert run("explain", engine, "pot-01", "--history", "tea-01", "--language", "zh").exit_code == 0
 
 
+def test_a_wish_in_chinese_finds_goods(engine: Path) -> None:
+    items = answer("recommend", engine, "--text", "送给爱喝咖啡的朋友的礼物", "-k", "2")["items"]
+    assert any(item["item"].startswith("cof-") for item in items)
+
+
+def test_somebody_unknown_is_answered_and_told(engine: Path) -> None:
+    result = run("recommend", engine, "--user", "nobody", "-k", "2", "--json", "--language", "zh")
+    assert result.exit_code == 0
+    assert "没有名为 nobody 的用户" in result.stderr
+    assert len(json.loads(result.stdout)["items"]) == 2
+    assert "nobody" not in run("recommend", engine, "--user", "u01", "-k", "2").stderr
+
+
+def test_an_empty_list_is_no_silence(engine: Path) -> None:
+    result = run("recommend", engine, "--history", "tea-01", "--filter", '{"price": {"gt": 1e6}}', "--language", "en")
+    assert result.exit_code == 0
+    assert "nothing to show" in result.stdout
+
+
+def test_what_cannot_be_is_said_before_the_work(shop: Path, tmp_path: Path) -> None:
+    taken = run("train", shop, "--out", shop / "events.csv")
+    assert taken.exit_code == 1 and "Choose another place" in taken.stderr
+    preset = run("train", shop, "--out", tmp_path / "engine", "--preset", "quick")
+    assert preset.exit_code == 2 and "fast, balanced, thorough" in preset.stderr
+    assert "rows read" not in taken.stderr + preset.stderr
+
+
 def test_unknown_ids_leave_with_two(engine: Path) -> None:
     for result in (run("similar", engine, "nothing"), run("explain", engine, "nothing", "--user", "u01")):
         assert result.exit_code == 2

@@ -1,4 +1,4 @@
-"""``palate experiment``: create, start, status, stop, conclude. The server notices each step by itself."""
+"""``palate experiment``: power, create, start, status, stop, conclude. The server notices each step by itself."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
-from palate.cli import console, options
+from palate.cli import console, options, power
 
 if TYPE_CHECKING:
     from palate.experiments.loop import Loop
@@ -112,10 +112,11 @@ Log: TypeAlias = Annotated[
 Name: TypeAlias = Annotated[str, typer.Argument(metavar="NAME", help="The experiment's name.")]
 By: TypeAlias = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who does it; your login's name.")]
 
-experiment = typer.Typer(help="Experiments: create, start, status, stop, conclude.")
+experiment = typer.Typer(help="Experiments: power, create, start, status, stop, conclude.")
 
 
 def register(app: typer.Typer) -> None:
+    power.register(experiment)
     experiment.command(epilog=_CREATE)(create)
     experiment.command()(start)
     experiment.command(epilog=_STATUS)(status)
