@@ -76,15 +76,16 @@ class Ids:
 
     def unknown(self, name: str) -> UnknownIdError:
         """The error that says an id is unknown; of items, which are no secret, with those written nearly alike."""
-        near = get_close_matches(name, self._beginning_like(name), n=3, cutoff=0.75) if self.what == "item" else []
+        alike = self._beginning_like(name) if self.what == "item" else {}
+        near = [alike[own] for own in get_close_matches(name.casefold(), alike, n=3, cutoff=0.75)]
         told = f"; written nearly alike: {', '.join(near)}" if near else ""
         return UnknownIdError(f"unknown {self.what} {name!r}{told}")
 
-    def _beginning_like(self, name: str) -> list[str]:
-        """Ids with the same beginning, whatever the case; few, since an answer over HTTP must not wait for them."""
+    def _beginning_like(self, name: str) -> dict[str, str]:
+        """Ids with the same beginning, by what is left of them without their case; few, since an answer must not wait."""
         start = name[:2].casefold()
         alike = (own for own in self.names if own[:2].casefold() == start and abs(len(own) - len(name)) <= 3)
-        return list(islice(alike, _NEAR))
+        return {own.casefold(): own for own in islice(alike, _NEAR)}
 
     def positions(self, names: Iterable[str]) -> IntArray:
         """Positions of many ids, -1 where unknown; int32 (n,)."""
