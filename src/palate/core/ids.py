@@ -82,7 +82,7 @@ class Ids:
         return UnknownIdError(f"unknown {self.what} {name!r}{told}")
 
     def _beginning_like(self, name: str) -> dict[str, str]:
-        """Ids with the same beginning, by what is left of them without their case; few, since an answer must not wait."""
+        """Ids with the same beginning, by what they are without their case; few, since an answer must not wait."""
         start = name[:2].casefold()
         alike = (own for own in self.names if own[:2].casefold() == start and abs(len(own) - len(name)) <= 3)
         return {own.casefold(): own for own in islice(alike, _NEAR)}
