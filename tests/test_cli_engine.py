@@ -107,6 +107,12 @@ def test_somebody_unknown_is_answered_and_told(engine: Path) -> None:
     assert "nobody" not in run("recommend", engine, "--user", "u01", "-k", "2").stderr
 
 
+def test_a_newcomer_is_asked_and_told_what_the_figure_means(engine: Path) -> None:
+    assert len(answer("ask", engine, "-k", "2")) == 2
+    assert "回答“是”的可能性" in run("ask", engine, "--language", "zh").stdout
+    assert run("ask", engine, "--no", "tea-1").exit_code == 2
+
+
 def test_an_empty_list_is_no_silence(engine: Path) -> None:
     result = run("recommend", engine, "--history", "tea-01", "--filter", '{"price": {"gt": 1e6}}', "--language", "en")
     assert result.exit_code == 0
