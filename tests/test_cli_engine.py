@@ -119,6 +119,17 @@ def test_an_empty_list_is_no_silence(engine: Path) -> None:
     assert "nothing to show" in result.stdout
 
 
+def test_a_wish_without_words_to_hold_it_against(tmp_path: Path) -> None:
+    rows = "\n".join(f"u{row % 7},i{row % 5},{1_700_000_000 + row * 3600}" for row in range(35))
+    (tmp_path / "events.csv").write_text(f"user_id,item_id,timestamp\n{rows}\n", encoding="utf-8")
+    engine = tmp_path / "bare.engine"
+    assert run("train", tmp_path, "--out", engine, "--preset", "fast").exit_code == 0
+    alone = run("recommend", engine, "--text", "tea")
+    assert alone.exit_code == 2 and "have none" in alone.stderr
+    beside = run("recommend", engine, "--text", "tea", "--user", "u1", "--language", "zh")
+    assert beside.exit_code == 0 and "没有标题和描述" in beside.stderr
+
+
 def test_what_cannot_be_is_said_before_the_work(shop: Path, tmp_path: Path) -> None:
     taken = run("train", shop, "--out", shop / "events.csv")
     assert taken.exit_code == 1 and "Choose another place" in taken.stderr

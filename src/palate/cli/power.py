@@ -10,7 +10,7 @@ import typer
 from palate.cli import console, options
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from palate.experiments.power import Baseline
 
@@ -90,7 +90,7 @@ def power(
 
 def show(rows: Sequence[Mapping[str, Any]], title: str, head: Sequence[str], units: int | None) -> None:
     """A line a design; the columns that were asked for."""
-    told = {
+    told: dict[str, Callable[[Any], str]] = {
         "design": str,
         "units": "{:,}".format,
         "days": "{:,}".format,

@@ -47,6 +47,7 @@ _WORDS = {
         "objectives": "objectives",
         "tokens": "tokens",
         "nothing": "nothing to show",
+        "wordless": "The items have neither titles nor descriptions: the wish is not read.",
         "stranger": "Nobody called {user} is known here: only what else was said counts.",
         "headline": "palate against {baseline}, the best single collaborative model: "
         "NDCG@10 {relative:+.1%}, 95 % interval [{low:+.1%}, {high:+.1%}], p = {p:.2g}",
@@ -79,6 +80,7 @@ _WORDS = {
         "objectives": "目标",
         "tokens": "个词元",
         "nothing": "没有可展示的商品",
+        "wordless": "商品没有标题和描述：无法理解愿望，已忽略。",
         "stranger": "没有名为 {user} 的用户：推荐仅依据其余信息。",
         "headline": "palate 相对最好的单个协同过滤模型 {baseline}：NDCG@10 {relative:+.1%}，"
         "95% 置信区间 [{low:+.1%}, {high:+.1%}]，p = {p:.2g}",
@@ -107,6 +109,11 @@ _TABLE = {
 def stranger(user: str, language: str = "en") -> str:
     """What to say where somebody is asked about who is not known."""
     return _WORDS[language]["stranger"].format(user=user)
+
+
+def wordless(language: str = "en") -> str:
+    """What to say of a wish where the catalogue has no text."""
+    return _WORDS[language]["wordless"]
 
 
 def title_of(catalogue: Catalogue, item: str, language: str) -> str:
