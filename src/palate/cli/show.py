@@ -49,7 +49,7 @@ _WORDS = {
         "nothing": "nothing to show",
         "wordless": "The items have neither titles nor descriptions: the wish is not read.",
         "stranger": "Nobody called {user} is known here: only what else was said counts.",
-        "headline": "palate against {baseline}, the best single collaborative model: "
+        "headline": "{model} against {baseline}, the best single collaborative model: "
         "NDCG@10 {relative:+.1%}, 95 % interval [{low:+.1%}, {high:+.1%}], p = {p:.2g}",
     },
     "zh": {
@@ -82,7 +82,7 @@ _WORDS = {
         "nothing": "没有可展示的商品",
         "wordless": "商品没有标题和描述：无法理解愿望，已忽略。",
         "stranger": "没有名为 {user} 的用户：推荐仅依据其余信息。",
-        "headline": "palate 相对最好的单个协同过滤模型 {baseline}：NDCG@10 {relative:+.1%}，"
+        "headline": "{model} 相对最好的单个协同过滤模型 {baseline}：NDCG@10 {relative:+.1%}，"
         "95% 置信区间 [{low:+.1%}, {high:+.1%}]，p = {p:.2g}",
     },
 }
@@ -212,7 +212,12 @@ def show_evaluation(result: Mapping[str, Any], language: str = "en") -> None:
         low, high = headline["relative_ci95"]
         console.say(
             words["headline"].format(
-                baseline=headline["baseline"], relative=headline["relative"], low=low, high=high, p=headline["p_holm"]
+                model=headline["model"],
+                baseline=headline["baseline"],
+                relative=headline["relative"],
+                low=low,
+                high=high,
+                p=headline["p_holm"],
             )
         )
     _show_cold(result["cold"], language)
