@@ -59,10 +59,13 @@ def train(
 ) -> None:
     """Train an engine on a folder of data and save it."""
     from palate.cli.settings import settings_for
+    from palate.core.artefact import check_place
     from palate.engine import Engine
 
     chosen = options.language(language)
     settings = settings_for(folder, config)
+    own = settings.engine_of(preset or settings.training.preset)
+    check_place(out)
     dataset = load(folder, settings.data, options.pairs(columns))
     if dataset.report is not None:
         console.aside(dataset.report.words(chosen))
@@ -70,7 +73,7 @@ def train(
         engine = Engine.fit(
             dataset,
             preset=preset or settings.training.preset,
-            settings=settings.engine_of(preset or settings.training.preset),
+            settings=own,
             seed=settings.training.seed if seed is None else seed,
             progress=progress,
         )

@@ -137,6 +137,10 @@ class Living(Positions):
         other = storage.pseudonym(user)
         return other if other is not None and self._live.known(other) else user
 
+    def knows(self, user: str) -> bool:
+        """Whether anything is remembered of a user."""
+        return self._live.known(self.known_as(user))
+
     def recall(self, shown: Iterable[tuple[str, Choice]]) -> None:
         """Tell the bandit which lists a log says were shown, by recommendation id."""
         with self._answering:
