@@ -17,7 +17,7 @@ from tests.tuning_world import GOODS, tiny_model
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("models")
-    return {family: str(tiny_model(folder / family, family)) for family in ("bert", "gpt2")}
+    return {family: str(tiny_model(folder / family, family)) for family in ("bert", "gpt2", "qwen2")}
 
 
 @pytest.fixture(autouse=True)
@@ -62,6 +62,7 @@ LEARN, ASK = World(700, 0), World(300, 1)
         ("bert", "adapters", "cross"),
         ("bert", "full", "towers"),
         ("gpt2", "lora", "towers"),
+        ("qwen2", "lora", "cross"),
     ],
 )
 def test_clicks_become_calibrated_probabilities(

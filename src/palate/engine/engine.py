@@ -26,7 +26,6 @@ from palate.engine.relating import Relating
 from palate.engine.settings import EngineSettings
 from palate.engine.shelf import Shelf
 from palate.engine.strategy import pursue
-from palate.language.generation import TemplateGenerator, TextGenerator
 from palate.ranking.mixes import Mix
 from palate.ranking.pipeline import BATCH
 from palate.ranking.shown import ShownRanker
@@ -41,7 +40,6 @@ class Engine(Living):
         super().__init__(dataset, settings, assembled)
         self.shown = shown
         self._relating, self._asking = Relating(dataset), Asking(dataset, settings.questions)
-        self.writer: TextGenerator = TemplateGenerator()
 
     @classmethod
     def fit(

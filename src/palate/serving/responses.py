@@ -111,6 +111,25 @@ class PricesRefused(BaseModel):
     refused: bool
 
 
+class Told(BaseModel):
+    """Reasons in a person's words."""
+
+    text: str
+    cites: list[int] = Field(description="Places of the reasons it rests on, from 0.")
+    written_by: str = Field(description="endpoint, local or template.")
+
+
+class Telling(BaseModel):
+    """How the words were come by."""
+
+    written_by: dict[str, int] = Field(description="How many each writer wrote.")
+    notes: list[str] = Field(description="Why templates spoke.")
+    prompt_tokens: int
+    completion_tokens: int
+    cost: float
+    seconds: float
+
+
 class Item(BaseModel):
     """A recommended item."""
 
@@ -120,6 +139,7 @@ class Item(BaseModel):
     reasons: list[Why]
     properties: dict[str, Any]
     price: Priced | None = Field(None, description="Left out where no prices were asked for.")
+    story: Told | None = Field(None, description="Left out unless asked for with narrate.")
 
 
 class Pursuit(BaseModel):
@@ -172,6 +192,7 @@ class Recommendations(BaseModel):
     degraded: bool
     took_ms: float
     mix: str | None = Field(None, description="The mix a bandit chose for this list; left out where none chooses.")
+    narration: Telling | None = Field(None, description="Left out unless asked for with narrate.")
     strategy: Pursuit | None = Field(
         None, description="How the list was come by; left out where no strategy was asked."
     )
@@ -258,6 +279,9 @@ class Explained(BaseModel):
     context: list[dict[str, Any]] = Field(
         description="What moment, visit and time since add: name, text, contribution."
     )
+    reasons: list[Why]
+    story: Told | None = Field(description="Null unless asked for with narrate.")
+    narration: Telling | None = Field(description="Null unless asked for with narrate.")
 
 
 class Profile(BaseModel):
