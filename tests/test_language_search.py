@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
 
 from palate.core import NotFittedError, Queries
 from palate.core.histories import Histories
-from palate.data import Dataset
+from palate.data import Catalogue, Dataset
 from palate.language import LexicalEncoder, SearchSettings, TextSearch, item_texts
 from palate.language.related import related
 from palate.language.vocabulary import Vocabulary
-from palate.models.lexical import Lexical
+from palate.models.lexical import Lexical, LexicalSettings
+from palate.testing import small_shop
 from tests.beijing import catalogue_of, ndcg, places, questions, relevant
 from tests.conftest import shared_data
 
@@ -95,3 +98,16 @@ def test_sixty_questions_about_beijing() -> None:
     found = ndcg(search.scores([question["text"] for question in asked]), answers)
     assert found[~late].mean() >= 0.70
     assert found[late].mean() >= 0.60
+
+
+def test_a_source_answers_wishes_by_all_that_is_said_and_survives_the_disk() -> None:
+    shop = small_shop()
+    said = pl.Series("description", ["quite ordinary"] * (shop.n_items - 1) + ["smells of bergamot 佛手柑"])
+    data = replace(shop, catalogue=Catalogue.of(shop.catalogue.frame.with_columns(said)))
+    names, texts = Lexical().fit(data), Lexical(LexicalSettings(wishes="texts")).fit(data)
+    again = Lexical(LexicalSettings(wishes="texts")).restore(texts.arrays())
+    for wish in ("bergamot", "佛手"):
+        asked = Queries(Histories.empty(1), k=1, text=(wish,))
+        assert not names.score(asked).any()
+        assert texts.score(asked)[0].argmax() == shop.n_items - 1 and texts.score(asked)[0].max() > 0
+        np.testing.assert_array_equal(again.score(asked), texts.score(asked))

@@ -6,6 +6,7 @@ otherwise. BM25: Robertson & Zaragoza, "The Probabilistic Relevance Framework" (
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from itertools import groupby, pairwise
@@ -17,6 +18,8 @@ from scipy import sparse
 
 from palate.core import FloatArray, NotFittedError, Settings
 from palate.core.arrays import offsets_of
+from palate.core.artefact import pack_sparse, unpack_sparse
+from palate.core.recommender import Arrays
 from palate.language.encoder import TextEncoder
 from palate.language.related import related
 from palate.language.terms import is_cjk, surface_words, words_within
@@ -105,6 +108,20 @@ class TextSearch:
             cosines = self._encoder.encode(queries) @ self._vectors.T
             scores = scores + np.float32(self.settings.meaning) * np.maximum(cosines, 0)
         return np.asarray(scores, dtype=np.float32)
+
+    def arrays(self) -> Arrays:
+        """What was read, without an encoder's vectors: the terms as UTF-8 JSON, and their weights in each text."""
+        if self._weights is None:
+            raise NotFittedError("the search has not read any text, so there is nothing to keep")
+        terms = json.dumps(list(self._index), ensure_ascii=False).encode("utf-8", "surrogatepass")
+        return {"search.terms": np.frombuffer(terms, dtype=np.uint8), **pack_sparse("search", self._weights)}
+
+    def restore(self, arrays: Arrays) -> Self:
+        """Take what ``arrays`` gave; meaning is left to whoever has an encoder and fits anew."""
+        terms = json.loads(np.asarray(arrays["search.terms"]).tobytes().decode("utf-8", "surrogatepass"))
+        self._index = {term: column for column, term in enumerate(terms)}
+        self._weights, self._vectors = unpack_sparse("search", arrays), None
+        return self
 
     def _asked(self, query: str) -> dict[str, float]:
         """Known terms of a query and what each counts for."""

@@ -7,7 +7,8 @@ this one explains itself word by word.
 from __future__ import annotations
 
 import re
-from typing import ClassVar, Self
+from collections.abc import Sequence
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import Field
@@ -17,6 +18,8 @@ from palate.core import Abilities, FloatArray, IntArray, Queries, Rankings, Sett
 from palate.core.recommender import Arrays
 from palate.core.space import Space, Span
 from palate.data import Catalogue, Dataset
+from palate.language.search import SearchSettings, TextSearch
+from palate.language.verbalise import item_texts
 from palate.language.vocabulary import Vocabulary
 from palate.models.fitted import need, new_items
 from palate.models.linear import (
@@ -51,12 +54,19 @@ class LexicalSettings(Settings):
         What a wish in words is worth relative to the latest event.
     maximum_terms
         Size of the vocabulary.
+    wishes
+        What a wish is held against: ``names``, the words that name an item, by cosine; ``texts``, all that is said of
+        it, by BM25 over words and Chinese characters.
+    texts
+        Of the latter.
     """
 
     neighbours: int = Field(default=200, ge=1)
     decay: float = Field(default=0.7, gt=0, le=1)
     text_weight: float = Field(default=4.0, ge=0)
     maximum_terms: int = Field(default=100_000, ge=100)
+    wishes: Literal["names", "texts"] = "names"
+    texts: SearchSettings = Field(default_factory=SearchSettings)
 
     @classmethod
     def search(cls) -> Space:
@@ -78,6 +88,7 @@ class Lexical:
         self._vocabulary: Vocabulary | None = None
         self._vectors: sparse.csr_matrix | None = None
         self._state: ItemWeights | None = None
+        self._search: TextSearch | None = None
 
     @property
     def n_items(self) -> int:
@@ -89,6 +100,7 @@ class Lexical:
         self._vocabulary = Vocabulary.of(texts, self.settings.maximum_terms)
         self._vectors = self._vocabulary.matrix(texts)
         self._state = ItemWeights(_neighbours(self._vectors, self.settings.neighbours), self.settings.decay)
+        self._search = self._searching(dataset.catalogue)
         return self
 
     def extend(self, catalogue: Catalogue) -> Self:
@@ -127,6 +139,7 @@ class Lexical:
         else:
             matrix = _neighbours_again(state.matrix, vectors, items, most)
         self._vocabulary, self._vectors, self._state = vocabulary, vectors, ItemWeights(matrix, state.decay)
+        self._search = self._searching(catalogue)
         return self
 
     def score(self, queries: Queries) -> FloatArray:
@@ -137,9 +150,11 @@ class Lexical:
             scores += np.float32(self.settings.text_weight) * self.match(queries.text)
         return scores
 
-    def match(self, texts: tuple[str, ...]) -> FloatArray:
-        """Cosine of texts and items; float32 (n, n_items)."""
+    def match(self, texts: Sequence[str]) -> FloatArray:
+        """How well items answer texts, about 1 for a very good answer; float32 (n, n_items)."""
         need(self._state, self.name)
+        if self._search is not None:
+            return self._search.scores(texts)
         assert self._vocabulary is not None and self._vectors is not None  # noqa: S101
         return np.asarray((self._vocabulary.wishes(texts) @ self._vectors.T).toarray(), dtype=np.float32)
 
@@ -172,7 +187,8 @@ class Lexical:
 
         state = need(self._state, self.name)
         assert self._vocabulary is not None and self._vectors is not None  # noqa: S101
-        return {**state.arrays(), **pack_sparse("vectors", self._vectors), **self._vocabulary.arrays()}
+        search = {} if self._search is None else self._search.arrays()
+        return {**state.arrays(), **pack_sparse("vectors", self._vectors), **self._vocabulary.arrays(), **search}
 
     def restore(self, arrays: Arrays) -> Self:
         from palate.core.artefact import unpack_sparse
@@ -180,7 +196,13 @@ class Lexical:
         self._vocabulary = Vocabulary.from_arrays(arrays)
         self._vectors = unpack_sparse("vectors", arrays)
         self._state = ItemWeights.from_arrays(arrays, self.settings.decay)
+        self._search = TextSearch(self.settings.texts).restore(arrays) if self.settings.wishes == "texts" else None
         return self
+
+    def _searching(self, catalogue: Catalogue) -> TextSearch | None:
+        if self.settings.wishes == "names":
+            return None
+        return TextSearch(self.settings.texts).fit(item_texts(catalogue), catalogue.titles)
 
 
 def _texts(catalogue: Catalogue) -> list[str]:
