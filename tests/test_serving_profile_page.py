@@ -71,6 +71,7 @@ def test_an_added_topic_counts_for_a_newcomer_too_and_a_typed_one_can_be_muted(p
     page.until(lambda: bool(titles(page)) and not any("Perfume" in title for title in titles(page)))
     page.one("#topic").send_keys("!!\n")
     page.until(lambda: "says nothing" in page.one("#trouble").text)
+    assert all("422" in said for said in page.complaints), "what was refused, and nothing else"
 
 
 @needs_browser

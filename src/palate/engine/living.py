@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from palate.behaviour import Edits
 from palate.core import Histories, Queries
@@ -151,7 +151,7 @@ class Living(Positions):
         check_language(language)
         writer = self.writer if generate else TemplateGenerator()
         if isinstance(told, Explanation):
-            return narrated_explanation(told, self.catalogue, writer, language)
+            return cast(ToldT, narrated_explanation(told, self.catalogue, writer, language))
         return narrated_answer(told, self.catalogue, writer, language)
 
     def known_as(self, user: str) -> str:

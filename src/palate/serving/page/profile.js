@@ -35,7 +35,7 @@ async function correct(change) {
 }
 
 function draw(profile) {
-  $("portrait").textContent = profile ? [profile.sentence, profile.summary].filter(Boolean).join(" ") : say("unknown");
+  $("portrait").textContent = profile ? [profile.sentence, profile.summary].filter(Boolean).join(say("between")) : say("unknown");
   $("interests").replaceChildren(...(profile?.interests ?? []).slice(0, MOST).map(interest));
   const chips = [
     ...(profile?.added ?? []).map((topic) => chip(topic, "added", "drop")),
@@ -58,9 +58,9 @@ function interest({ name, share }) {
 }
 
 function chip(topic, kind, undo) {
-  const node = make("span", `chip ${kind}`, topic);
+  const node = make("span", `chip ${kind}`);
   node.title = say(`${kind}Topics`);
-  node.append(button("×", say(undo, topic), { [undo]: [topic] }));
+  node.append(make(kind === "muted" ? "s" : "span", "", topic), button("×", say(undo, topic), { [undo]: [topic] }));
   return node;
 }
 
