@@ -111,3 +111,25 @@ def test_a_source_answers_wishes_by_all_that_is_said_and_survives_the_disk() -> 
         assert not names.score(asked).any()
         assert texts.score(asked)[0].argmax() == shop.n_items - 1 and texts.score(asked)[0].max() > 0
         np.testing.assert_array_equal(again.score(asked), texts.score(asked))
+
+
+def test_texts_read_again_are_found_as_though_they_had_been_read_at_first() -> None:
+    named = [text[:4] for text in TEXTS]
+    whole = TextSearch().fit([*TEXTS, "茉莉花茶"], [*named, "花茶"])
+    before = TextSearch().fit([*TEXTS[:2], "什么也没有", *TEXTS[3:]], named)
+    known = before.scores(["茶"])
+    grown = before.reread(np.array([6, 2], dtype=np.int32), ["茉莉花茶", TEXTS[2]], ["花茶", named[2]])
+    for query in ("茶", "纯棉四件套", "running shoes", "茉莉"):
+        np.testing.assert_allclose(grown.scores([query]), whole.scores([query]), rtol=1e-5)
+    np.testing.assert_array_equal(before.scores(["茶"]), known, "the search it was made from goes on as before")
+
+
+def test_a_catalogue_in_chinese_is_searched_by_all_that_is_said() -> None:
+    frame = pl.DataFrame(
+        {"item_id": ["a", "b"], "title": ["北京饭店", "全聚德烤鸭店"], "description": ["有游泳池", ""]}
+    )
+    data = Dataset.assemble(pl.DataFrame({"user_id": ["u"], "item_id": ["a"], "position": [0]}), frame)
+    asked = Queries(Histories.empty(1), k=1, text=("游泳",))
+    assert Lexical().fit(data).score(asked)[0].argmax() == data.item_ids.position("a")
+    assert Lexical().fit(data).score(asked).any()
+    assert not Lexical(LexicalSettings(wishes="names")).fit(data).score(asked).any()

@@ -18,10 +18,13 @@ from palate.core import Abilities, FloatArray, IntArray, Queries, Rankings, Sett
 from palate.core.recommender import Arrays
 from palate.core.space import Space, Span
 from palate.data import Catalogue, Dataset
+from palate.language.detect import cjk_share
+from palate.language.registry import EncoderSettings
 from palate.language.search import SearchSettings, TextSearch
 from palate.language.verbalise import item_texts
 from palate.language.vocabulary import Vocabulary
 from palate.models.fitted import need, new_items
+from palate.models.item_blocks import part_of
 from palate.models.linear import (
     ItemWeights,
     event_weights,
@@ -56,7 +59,9 @@ class LexicalSettings(Settings):
         Size of the vocabulary.
     wishes
         What a wish is held against: ``names``, the words that name an item, by cosine; ``texts``, all that is said of
-        it, by BM25 over words and Chinese characters.
+        it, by BM25 over words and Chinese characters; ``auto``: the texts of a catalogue that is mainly Chinese,
+        Japanese or Korean. Sixty and twenty questions about places in Beijing, N@10: names .490 and .396, texts .778
+        and .671.
     texts
         Of the latter.
     """
@@ -65,7 +70,7 @@ class LexicalSettings(Settings):
     decay: float = Field(default=0.7, gt=0, le=1)
     text_weight: float = Field(default=4.0, ge=0)
     maximum_terms: int = Field(default=100_000, ge=100)
-    wishes: Literal["names", "texts"] = "names"
+    wishes: Literal["auto", "names", "texts"] = "auto"
     texts: SearchSettings = Field(default_factory=SearchSettings)
 
     @classmethod
@@ -139,7 +144,9 @@ class Lexical:
         else:
             matrix = _neighbours_again(state.matrix, vectors, items, most)
         self._vocabulary, self._vectors, self._state = vocabulary, vectors, ItemWeights(matrix, state.decay)
-        self._search = self._searching(catalogue)
+        if self._search is not None:
+            names = [catalogue.titles[item] for item in items]
+            self._search = self._search.reread(items, item_texts(part_of(catalogue, items)), names)
         return self
 
     def score(self, queries: Queries) -> FloatArray:
@@ -196,13 +203,14 @@ class Lexical:
         self._vocabulary = Vocabulary.from_arrays(arrays)
         self._vectors = unpack_sparse("vectors", arrays)
         self._state = ItemWeights.from_arrays(arrays, self.settings.decay)
-        self._search = TextSearch(self.settings.texts).restore(arrays) if self.settings.wishes == "texts" else None
+        self._search = TextSearch(self.settings.texts).restore(arrays) if "search.terms" in arrays else None
         return self
 
     def _searching(self, catalogue: Catalogue) -> TextSearch | None:
-        if self.settings.wishes == "names":
-            return None
-        return TextSearch(self.settings.texts).fit(item_texts(catalogue), catalogue.titles)
+        texts, wishes = item_texts(catalogue), self.settings.wishes
+        if wishes == "auto":
+            wishes = "texts" if cjk_share(texts) >= EncoderSettings().cjk_share else "names"
+        return TextSearch(self.settings.texts).fit(texts, catalogue.titles) if wishes == "texts" else None
 
 
 def _texts(catalogue: Catalogue) -> list[str]:
