@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeVar, cast
+from typing import Any, overload
 
 from palate.behaviour import Edits
 from palate.core import Histories, Queries
@@ -24,8 +24,6 @@ from palate.engine.shelf import Shelf
 from palate.engine.updating import Changes, live_events, reactions, with_items
 from palate.language.generation import TemplateGenerator, TextGenerator
 from palate.ranking.bandit import Choice
-
-ToldT = TypeVar("ToldT", Answer, Explanation)
 
 
 class Living(Positions):
@@ -135,7 +133,14 @@ class Living(Positions):
         asked: dict[str, Any] = {"kinds": kinds, "prices": prices, "when": when, "inputs": inputs, "language": language}
         return self._foretelling.predict(shelf.catalogue, known, items, **asked)
 
-    def narrate(self, told: ToldT, *, generate: bool = True, language: str = "en") -> ToldT:
+    @overload
+    def narrate(self, told: Answer, *, generate: bool = ..., language: str = ...) -> Answer: ...
+    @overload
+    def narrate(self, told: Explanation, *, generate: bool = ..., language: str = ...) -> Explanation: ...
+
+    def narrate(
+        self, told: Answer | Explanation, *, generate: bool = True, language: str = "en"
+    ) -> Answer | Explanation:
         """An answer or an explanation with its reasons in a person's words; nothing else of it changes.
 
         ``writer`` is shown an item's title and its reasons, no id, price or score. A sentence of its own that says more
@@ -151,7 +156,7 @@ class Living(Positions):
         check_language(language)
         writer = self.writer if generate else TemplateGenerator()
         if isinstance(told, Explanation):
-            return cast(ToldT, narrated_explanation(told, self.catalogue, writer, language))
+            return narrated_explanation(told, self.catalogue, writer, language)
         return narrated_answer(told, self.catalogue, writer, language)
 
     def known_as(self, user: str) -> str:
