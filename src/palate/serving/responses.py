@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from palate.serving.telling import Telling, Told
+
 
 class Why(BaseModel):
     """One reason, as a sentence in the asked language."""
@@ -109,25 +111,6 @@ class PricesRefused(BaseModel):
 
     user_id: str
     refused: bool
-
-
-class Told(BaseModel):
-    """Reasons in a person's words."""
-
-    text: str
-    cites: list[int] = Field(description="Places of the reasons it rests on, from 0.")
-    written_by: str = Field(description="endpoint, local or template.")
-
-
-class Telling(BaseModel):
-    """How the words were come by."""
-
-    written_by: dict[str, int] = Field(description="How many each writer wrote.")
-    notes: list[str] = Field(description="Why templates spoke.")
-    prompt_tokens: int
-    completion_tokens: int
-    cost: float
-    seconds: float
 
 
 class Item(BaseModel):
