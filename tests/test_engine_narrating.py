@@ -92,7 +92,8 @@ def test_what_a_model_adds_is_refused_and_templates_speak() -> None:
     assert told.narration is not None and told.narration.written_by == {"template": 3}
     assert all("does not" in note for note in told.narration.notes)
     assert not any("0.01" in item.story.text for item in told.items if item.story)
-    assert own.narrate(answer, generate=False).narration.notes == ("no text generator is set up",)  # type: ignore[union-attr]
+    unasked = own.narrate(answer, generate=False).narration
+    assert unasked is not None and unasked.notes == ("the text generator was not asked",)
 
 
 def test_nothing_to_tell_is_nothing_told() -> None:

@@ -22,7 +22,7 @@ from palate.engine.questions import Told, check_language, told
 from palate.engine.settings import EngineSettings
 from palate.engine.shelf import Shelf
 from palate.engine.updating import Changes, live_events, reactions, with_items
-from palate.language.generation import TemplateGenerator, TextGenerator
+from palate.language.generation import TemplateGenerator, TextGenerator, or_template
 from palate.ranking.bandit import Choice
 
 
@@ -154,7 +154,7 @@ class Living(Positions):
             Let ``writer`` write; templates do where False.
         """
         check_language(language)
-        writer = self.writer if generate else TemplateGenerator()
+        writer = or_template(self.writer, generate)
         if isinstance(told, Explanation):
             return narrated_explanation(told, self.catalogue, writer, language)
         return narrated_answer(told, self.catalogue, writer, language)
