@@ -35,7 +35,8 @@ async function correct(change) {
 }
 
 function draw(profile) {
-  $("portrait").textContent = profile ? [profile.sentence, profile.summary].filter(Boolean).join(say("between")) : say("unknown");
+  $("portrait").textContent = profile ? profile.sentence : say("unknown");
+  $("portrait").title = profile?.summary ?? "";
   $("interests").replaceChildren(...(profile?.interests ?? []).slice(0, MOST).map(interest));
   const chips = [
     ...(profile?.added ?? []).map((topic) => chip(topic, "added", "drop")),
