@@ -179,7 +179,7 @@ def _public(quoter: Quoter, items: IntArray) -> FloatArray:
     pack = quoter.packs.of(quoter.settings.jurisdiction)
     nobody = np.zeros(len(items), dtype=np.bool_)
     gathered = quoter.shelf.inputs.gather(
-        items, {}, pack, allowed=nobody, refusal="nobody asks", now=time.time(), score=None
+        items, {}, pack, allowed=nobody, refusal="nobody asks", now=time.time(), asked={}
     )
     return np.nan_to_num(gathered.features)
 
