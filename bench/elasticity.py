@@ -31,7 +31,7 @@ CONFOUNDED = SalesSettings()
 """60 items in 6 categories over 104 weeks; elasticity -1.8."""
 SPARSE = SalesSettings(counts=True, volume=3.0)
 """The same with a few units a week: a fifth of the weeks sells nothing."""
-FRESH = 100_000
+FRESH = 300_000
 """The first seed. Smaller ones were looked at while the estimator was made."""
 DIFFERENT = SalesSettings(items=80, categories=10, spread=0.6, item_spread=0.2)
 """Categories and items that differ: do the pooled intervals cover?"""

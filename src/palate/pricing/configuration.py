@@ -99,6 +99,8 @@ class PricingSettings(Settings):
         Whether guesses at what somebody would take may be among them.
     guard
         How far prices may move.
+    elasticities
+        A file written by ``palate elasticity --json``, for the page that looks ahead; "": none.
     prices
         A CSV file with ``item_id`` and any of ``list_price``, ``cost``, ``floor``, ``ceiling``, ``currency``; goes
         before columns of the catalogue with these names (``price`` is the list price there).
@@ -128,6 +130,7 @@ class PricingSettings(Settings):
     inputs: tuple[Input, ...] = ()
     willingness: WillingnessUse = Field(default_factory=WillingnessUse)
     guard: GuardSettings = Field(default_factory=GuardSettings)
+    elasticities: str = ""
     prices: str = ""
     packs: str = ""
     zone: str = "UTC"

@@ -121,7 +121,28 @@ def demeaned(values: Float64Array, unit: IntArray, weights: Float64Array) -> Flo
     return np.asarray(values - means[unit])
 
 
-def residuals(targets: Float64Array, design: Design, weights: Float64Array) -> tuple[Float64Array, Float64Array]:
+@dataclass(frozen=True)
+class Residuals:
+    """What is left of m targets.
+
+    Parameters
+    ----------
+    left
+        float64 (n, m), of weighted mean 0 in each unit.
+    foretold
+        float64 (m,), the share of the variance within units that was foretold.
+    spent
+        Effective number of the linear learner's parameters over that of rows. With many of them the scatter of an
+        estimate grows by this share beyond what residuals show (Cattaneo, Jansson & Newey, 2018): a row's residual
+        has the errors of foretelling it, but so have, alike, the residuals of its neighbours.
+    """
+
+    left: Float64Array
+    foretold: Float64Array
+    spent: float
+
+
+def residuals(targets: Float64Array, design: Design, weights: Float64Array) -> Residuals:
     """What is left of targets once everything else has said what it can.
 
     Parameters
@@ -130,14 +151,9 @@ def residuals(targets: Float64Array, design: Design, weights: Float64Array) -> t
         float64 (n, m).
     weights
         float64 (n,), above 0; how much a row counts.
-
-    Returns
-    -------
-    float64 (n, m), residuals of weighted mean 0 in each unit; float64 (m,), the share of the variance within units
-    that was foretold.
     """
     within = np.column_stack([demeaned(column, design.unit, weights) for column in targets.T])
-    linear, inside = _ridge(within, demeaned(design.basis, design.unit, weights), design.fold, weights)
+    linear, inside, spent = _ridge(within, demeaned(design.basis, design.unit, weights), design.fold, weights)
     said = [linear]
     if design.settings.trees and design.features.shape[1]:
         said.append(_trees(within, inside, design, weights))
@@ -149,7 +165,7 @@ def residuals(targets: Float64Array, design: Design, weights: Float64Array) -> t
         left[:, column] = within[:, column] - told @ shares
     before = (weights[:, None] * within**2).sum(axis=0)
     after = (weights[:, None] * left**2).sum(axis=0)
-    return left, 1.0 - after / np.where(before > 0, before, 1.0)
+    return Residuals(left, 1.0 - after / np.where(before > 0, before, 1.0), spent)
 
 
 def _stacked(told: Float64Array, wanted: Float64Array, weights: Float64Array) -> Float64Array:
@@ -162,12 +178,13 @@ def _stacked(told: Float64Array, wanted: Float64Array, weights: Float64Array) ->
 
 def _ridge(
     within: Float64Array, basis: Float64Array, fold: IntArray, weights: Float64Array
-) -> tuple[Float64Array, Float64Array]:
+) -> tuple[Float64Array, Float64Array, float]:
     """Ridge foretellings of each fold by the others, the penalty being the one that foretells best.
 
     Returns
     -------
-    float64 (n, m), out of fold; float64 (n, m, folds), what each fold's learner says of the rows it learnt from.
+    float64 (n, m), out of fold; float64 (n, m, folds), what each fold's learner says of the rows it learnt from; the
+    effective number of parameters over that of rows.
     """
     from scipy.linalg import cho_factor, cho_solve
 
@@ -179,12 +196,12 @@ def _ridge(
     columns, wanted = basis[order] * root, within[order] * root
     best, inside = np.zeros_like(within), np.zeros((*within.shape, len(parts)))
     if not basis.shape[1]:
-        return best, inside
+        return best, inside, 0.0
     grams = [columns[part].T @ columns[part] for part in parts]
     goals = [columns[part].T @ wanted[part] for part in parts]
     whole, goal = np.sum(grams, axis=0), np.sum(goals, axis=0)
     scale = max(float(np.trace(whole)) / basis.shape[1], 1e-12)
-    error, chosen = np.inf, [np.zeros_like(goal)] * len(parts)
+    error, chosen, penalty = np.inf, [np.zeros_like(goal)] * len(parts), 0.0
     for alpha in _ALPHAS:
         slopes, told = [], np.empty_like(wanted)
         for part, gram, own in zip(parts, grams, goals, strict=True):
@@ -196,10 +213,11 @@ def _ridge(
         missed = float(((wanted[:, 0] - told[:, 0]) ** 2).sum())
         if missed >= error:
             break
-        error, chosen = missed, slopes
+        error, chosen, penalty = missed, slopes, alpha * scale
         best[order] = told / root
     inside[order] = np.stack([columns @ own for own in chosen], axis=-1) / root[..., None]
-    return best, inside
+    powers = np.linalg.eigvalsh(whole)
+    return best, inside, float((powers / (powers + penalty)).sum() / len(basis))
 
 
 def _trees(within: Float64Array, inside: Float64Array, design: Design, weights: Float64Array) -> Float64Array:
