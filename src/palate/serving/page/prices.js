@@ -140,10 +140,10 @@ function bySales({ item_id, measured }) {
   const earned = say("salesEarn", days);
   const points = (key) => rungs.map((rung) => ({ at: rung.price, estimate: rung[key][0], low: rung[key][1], high: rung[key][2] }));
   const pair = make("div", "pair");
-  pair.append(figure(bands([{ name: item_id, points: points("sales") }], amount, money, sales), sales));
+  pair.append(figure(bands([{ name: item_id, points: points("sales") }], amount, money, sales, true), sales));
   const series = [{ name: say("revenue"), points: points("revenue") }];
   if (rungs[0].margin) series.push({ name: say("margin"), points: points("margin") });
-  const drawn = figure(bands(series, money, money, earned), earned);
+  const drawn = figure(bands(series, money, money, earned, true), earned);
   drawn.append(legend(series));
   pair.append(drawn);
   return [...parts, pair];
