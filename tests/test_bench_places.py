@@ -38,7 +38,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _run(folder: Path, *words: object) -> dict[str, Any]:
     figures = folder / "found.json"
     given = [sys.executable, str(ROOT / "bench" / "places.py"), str(folder), "--models", "places,popularity"]
-    done = subprocess.run(
+    done = subprocess.run(  # noqa: S603
         [*given, *map(str, words), "--json", str(figures)],
         env={**os.environ, "PYTHONPATH": str(ROOT / "src"), "PALATE_THREADS": "1"},
         capture_output=True,
@@ -46,22 +46,29 @@ def _run(folder: Path, *words: object) -> dict[str, Any]:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert "places - popularity: Acc@1 +" in done.stdout
+    assert ": Acc@1 +" in done.stdout
     found: dict[str, Any] = json.loads(figures.read_text(encoding="utf-8"))
     return found
 
 
 def test_outings_are_asked_and_the_difference_has_an_interval(folder: Path) -> None:
     found = _run(folder)
-    compared = found["compared"]
-    assert compared["protocol"] == "trajectories"
-    first = {record["measure"]: record for record in compared["comparisons"]}["hit@1"]
+    assert found["protocol"] == "trajectories"
+    first = {record["measure"]: record for record in found["comparisons"]}["hit@1"]
     assert first["ci95"][0] > 0
     assert first["difference"] == pytest.approx(
-        compared["models"]["places"]["hit@1"] - compared["models"]["popularity"]["hit@1"]
+        found["models"]["places"]["hit@1"] - found["models"]["popularity"]["hit@1"]
     )
-    assert 0 < found["alone"]["seconds"]["processor"]
-    assert found["alone"]["seconds"]["total"] <= found["alone"]["seconds"]["wall"]
+    assert found["seconds"]["places"]["processor"] > found["seconds"]["popularity"]["processor"] > 0
+    # What was answered is found again, its seconds included; a network says how long it learnt.
+    kept = folder / "kept"
+    assert not kept.exists()
+    again = _run(folder, "--kept", kept)
+    network = _run(folder, "--kept", kept, "--models", "places,gru4rec", "--epochs", 1)
+    assert again["models"] == found["models"]
+    assert network["seconds"]["places"] == again["seconds"]["places"]
+    assert network["epochs"] == {"gru4rec": 1}
+    assert {record["baseline"] for record in network["comparisons"]} == {"gru4rec"}
 
 
 def test_questions_that_somebody_else_wrote(folder: Path) -> None:
@@ -83,7 +90,7 @@ def test_questions_that_somebody_else_wrote(folder: Path) -> None:
     cases.append({"when": "2012-02-10T21:12:00Z", "where": [51.5, -0.12], "target": "bar0-0"})
     path = folder / "cases.jsonl"
     path.write_text("".join(json.dumps(case) + "\n" for case in cases), encoding="utf-8")
-    compared = _run(folder, "--cases", path)["compared"]
-    assert (compared["protocol"], compared["questions"]) == ("cases", 16)
-    assert compared["models"]["places"]["hit@1"] > 0.9
-    assert "16 cases" in compared["notes"]
+    found = _run(folder, "--cases", path)
+    assert (found["protocol"], found["questions"]) == ("cases", 16)
+    assert found["models"]["places"]["hit@1"] > 0.9
+    assert "16 cases" in found["notes"]

@@ -95,8 +95,8 @@ def read_cases(path: Path, dataset: Dataset) -> tuple[Fold, tuple[str, ...]]:
         notes.append(f"{tally.targets:,} targets are not in the data; they stay in the denominator")
     if tally.told:
         notes.append(
-            f"of {tally.told:,} cases the data itself tells that their user turned to a target then or later, and the models "
-            "learn from it; give data that ends before the cases begin"
+            f"of {tally.told:,} cases the data itself tells that their user turned to a target then or later, and the "
+            "models learn from it; give data that ends before the cases begin"
         )
     return Fold(dataset, queries, Ragged.of([case.targets for case in cases]), users), tuple(notes)
 
