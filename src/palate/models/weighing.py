@@ -163,7 +163,7 @@ def _best(shops: Sequence[Asked], tried: Sequence[Weighing]) -> Weighing:
 
 def _alike(vectors: FloatArray, items: IntArray) -> FloatArray:
     """Cosines of some items with all, negative ones 0; float32 (m, n_items)."""
-    return np.maximum(vectors[items] @ vectors.T, np.float32(0))
+    return np.asarray(np.maximum(vectors[items] @ vectors.T, 0), dtype=np.float32)
 
 
 def _fading(history: Histories, decay: float) -> FloatArray:
@@ -182,4 +182,5 @@ def _in_common(lexical: Lexical, history: Histories) -> FloatArray:
     """Weighted mean of the cosines of words; float32 (n, n_items)."""
     weights = event_weights(history, lexical.settings.decay)
     sums = np.bincount(history.rows, weights=weights, minlength=len(history)).astype(np.float32)
-    return lexical.score(Queries(history)) / np.maximum(sums, np.finfo(np.float32).tiny)[:, None]
+    means = lexical.score(Queries(history)) / np.maximum(sums, np.finfo(np.float32).tiny)[:, None]
+    return np.asarray(means, dtype=np.float32)
