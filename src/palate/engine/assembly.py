@@ -20,6 +20,7 @@ from palate.engine.choosing import TEXT_SOURCES, sources_for, teachable
 from palate.engine.settings import EngineSettings
 from palate.engine.teaching import fresh_places, teach_ranker
 from palate.language import CachedEncoder, LaterEncoder, TextEncoder, VectorCache, choose_encoder, load_encoder
+from palate.language.text_space import TextSpace
 from palate.language.verbalise import item_texts
 from palate.ranking.attractiveness import Attractiveness
 from palate.ranking.facts import ItemFacts
@@ -101,6 +102,7 @@ def assemble(
     learn_validation: bool = False,
     inner: Inner = "last",
     trees: int | None = None,
+    sharpness: float = 1.0,
     encoder: TextEncoder | None = None,
     fit: FitModel | None = None,
 ) -> Assembled:
@@ -116,6 +118,8 @@ def assemble(
         Whether inner questions are everybody's last event, the last tenth of time, or items held out of its baskets.
     trees
         A fixed number of trees, no stopping.
+    sharpness
+        Of the scores of so many trees, as it was learnt with them.
     fit
         What fits a source; ``fit_model`` where None.
 
@@ -150,11 +154,11 @@ def assemble(
         teach = partial(_fit_sources, names=names, settings=settings, content=content, encoder=encoder, fit=fit)
         before = teach(fold.dataset, before={}, progress=lambda stage, share: progress(stage, share / 2))
         full = teach(dataset, before=before, progress=lambda stage, share: progress(stage, 0.5 + share / 2))
-    vectors = _vectors(content)
+    vectors, space = _vectors(content)
     uniform = np.full(len(names), 1 / len(names), dtype=np.float32)
 
     def pipeline(sources: Mapping[str, Scorer[Dataset]], data: Dataset) -> Pipeline:
-        facts = ItemFacts.of(data, vectors, comes_back=not masks and dataset.repeats)
+        facts = ItemFacts.of(data, vectors, space, comes_back=not masks and dataset.repeats)
         names_of = feature_names(tuple(sources), facts)
         return Pipeline(sources, uniform, facts, None, names_of, settings.candidates, settings.wish, settings.fresh)
 
@@ -177,6 +181,7 @@ def assemble(
             settings=settings,
             seed=seed,
             trees=trees,
+            sharpness=sharpness,
             learn_validation=learn_validation,
             notes=notes,
         )
@@ -331,6 +336,6 @@ def _fit_sources(
     return fitted
 
 
-def _vectors(content: Mapping[str, Scorer[Dataset]]) -> FloatArray | None:
+def _vectors(content: Mapping[str, Scorer[Dataset]]) -> tuple[FloatArray | None, TextSpace | None]:
     semantic: Any = content.get("semantic")
-    return None if semantic is None else semantic.item_vectors
+    return (None, None) if semantic is None else (semantic.item_vectors, semantic.space)

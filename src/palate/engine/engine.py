@@ -102,6 +102,7 @@ class Engine(Living):
             progress=progress or silent,
             inner=own.inner,
             trees=None if ranker is None else ranker.trees,
+            sharpness=1.0 if ranker is None else ranker.sharpness,
             encoder=own.encoder,
         )
         return Engine(dataset, self.settings, *taught_by_lists(dataset, self.settings, assembled, own.seed))

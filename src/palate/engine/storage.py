@@ -63,6 +63,7 @@ def save(engine: Engine, folder: Path) -> None:
         "sources": list(pipeline.sources),
         "features": list(pipeline.names),
         "trees": None if ranker is None else ranker.trees,
+        "sharpness": None if ranker is None else ranker.sharpness,
         "encoder": None if encoder is None else _encoder_name(engine, encoder),
         "devices": [] if shown is None else list(shown.facts.devices),
         "kinds": [[kind.name, kind.weight] for kind in dataset.kinds],
@@ -117,9 +118,10 @@ def load(folder: Path) -> Engine:
             model = build_model(name, settings, encoder)
             sources[name] = model.restore(artefact.arrays[f"model.{name}"])
         names = tuple(manifest["features"])
-        ranker = (
-            None if manifest["trees"] is None else Ranker(artefact.texts["ranker.txt"], names, int(manifest["trees"]))
-        )
+        ranker = None
+        if manifest["trees"] is not None:
+            sharpness = float(manifest.get("sharpness", 1.0))
+            ranker = Ranker(artefact.texts["ranker.txt"], names, int(manifest["trees"]), sharpness)
         pipeline = Pipeline(
             sources,
             np.asarray(artefact.arrays["pipeline"]["weights"]),

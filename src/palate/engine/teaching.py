@@ -37,6 +37,7 @@ def teach_ranker(
     settings: EngineSettings,
     seed: int,
     trees: int | None,
+    sharpness: float,
     learn_validation: bool,
     notes: list[str],
 ) -> Ranker | None:
@@ -45,7 +46,8 @@ def teach_ranker(
         notes.append(f"{len(taught)} questions with a proposed answer are too few to teach a ranker; weights rank")
         return None
     if trees is not None:
-        return learn(taught, None, names, settings.ranker.model_copy(update={"trees": trees}), seed)
+        as_many = settings.ranker.model_copy(update={"trees": trees})
+        return learn(taught, None, names, as_many, seed, sharpness=sharpness)
     if watched is None or len(watched) < ENOUGH:
         part, watched = split(taught, 0.15, seed)
         ranker = learn(part, watched, names, settings.ranker, seed)
@@ -54,9 +56,11 @@ def teach_ranker(
         # What decided the end is missed where there is little: teach again with it, as many trees, and not so few that
         # most candidates tie.
         enough = max(ranker.trees, min(settings.ranker.trees, FEWEST_TREES))
-        return learn(taught, None, names, settings.ranker.model_copy(update={"trees": enough}), seed)
+        longer = settings.ranker.model_copy(update={"trees": enough})
+        return learn(taught, None, names, longer, seed, sharpness=ranker.sharpness)
     ranker = learn(taught, watched, names, settings.ranker, seed)
     if learn_validation:
         both = joined(taught, watched)
-        return learn(both, None, names, settings.ranker.model_copy(update={"trees": ranker.trees}), seed)
+        as_many = settings.ranker.model_copy(update={"trees": ranker.trees})
+        return learn(both, None, names, as_many, seed, sharpness=ranker.sharpness)
     return ranker

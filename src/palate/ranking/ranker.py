@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -12,6 +12,9 @@ from pydantic import Field
 from palate.core import BoolArray, FloatArray, Settings
 from palate.core.space import Space, Span
 from palate.core.threads import threads
+
+SHARPNESS = (0.1, 10.0)
+"""Bounds of a ranker's sharpness."""
 
 _ENOUGH_FOR_THREADS = 64
 """Questions whose scoring takes longer than waking other threads for it."""
@@ -101,11 +104,14 @@ class Ranker:
         Features, in order.
     trees
         Trees in use.
+    sharpness
+        What turns scores into log-odds, by the questions that stopped the training.
     """
 
     model: str
     names: tuple[str, ...]
     trees: int
+    sharpness: float = 1.0
 
     @cached_property
     def _booster(self) -> Any:
@@ -141,9 +147,18 @@ class Ranker:
 
 
 def learn(
-    examples: Examples, stopping: Examples | None, names: tuple[str, ...], settings: RankerSettings, seed: int
+    examples: Examples,
+    stopping: Examples | None,
+    names: tuple[str, ...],
+    settings: RankerSettings,
+    seed: int,
+    *,
+    sharpness: float = 1.0,
 ) -> Ranker:
-    """Train on examples; ``stopping`` decides only when to end (all trees are kept where it is None)."""
+    """Train on examples; ``stopping`` decides only when to end and how sharp the scores are.
+
+    Where it is None all trees are kept, and ``sharpness`` is.
+    """
     import lightgbm
 
     parameters = {
@@ -173,7 +188,27 @@ def learn(
         callbacks = [lightgbm.early_stopping(settings.patience, verbose=False)]
     booster = lightgbm.train(parameters, table, settings.trees, valid_sets=watched, callbacks=callbacks)
     trees = int(booster.best_iteration) if watched and booster.best_iteration > 0 else booster.current_iteration()
-    return Ranker(booster.model_to_string(num_iteration=trees), names, trees)
+    ranker = Ranker(booster.model_to_string(num_iteration=trees), names, trees, sharpness)
+    if not watched or stopping is None:
+        return ranker
+    return replace(ranker, sharpness=sharpness_of(ranker.score(stopping.features), stopping))
+
+
+def sharpness_of(scores: FloatArray, examples: Examples) -> float:
+    """The factor under which a softmax of scores, float32 (n, c), foretells best which candidate was the one."""
+    from scipy.optimize import minimize_scalar
+
+    logits = np.where(examples.valid, scores.astype(np.float64), -np.inf)
+    logits -= logits.max(axis=1, keepdims=True)
+    right = logits.sum(axis=1, where=examples.relevant) / examples.relevant.sum(axis=1)
+
+    def loss(power: float) -> float:
+        factor = np.exp(power)
+        return float((np.log(np.exp(factor * logits).sum(axis=1)) - factor * right).mean())
+
+    low, high = SHARPNESS
+    found = minimize_scalar(loss, bounds=(np.log(low), np.log(high)), method="bounded")
+    return float(np.exp(found.x))
 
 
 def _table(examples: Examples, names: tuple[str, ...], reference: Any = None) -> Any:
