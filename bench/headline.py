@@ -239,8 +239,15 @@ def single_of(
             plain = SINGLE[name]().settings
             model = SINGLE[name](type(plain).model_validate(told)).fit(trial.train)
         else:
-            fit = {"preset": run.preset, "seed": run.seed, "fit_engine": lambda *_, **__: engine}
-            contenders = gather(trial, None, tuned=True, classes=SINGLE, **fit)
+            contenders = gather(
+                trial,
+                None,
+                preset=run.preset,
+                seed=run.seed,
+                tuned=True,
+                fit_engine=lambda *_, **__: engine,
+                classes=SINGLE,
+            )
             best, _ = best_single(contenders, {})
             assert best is not None
             name, model = best, contenders.singles[best]
@@ -254,8 +261,8 @@ def single_of(
             folder,
         )
     kept = read(folder, "single")
-    lists = kept.arrays["lists"]
-    return Single(kept.manifest["name"], kept.manifest["settings"], lists["validation"], lists["test"])
+    told, answered = kept.manifest, kept.arrays["lists"]
+    return Single(told["name"], told["settings"], answered["validation"], answered["test"])
 
 
 def tuned_before(study: Study, cells: Path | None) -> tuple[str, Mapping[str, Any]] | None:
@@ -263,7 +270,7 @@ def tuned_before(study: Study, cells: Path | None) -> tuple[str, Mapping[str, An
     found: list[tuple[float, str, Mapping[str, Any]]] = []
     for path in sorted(cells.glob(f"{study.name}.{study.protocol}.*.json")) if cells is not None else ():
         result = json.loads(path.read_text(encoding="utf-8")).get("result") or {}
-        name = result.get("best_single")
+        name = str(result.get("best_single"))
         found += [(float(entry[MEASURE]), name, entry["settings"]) for entry in result.get("tuning", {}).get(name, ())]
     if not found:
         return None

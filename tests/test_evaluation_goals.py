@@ -9,7 +9,7 @@ import pytest
 
 from palate.core import Float64Array, Histories, IntArray, Queries, Ragged, Rankings, UsageError
 from palate.data import Fold
-from palate.evaluation.goals import choose_weighting, weightings
+from palate.evaluation.goals import Measure, choose_weighting, weightings
 from palate.ranking.objectives import ObjectiveSettings
 from tests.engine_world import dataset
 
@@ -38,7 +38,7 @@ def points(*diversities: float) -> list[ObjectiveSettings]:
     return [ObjectiveSettings(accuracy=1 - own, diversity=own) for own in diversities]
 
 
-def trade(best: float, noise: float = 0.0) -> tuple[dict[str, Float64Array], object]:
+def trade(best: float, noise: float = 0.0) -> tuple[dict[str, Float64Array], Measure]:
     """A model with 1 of everything, and lists whose gains are ``best`` less their diversity, and their diversity."""
 
     def measure(items: IntArray) -> dict[str, Float64Array]:

@@ -72,7 +72,7 @@ def test_whitening_evens_the_directions_out() -> None:
 
 def test_what_the_encoder_said_is_recovered_from_directions() -> None:
     rng = np.random.default_rng(3)
-    raw = rng.normal(size=(400, 12)).astype(np.float32) * np.linspace(2, 0.05, 12, dtype=np.float32) + 0.8
+    raw = rng.normal(size=(400, 12)).astype(np.float32) * np.geomspace(4, 0.02, 12, dtype=np.float32) + 0.8
     raw /= np.linalg.norm(raw, axis=1, keepdims=True)
     raw[0] = 0
     whole, most = TextSpace.of(raw, 12, whitening=1.0), TextSpace.of(raw, 6, whitening=1.0)

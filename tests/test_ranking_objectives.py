@@ -40,7 +40,8 @@ WEIGHTS = st.builds(
     margin=st.floats(0, 1),
 )
 WORTH = Worth(np.linspace(0, 1, 6, dtype=np.float32), np.linspace(1, 0, 6, dtype=np.float32))
-ALIKE = np.abs(np.subtract.outer(np.arange(6), np.arange(6)))[None].repeat(3, axis=0).astype(np.float32) / -5 + 1
+DISTANT = np.abs(np.subtract.outer(np.arange(6), np.arange(6)))[None].repeat(3, axis=0)
+ALIKE: FloatArray = (1 - DISTANT / 5).astype(np.float32)
 ITEMS = np.tile(np.arange(6, dtype=np.int32), (3, 1))
 
 
@@ -82,7 +83,7 @@ def test_only_ratios_of_weights_matter(scores: FloatArray, weights: ObjectiveSet
         own = ObjectiveSettings(**{name: value * factor for name, value in weights})
         chance = chances(scores, np.ones((3, 1), np.float32))
         lists.append(composed(scores, chance, own, 4, beside=beside(ITEMS, own, WORTH), likeness=ALIKE))
-    np.testing.assert_array_equal(*lists)
+    np.testing.assert_array_equal(lists[0], lists[1])
 
 
 def test_more_weight_brings_more_of_what_is_weighed() -> None:

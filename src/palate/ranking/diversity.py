@@ -20,7 +20,7 @@ class DiversitySettings(Settings):
     strength: float = Field(default=0.0, ge=0, le=1)
 
 
-TEXTS = 0.3
+TEXTS = 0.2
 """Share of the texts where items have categories too: a list of other kinds of things says other things as well."""
 
 
@@ -66,4 +66,4 @@ def in_common(categories: IntArray) -> FloatArray:
         for second in range(m):
             shared += own == categories[:, None, :, second]
     either = sizes[:, :, None] + sizes[:, None, :] - shared
-    return np.divide(shared, either, out=shared, where=either > 0)
+    return np.asarray(np.divide(shared, either, out=shared, where=either > 0), dtype=np.float32)

@@ -17,7 +17,7 @@ from palate.ranking.objectives import ObjectiveSettings
 PAGE = 10
 """Items that are read together, from the best on."""
 
-ACCURACY = 0.1
+ACCURACY = 0.05
 """Expected NDCG that is worth as much as the greatest distance, or anything else in full."""
 
 
@@ -26,7 +26,11 @@ AGAIN = 2
 
 
 def chances(scores: FloatArray, sharpness: FloatArray) -> FloatArray:
-    """Probability that each candidate is the one, if one of them is; float32 (n, c).
+    """Probability that each candidate is the one; float32 (n, c).
+
+    Where little stands out, what comes next is seldom among the candidates at all. As a softmax over them gives the
+    best ten .23 to .64 (fifths of Amazon Beauty), one of them is the one in .19 to .52 of all questions; on Scientific
+    .21 to .63 and .24 to .59. So the softmax counts as much as it gives the best ten.
 
     Parameters
     ----------
@@ -39,7 +43,9 @@ def chances(scores: FloatArray, sharpness: FloatArray) -> FloatArray:
     logits = np.where(possible, scores * sharpness, NEVER)
     top = np.where(possible.any(axis=1, keepdims=True), logits.max(axis=1, keepdims=True), 0)
     odds = np.exp(logits - top)
-    return np.asarray(odds / np.maximum(odds.sum(axis=1, keepdims=True), 1e-30), dtype=np.float32)
+    share = odds / np.maximum(odds.sum(axis=1, keepdims=True), 1e-30)
+    best = np.partition(share, -PAGE, axis=1)[:, -PAGE:] if share.shape[1] > PAGE else share
+    return np.asarray(share * best.sum(axis=1, keepdims=True), dtype=np.float32)
 
 
 def composed(
@@ -75,10 +81,8 @@ def composed(
     rows, count = np.arange(n), min(k, c)
     page = max(min(k, PAGE), 2)
     relevance = chance * np.float32(weights.accuracy / ACCURACY)
-    # Below everything that a candidate can be worth, yet above what is chosen already.
-    worth = np.where(scores > NEVER, np.float32(0), np.float32(-1e6))
-    if beside is not None:
-        worth += beside / page
+    impossible = scores == NEVER
+    worth = np.float32(0) if beside is None else beside / np.float32(page)
     distance, taken = np.zeros((n, c), dtype=np.float32), np.zeros((n, c), dtype=bool)
     chosen = np.zeros((n, count), dtype=np.int32)
 
@@ -93,6 +97,7 @@ def composed(
             # Of the pairs of a page; on later pages all that was shown counts as much as a page.
             pairs = min(others, page - 1) / others * 2 / (page * (page - 1))
             value += np.float32(weights.diversity * pairs) * distance
+        value[impossible] = np.finfo(np.float32).min  # below everything, yet above what is chosen already
         value[taken] = -np.inf
         chosen[:, step] = value.argmax(axis=1)
         move(chosen[:, step], 1)

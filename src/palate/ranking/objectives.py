@@ -66,7 +66,7 @@ class ObjectiveSettings(Settings):
         others = {name: float(value) for name, value in self if name != "diversity"}
         total = sum(map(abs, others.values()))
         kept = {name: value * (1 - strength) for name, value in others.items()}
-        return self.model_construct(**kept, diversity=strength * total)
+        return self.model_copy(update={**kept, "diversity": strength * total})
 
     def described(self) -> dict[str, float]:
         """The weights that are not 0."""
