@@ -15,10 +15,10 @@ from palate.ranking.objectives import ObjectiveSettings
 Measure = Callable[[IntArray], Mapping[str, Float64Array]]
 """What goals name, a number for each question, of lists int32 (n, 10)."""
 
-DIVERSITY = (0.0, 0.1, 0.25, 0.5, 0.8, 1.2, 1.8, 2.6, 3.7, 5.2, 7.3, 10.0, 14.0)
+DIVERSITY = (0.0, 0.25, 0.5, 1.0, 1.7, 2.6, 3.8, 5.5, 8.0, 11.0, 15.0, 20.0)
 """Weights of diversity that are tried, accuracy counting 1."""
 
-SATISFACTION = (0.0, 0.5, 1.0, 2.0, 3.5, 5.5, 8.0, 12.0)
+SATISFACTION = (0.0, 1.0, 2.0, 4.0, 8.0, 14.0)
 """Weights of satisfaction that are tried with each of them, where people said how content they were."""
 
 
