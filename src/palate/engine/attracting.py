@@ -57,7 +57,7 @@ def teach_attractiveness(
     past = dataset.only(times <= moment)
     names = tuple(judged_by(finished).sources)
     own = finished.facts
-    facts = ItemFacts.of(past, own.vectors if own.vectors.shape[1] else None, comes_back=bool(own.comebacks))
+    facts = ItemFacts.of(past, own.vectors if own.vectors.shape[1] else None, own.space, comes_back=bool(own.comebacks))
     earlier = judged_by(replace(finished, sources=teach(past, names), facts=facts))
     groups = facts.categories[:, 0]
     judge = learn_attractiveness(

@@ -100,7 +100,7 @@ class Engine(Living):
             seed=own.seed,
             progress=progress or silent,
             inner=own.inner,
-            trees=None if ranker is None else ranker.trees,
+            growth=None if ranker is None else ranker.growth,
             encoder=own.encoder,
         )
         return Engine(dataset, self.settings, *taught_by_lists(dataset, self.settings, assembled, own.seed))

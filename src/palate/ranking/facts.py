@@ -11,6 +11,7 @@ from palate.behaviour.comebacks import Comebacks
 from palate.core import BoolArray, Float64Array, FloatArray, IntArray, Ragged
 from palate.core.recommender import Arrays
 from palate.data import Catalogue, Dataset
+from palate.language.text_space import TextSpace
 from palate.ranking.reactions import contentment
 from palate.ranking.trend import Trends
 
@@ -40,6 +41,8 @@ class ItemFacts:
         float32 (n_items,), log(1 + price), NaN where unknown.
     vectors
         float32 (n_items, d), unit language vectors; d = 0 where the data has no text.
+    space
+        Where the language vectors lie.
     trends
         When items were chosen; nothing where the data has no times.
     comebacks
@@ -56,6 +59,7 @@ class ItemFacts:
     brands: IntArray
     prices: FloatArray
     vectors: FloatArray
+    space: TextSpace
     trends: Trends
     comebacks: Comebacks
     contentment: FloatArray
@@ -69,6 +73,20 @@ class ItemFacts:
     def fresh(self) -> BoolArray:
         """Which items nobody chose yet; bool (n_items,)."""
         return np.asarray(self.popularity == 0)
+
+    @cached_property
+    def sayings(self) -> FloatArray:
+        """What items say as the language model reads them, unit rows, float32 (n_items, e).
+
+        ``vectors`` make the most of small differences, so that all but the likest texts are strangers; people see that
+        two shampoos are two shampoos.
+        """
+        d = self.space.dimensions
+        if self.vectors.shape[1] < d:
+            return self.vectors
+        texts, others = self.vectors[:, :d], self.vectors[:, d:]
+        lengths = np.linalg.norm(texts, axis=1, keepdims=True)
+        return np.concatenate([self.space.recover(texts) * lengths, others], axis=1).astype(np.float32)
 
     @cached_property
     def has(self) -> frozenset[str]:
@@ -89,8 +107,16 @@ class ItemFacts:
         return not bool(np.isnan(self.prices).all())
 
     @classmethod
-    def of(cls, dataset: Dataset, vectors: FloatArray | None, *, comes_back: bool = False) -> ItemFacts:
+    def of(
+        cls,
+        dataset: Dataset,
+        vectors: FloatArray | None,
+        space: TextSpace | None = None,
+        *,
+        comes_back: bool = False,
+    ) -> ItemFacts:
         """Facts from a catalogue and from events; when people come back to items only where they may be told so."""
+        own = np.zeros((dataset.n_items, 0), np.float32) if vectors is None else vectors
         catalogue, sequences = dataset.catalogue, dataset.sequences
         first = np.full(dataset.n_items, np.inf)
         known = ~np.isnan(sequences.times)
@@ -105,7 +131,8 @@ class ItemFacts:
             n_categories=min(len(names), _MOST_CATEGORIES),
             brands=_codes(catalogue, "brand"),
             prices=np.log1p(np.maximum(catalogue.prices, 0)).astype(np.float32),
-            vectors=np.zeros((dataset.n_items, 0), np.float32) if vectors is None else vectors,
+            vectors=own,
+            space=TextSpace.plain(own.shape[1]) if space is None else space,
             trends=Trends.of(sequences, dataset.n_items),
             comebacks=Comebacks.of(sequences, catalogue.innermost_categories) if comes_back else Comebacks.nothing(),
             contentment=np.zeros(0, np.float32) if content is None else content,
@@ -128,6 +155,7 @@ class ItemFacts:
             brands=np.concatenate([self.brands, _as_before(catalogue.strings("brand"), self.brands)]),
             prices=np.concatenate([self.prices, prices]),
             vectors=np.concatenate([grown, np.zeros((n - len(grown), grown.shape[1]), np.float32)]),
+            space=self.space,
             trends=self.trends.extended(n),
             comebacks=self.comebacks.extended(n),
             contentment=self._content_with(new),
@@ -157,6 +185,7 @@ class ItemFacts:
             "brands": self.brands,
             "prices": self.prices,
             "vectors": self.vectors,
+            **self.space.arrays(),
             **self.trends.arrays(),
             **(self.comebacks.arrays() if self.comebacks else {}),
             **({"contentment": self.contentment} if len(self.contentment) else {}),
@@ -172,6 +201,9 @@ class ItemFacts:
             brands=arrays["brands"],
             prices=arrays["prices"],
             vectors=arrays["vectors"],
+            space=TextSpace.from_arrays(arrays)
+            if "text_mean" in arrays
+            else TextSpace.plain(arrays["vectors"].shape[1]),
             trends=Trends.from_arrays(arrays, len(arrays["popularity"])),
             comebacks=Comebacks.from_arrays(arrays),
             contentment=arrays.get("contentment", np.zeros(0, np.float32)),
