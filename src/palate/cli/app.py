@@ -27,6 +27,7 @@ from palate.cli import (
     operate,
     predict,
     price,
+    ratings,
     rules,
     simulate,
     tune,
@@ -102,7 +103,7 @@ def palate(
     limit_threads()
 
 
-LEARNING = (demo, folder, learn, adapt, rules, tune, encoders, newcomers, ask, forecast, predict)
+LEARNING = (demo, folder, learn, adapt, rules, tune, encoders, newcomers, ask, forecast, predict, ratings)
 OPERATING = (elasticity, simulate, willingness, price, experiment, off_policy, operate, logs)
 
 for verbs in (*LEARNING, *OPERATING):
