@@ -11,7 +11,7 @@ nothing is claimed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 import numpy as np
@@ -27,8 +27,8 @@ from palate.pricing.slopes import Slopes, half_width, slopes
 
 _NEWEST = 8
 """Periods that say what an item costs and sells now."""
-_STEPS = 6
-"""Rounds of reweighting at most."""
+_STEPS, _LAST_STEPS = 6, 2
+"""Rounds of reweighting at most, first by the linear learner alone, then by all."""
 _ROOM = 3.0
 """How far a Poisson mean may lie from its unit's, in logs."""
 _PERIOD_UNITS = 12
@@ -142,18 +142,21 @@ def _counted(log_price: Float64Array, quantity: Float64Array, part: Design) -> t
     usual = (np.bincount(unit, quantity) / np.bincount(unit))[unit]
     mean = (quantity + usual) / 2
     slope = np.nan
-    for _ in range(_STEPS):
-        response = np.log(mean) + (quantity - mean) / mean
-        found = residuals(np.column_stack([log_price, response]), part, mean)
-        price, demand = found.left[:, 0], found.left[:, 1]
-        before, slope = slope, float((mean * price * demand).sum() / max((mean * price**2).sum(), 1e-300))
-        weights = mean
-        # Fitted: everything but the residual, at the level at which each unit sells what it sold.
-        fitted = demeaned(response - demand + slope * price, unit, mean)
-        fitted = np.exp(np.clip(fitted, -_ROOM, _ROOM))
-        mean = fitted * (np.bincount(unit, quantity) / np.bincount(unit, fitted))[unit]
-        if abs(slope - before) < 1e-3 * (1 + abs(slope)):
-            break
+    # Trees cost the most by far and change the means little: they join when everything else has settled.
+    straight = replace(part, settings=part.settings.model_copy(update={"trees": 0}))
+    for design, steps in ((straight, _STEPS), (part, _LAST_STEPS if part.settings.trees else 0)):
+        for _ in range(steps):
+            response = np.log(mean) + (quantity - mean) / mean
+            found = residuals(np.column_stack([log_price, response]), design, mean)
+            price, demand = found.left[:, 0], found.left[:, 1]
+            before, slope = slope, float((mean * price * demand).sum() / max((mean * price**2).sum(), 1e-300))
+            weights = mean
+            # Fitted: everything but the residual, at the level at which each unit sells what it sold.
+            fitted = demeaned(response - demand + slope * price, unit, mean)
+            fitted = np.exp(np.clip(fitted, -_ROOM, _ROOM))
+            mean = fitted * (np.bincount(unit, quantity) / np.bincount(unit, fitted))[unit]
+            if abs(slope - before) < 1e-3 * (1 + abs(slope)):
+                break
     return found, weights
 
 
