@@ -34,9 +34,10 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def engine(shop: Path) -> Path:
     folder = shop.parent / "shop.engine"
-    result = run("train", shop, "--out", folder, "--seed", "3", "--language", "en")
+    result = run("train", shop, "--out", folder, "--seed", "3", "--language", "en", "--complete")
     assert result.exit_code == 0, result.stderr
     assert "51 events" in result.stdout
+    assert "descriptions written: template " in result.stdout
     return folder
 
 
@@ -45,6 +46,12 @@ def test_a_known_user_gets_goods_that_are_new_to_them(engine: Path) -> None:
     assert len({item["item"] for item in items}) == 5
     scores = [item["score"] for item in items]
     assert scores == sorted(scores, reverse=True)
+
+
+def test_written_descriptions_stand_beside_the_goods_and_are_marked(engine: Path) -> None:
+    described = [item["properties"] for item in answer("recommend", engine, "--user", "u01", "-k", "5")["items"]]
+    assert all(own["generated"] and own["generated_by"] == "template" for own in described)
+    assert all(own["description_generated"] and "description" not in own for own in described)
 
 
 def test_a_history_a_wish_and_their_exclusions(engine: Path) -> None:

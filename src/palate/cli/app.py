@@ -31,6 +31,7 @@ from palate.cli import (
     rules,
     simulate,
     tune,
+    willingness,
 )
 
 FAILED = 1
@@ -103,7 +104,7 @@ def palate(
 
 
 LEARNING = (demo, folder, learn, adapt, rules, tune, encoders, newcomers, ask, forecast, predict, ratings)
-OPERATING = (elasticity, simulate, price, experiment, off_policy, operate, logs)
+OPERATING = (elasticity, simulate, willingness, price, experiment, off_policy, operate, logs)
 
 for verbs in (*LEARNING, *OPERATING):
     verbs.register(app)

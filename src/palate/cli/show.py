@@ -10,7 +10,7 @@ from palate.cli import console
 if TYPE_CHECKING:
     from palate.data import Catalogue
     from palate.engine import Answer, Explanation, Portrait
-    from palate.engine.answers import Pursued
+    from palate.engine.answers import Narration, Pursued, Story
 
 METRICS = ("recall@10", "ndcg@10", "mrr", "coverage@10")
 """What the terminal shows; the JSON and the report hold all."""
@@ -49,6 +49,8 @@ _WORDS = {
         "nothing": "nothing to show",
         "wordless": "The items have neither titles nor descriptions: the wish is not read.",
         "stranger": "Nobody called {user} is known here: only what else was said counts.",
+        "told": "Reasons as they stand: {why}.",
+        "unset": "no text generator is set up ([generation] in palate.toml)",
         "headline": "{model} against {baseline}, the best single collaborative model: "
         "NDCG@10 {relative:+.1%}, 95 % interval [{low:+.1%}, {high:+.1%}], p = {p:.2g}",
     },
@@ -82,6 +84,8 @@ _WORDS = {
         "nothing": "没有可展示的商品",
         "wordless": "商品没有标题和描述：无法理解愿望，已忽略。",
         "stranger": "没有名为 {user} 的用户：推荐仅依据其余信息。",
+        "told": "理由按原样列出：{why}。",
+        "unset": "未设置文本生成器（palate.toml 的 [generation]）",
         "headline": "{model} 相对最好的单个协同过滤模型 {baseline}：NDCG@10 {relative:+.1%}，"
         "95% 置信区间 [{low:+.1%}, {high:+.1%}]，p = {p:.2g}",
     },
@@ -136,8 +140,30 @@ def show_answer(answer: Answer, catalogue: Catalogue, language: str = "en") -> N
     for rank, found in enumerate(answer.items, 1):
         title = title_of(catalogue, found.item, language)
         console.say(f"{rank:>{width}}. {title}  [{found.item}]  {found.score:.3f}  {'+'.join(found.source)}")
+        show_story(found.story, f"{'':>{width}}  ")
         for reason in found.reasons:
             console.say(f"{'':>{width}}  - {reason.text}")
+    show_narration(answer.narration, language)
+
+
+def show_story(story: Story | None, indent: str = "") -> None:
+    """What a model wrote; a template's story is the reasons again, which stand there anyway."""
+    if story is not None and story.written_by != "template":
+        console.say(f"{indent}{story.text}")
+
+
+def show_narration(narration: Narration | None, language: str = "en") -> None:
+    """Who told the reasons and what that took; why templates did."""
+    from palate.language.generation_reply import UNSET
+
+    if narration is None:
+        return
+    words = _WORDS[language]
+    if narration.prompt_tokens:
+        tokens = narration.prompt_tokens + narration.completion_tokens
+        console.say(f"{tokens:,} {words['tokens']}, {narration.seconds:.1f} s")
+    for note in narration.notes:
+        console.say(words["told"].format(why=words["unset"] if note == UNSET else note))
 
 
 def show_pursuit(pursued: Pursued, language: str = "en") -> None:
@@ -179,6 +205,8 @@ def show_explanation(explanation: Explanation, language: str = "en") -> None:
         console.say(
             words["words"] + ": " + ", ".join(f"{row['word']} {row['weight']:.2f}" for row in explanation.words)
         )
+    show_story(explanation.story)
+    show_narration(explanation.narration, language)
 
 
 def show_portrait(portrait: Portrait, language: str = "en") -> None:

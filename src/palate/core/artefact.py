@@ -22,7 +22,7 @@ from scipy import sparse
 from palate.core.errors import ArtefactError
 from palate.core.recommender import Arrays
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MANIFEST = "manifest.json"
 
 

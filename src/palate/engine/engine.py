@@ -26,7 +26,6 @@ from palate.engine.relating import Relating
 from palate.engine.settings import EngineSettings
 from palate.engine.shelf import Shelf
 from palate.engine.strategy import pursue
-from palate.language.generation import TemplateGenerator, TextGenerator
 from palate.language.terms import is_cjk
 from palate.ranking.mixes import Mix
 from palate.ranking.pipeline import BATCH
@@ -42,7 +41,6 @@ class Engine(Living):
         super().__init__(dataset, settings, assembled)
         self.shown = shown
         self._relating, self._asking = Relating(dataset), Asking(dataset, settings.questions)
-        self.writer: TextGenerator = TemplateGenerator()
 
     @classmethod
     def fit(

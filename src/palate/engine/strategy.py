@@ -25,7 +25,7 @@ from palate.engine.answers import Answer, Pursued, Reason, Recommendation
 from palate.engine.mixing import Mixing
 from palate.engine.questions import check_language
 from palate.engine.shelf import Shelf
-from palate.language.generation import TemplateGenerator, TextGenerator
+from palate.language.generation import TextGenerator, or_template
 from palate.language.grounding import unsupported
 from palate.language.wishing import Wishes, interest_words, wish
 from palate.ranking.attractiveness import Attractiveness
@@ -132,7 +132,7 @@ def pursue(
     check_language(language)
     chosen = Strategy.told(strategy or {})
     check_objectives(shelf.catalogue, chosen.objectives, shelf.pipeline.facts)
-    writer = engine.writer if generate else TemplateGenerator()
+    writer = or_template(engine.writer, generate)
     chain = Chain(shelf, engine.mixing, writer, engine.assembled.attractiveness, engine.masks_seen, lock)
     return chain.pursue(history, chosen, k, Telling(engine.version, started, language), explain)
 
