@@ -315,6 +315,9 @@ class FakeEngine:
     def known_as(self, user: str) -> str:
         return user
 
+    def behaviour(self, user: str, events: int, language: str = "en") -> str:
+        return ""
+
     def describe(self) -> dict[str, Any]:
         return {"users": self.dataset.n_users, "items": len(self.catalogue), "events": self.dataset.n_events}
 

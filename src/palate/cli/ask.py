@@ -45,6 +45,7 @@ _DESCRIBE = """[bold]Examples[/bold]
 palate describe shop.engine
 
 palate describe shop.engine --json | jq .importance"""
+
 _PROFILE = """[bold]Examples[/bold]
 
 palate profile shop.engine --user u01
@@ -91,7 +92,7 @@ def recommend(
     With --strategy the list is come by in steps, which are shown: interest, wishes in words, items that exist, what
     attracts, the objective. Templates write wishes and reasons unless the settings name a model under generation.
     """
-    from palate.cli.show import show_answer
+    from palate.cli.show import show_answer, stranger, wordless
     from palate.core.errors import UsageError
     from palate.engine import Engine
 
@@ -102,6 +103,14 @@ def recommend(
         raise UsageError("--strategy finds its own items; leave out --text, --filter, --exclude and --diversity.")
     wanted = None if strategy is None else _object(strategy, "--strategy", '{"objectives": {"novelty": 0.2}}')
     engine = Engine.load(engine_folder)
+    if user is not None and history is None and not engine.knows(user):
+        console.aside(stranger(user, chosen))
+    if text.strip() and not engine.catalogue.has_text:
+        if user is None and history is None:
+            raise UsageError(
+                "a wish is held against titles and descriptions, and these items have none: say --user ID."
+            )
+        console.aside(wordless(chosen))
     if wanted is not None or explain:
         engine.writer = _writer(engine_folder, config)
     if wanted is not None:

@@ -135,6 +135,7 @@ def compress(
     from functools import partial
 
     from palate.cli.settings import settings_for
+    from palate.core.artefact import check_place
     from palate.evaluation.encoders import Contestant, ProbeSettings, change, inner_questions, probe_encoders, within
     from palate.language import CachedEncoder, VectorCache, item_texts, load_encoder
     from palate.language.advice import size_of
@@ -143,6 +144,8 @@ def compress(
 
     words = _WORDS[options.language(language)]
     settings = settings_for(folder, config)
+    if out is not None:
+        check_place(out)
     dataset = load(folder, settings.data, options.pairs(columns))
     probing = ProbeSettings(questions=questions)
     fold = inner_questions(dataset, probing)

@@ -68,12 +68,15 @@ def train(
     recommended stays the same.
     """
     from palate.cli.settings import settings_for
+    from palate.core.artefact import check_place
     from palate.engine import Engine
     from palate.engine.completing import complete_descriptions
     from palate.language.generation_choice import text_generator
 
     chosen = options.language(language)
     settings = settings_for(folder, config)
+    own = settings.engine_of(preset or settings.training.preset)
+    check_place(out)
     dataset = load(folder, settings.data, options.pairs(columns))
     if dataset.report is not None:
         console.aside(dataset.report.words(chosen))
@@ -81,7 +84,7 @@ def train(
         engine = Engine.fit(
             dataset,
             preset=preset or settings.training.preset,
-            settings=settings.engine_of(preset or settings.training.preset),
+            settings=own,
             seed=settings.training.seed if seed is None else seed,
             progress=progress,
         )

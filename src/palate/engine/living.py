@@ -23,6 +23,7 @@ from palate.engine.settings import EngineSettings
 from palate.engine.shelf import Shelf
 from palate.engine.updating import Changes, live_events, reactions, with_items
 from palate.language.generation import TemplateGenerator, TextGenerator, or_template
+from palate.language.verbalise import behaviour_text
 from palate.ranking.bandit import Choice
 
 
@@ -165,6 +166,20 @@ class Living(Positions):
             return user
         other = storage.pseudonym(user)
         return other if other is not None and self._live.known(other) else user
+
+    def knows(self, user: str) -> bool:
+        """Whether anything is remembered of a user."""
+        return self._live.known(self.known_as(user))
+
+    def behaviour(self, user: str, events: int, language: str = "en") -> str:
+        """What somebody did last, at most so many events, in words; "" where nothing is known of them."""
+        with self._answering:
+            shelf, done = self._shelf, self._live.of(self.known_as(user))
+        if not len(done.items) or not events:
+            return ""
+        titles, kinds = shelf.catalogue.titles, self.dataset.kinds.names
+        things = [titles[item] for item in done.items[-events:].tolist()]
+        return behaviour_text(things, [kinds[kind] for kind in done.kinds[-events:].tolist()], language)
 
     def recall(self, shown: Iterable[tuple[str, Choice]]) -> None:
         """Tell the bandit which lists a log says were shown, by recommendation id."""

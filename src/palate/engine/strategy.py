@@ -18,7 +18,7 @@ from pydantic import Field, ValidationError
 
 from palate.behaviour.decay import recency_weights
 from palate.core import FloatArray, Histories, IntArray, Queries, Ragged, Settings, UsageError
-from palate.core.configuration import suggestion
+from palate.core.configuration import complaint, suggestion
 from palate.engine import explaining
 from palate.engine.answering import Telling
 from palate.engine.answers import Answer, Pursued, Reason, Recommendation
@@ -88,7 +88,7 @@ class Strategy(Settings):
             if problem["type"] == "extra_forbidden":
                 known = suggestion(name, list(cls.model_fields))
                 raise UsageError(f"strategy: {name!r} is no part of a strategy. {known}") from None
-            raise UsageError(f"strategy: {name} = {problem['input']!r}: {problem['msg']}") from None
+            raise UsageError(f"strategy: {name} = {problem['input']!r}: {complaint(problem)}") from None
         if objectives is None:
             return chosen
         if not isinstance(objectives, Mapping):

@@ -11,7 +11,6 @@ import orjson
 from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 
-from palate.core import UnknownIdError
 from palate.pricing.asking import Quote
 from palate.serving.crowd import Crowd
 from palate.serving.experimenting import Conductor, Serving
@@ -235,8 +234,7 @@ def _told(asked: RecommendRequest) -> dict[str, Any] | None:
 
 
 def _known(live: Live, item_id: str) -> None:
-    if item_id not in live.engine.catalogue.ids:
-        raise UnknownIdError(f"unknown item {item_id!r}")
+    live.engine.catalogue.ids.position(item_id)
 
 
 def _key(asked: RecommendRequest, user: str | None, serving: Serving | None) -> Hashable:

@@ -96,6 +96,9 @@ class PriceWhatIf(BaseModel):
     believed: bool
     elasticity: list[float] | None = Field(description="Mean, and bounds of the middle 95 % of what is believed.")
     rungs: list[dict[str, Any]]
+    measured: dict[str, Any] | None = Field(
+        description="By the sales history: elasticity, and sales, revenue and margin a period at other prices."
+    )
 
 
 class Elasticities(BaseModel):
@@ -104,6 +107,7 @@ class Elasticities(BaseModel):
     policy: str
     believed: bool
     categories: list[dict[str, Any]]
+    measured: dict[str, Any] | None = Field(description="The same by the sales history, where one was measured.")
 
 
 class PricesRefused(BaseModel):

@@ -181,7 +181,7 @@ class RecommendRequest(Request):
     )
     text: Words = Field("", description="A wish in words, in any language.")
     count: int = Field(10, ge=1, le=200, description="How many items.")
-    scenario: Name | None = Field(None, description="Named settings of the engine, such as a page or a campaign.")
+    scenario: Name | None = Field(None, description="A page or a campaign; kept in the log, changes no answer.")
     filter: dict[Name, Wanted] | None = Field(
         None, max_length=20, description="Property: a value, a list of values, or operators."
     )
