@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from palate.engine.settings import EngineSettings
 from palate.ranking.fresh import FreshSettings, telling_of
 from palate.ranking.pipeline import Pipeline
@@ -36,7 +38,7 @@ def teach_ranker(
     names: tuple[str, ...],
     settings: EngineSettings,
     seed: int,
-    trees: int | None,
+    trees: Sequence[int] | None,
     learn_validation: bool,
     notes: list[str],
 ) -> Ranker | None:
@@ -45,7 +47,7 @@ def teach_ranker(
         notes.append(f"{len(taught)} questions with a proposed answer are too few to teach a ranker; weights rank")
         return None
     if trees is not None:
-        return learn(taught, None, names, settings.ranker.model_copy(update={"trees": trees}), seed)
+        return learn(taught, None, names, settings.ranker, seed, trees=trees)
     if watched is None or len(watched) < ENOUGH:
         part, watched = split(taught, 0.15, seed)
         ranker = learn(part, watched, names, settings.ranker, seed)
@@ -53,10 +55,9 @@ def teach_ranker(
             return ranker
         # What decided the end is missed where there is little: teach again with it, as many trees, and not so few that
         # most candidates tie.
-        enough = max(ranker.trees, min(settings.ranker.trees, FEWEST_TREES))
-        return learn(taught, None, names, settings.ranker.model_copy(update={"trees": enough}), seed)
+        fewest = min(settings.ranker.trees, FEWEST_TREES)
+        return learn(taught, None, names, settings.ranker, seed, trees=[max(each, fewest) for each in ranker.trees])
     ranker = learn(taught, watched, names, settings.ranker, seed)
     if learn_validation:
-        both = joined(taught, watched)
-        return learn(both, None, names, settings.ranker.model_copy(update={"trees": ranker.trees}), seed)
+        return learn(joined(taught, watched), None, names, settings.ranker, seed, trees=ranker.trees)
     return ranker
