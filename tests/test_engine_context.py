@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from palate.engine.context_words import context_of_score, context_reasons
+from palate.engine.explaining import MODELS
+from palate.engine.settings import ModelSettings
 from tests.engine_world import fitted
 
 
@@ -69,3 +71,8 @@ def test_without_a_context_nothing_is_said() -> None:
     features = [{"name": "transitions.score", "contribution": 0.5}, {"name": "session_length", "contribution": 0.0}]
     assert context_of_score(features, "zh") == []
     assert context_reasons([], features) == ()
+
+
+def test_every_source_is_told_in_words() -> None:
+    sources = set(ModelSettings.model_fields)
+    assert [set(words) for words in MODELS.values()] == [sources, sources]

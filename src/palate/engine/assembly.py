@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -101,7 +101,7 @@ def assemble(
     validation: Fold | None = None,
     learn_validation: bool = False,
     inner: Inner = "last",
-    trees: int | None = None,
+    trees: Sequence[int] | None = None,
     sharpness: float = 1.0,
     encoder: TextEncoder | None = None,
     fit: FitModel | None = None,
@@ -117,7 +117,7 @@ def assemble(
     inner
         Whether inner questions are everybody's last event, the last tenth of time, or items held out of its baskets.
     trees
-        A fixed number of trees, no stopping.
+        How many each ensemble of the ranker gets, no stopping.
     sharpness
         Of the scores of so many trees, as it was learnt with them.
     fit

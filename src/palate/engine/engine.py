@@ -26,7 +26,7 @@ from palate.engine.relating import Relating
 from palate.engine.settings import EngineSettings
 from palate.engine.shelf import Shelf
 from palate.engine.strategy import pursue
-from palate.language.generation import TemplateGenerator, TextGenerator
+from palate.language.terms import is_cjk
 from palate.ranking.mixes import Mix
 from palate.ranking.pipeline import BATCH
 from palate.ranking.shown import ShownRanker
@@ -41,7 +41,6 @@ class Engine(Living):
         super().__init__(dataset, settings, assembled)
         self.shown = shown
         self._relating, self._asking = Relating(dataset), Asking(dataset, settings.questions)
-        self.writer: TextGenerator = TemplateGenerator()
 
     @classmethod
     def fit(
@@ -247,7 +246,9 @@ class Engine(Living):
         # Objectives are said so that no bandit takes this for a list that somebody saw.
         self.recommend(someone, explain=True, objectives={})
         if self.kind == "text":
-            self.recommend(someone, text="something for a friend", explain=True, objectives={})
+            chinese = any(is_cjk(name) for name in (*self.catalogue.strings("title_zh"), *self.catalogue.titles))
+            for wish in ("something for a friend", "送给朋友的礼物")[: 1 + chinese]:
+                self.recommend(someone, text=wish, explain=True, objectives={})
 
     def similar(self, item: str, k: int = 10, *, kind: str = "any", language: str = "en") -> Answer:
         """Items most like one item, by what is chosen with it and by what it says; or what goes with it, or instead.

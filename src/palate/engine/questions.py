@@ -135,7 +135,7 @@ def _prices(given: Sequence[float | None]) -> FloatArray:
 def _known(catalogue: Catalogue, names: Sequence[str], where: str) -> IntArray:
     positions = catalogue.ids.positions(names)
     if (positions < 0).any():
-        raise UnknownIdError(f"{where}: unknown item {names[int(np.nonzero(positions < 0)[0][0])]!r}")
+        raise UnknownIdError(f"{where}: {catalogue.ids.unknown(names[int(np.nonzero(positions < 0)[0][0])])}")
     return positions
 
 

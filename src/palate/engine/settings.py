@@ -66,12 +66,16 @@ BALANCED = (*FAST, "semantic_transitions", "sequential")
 PRESETS: dict[str, tuple[str, ...]] = {"fast": FAST, "balanced": BALANCED, "thorough": BALANCED}
 """Sources of each preset."""
 
-THOROUGH: dict[str, Any] = {
-    "models": {"sequential": {"width": 192, "blocks": 3, "heads": 3, "patience": 6}},
-    "ranker": {"examples": 12_000, "stopping": 5_000, "trees": 600, "learning_rate": 0.04, "patience": 50},
-    "candidates": {"total": 200, "per_source": 100},
+CHANGES: dict[str, dict[str, Any]] = {
+    "fast": {},
+    "balanced": {"ranker": {"members": 2}},
+    "thorough": {
+        "models": {"sequential": {"width": 192, "blocks": 3, "heads": 3, "patience": 6}},
+        "ranker": {"members": 3, "examples": 12_000, "stopping": 5_000, "trees": 800, "learning_rate": 0.04},
+        "candidates": {"total": 200, "per_source": 100},
+    },
 }
-"""What ``thorough`` does with more time: a larger network, more questions, smaller steps."""
+"""What else a preset sets: with more time a larger network, more questions, smaller steps, several ensembles."""
 
 
 class ModelSettings(Settings):
@@ -168,4 +172,4 @@ class EngineSettings(Settings):
         """
         if name not in PRESETS:
             raise UsageError(f"unknown preset {name!r}; there are {', '.join(PRESETS)}")
-        return cls.model_validate({"sources": PRESETS[name], **(THOROUGH if name == "thorough" else {})})
+        return cls.model_validate({"sources": PRESETS[name], **CHANGES[name]})

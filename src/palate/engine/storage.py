@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Mapping
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -62,7 +63,7 @@ def save(engine: Engine, folder: Path) -> None:
         "settings": engine.settings.model_dump(mode="json"),
         "sources": list(pipeline.sources),
         "features": list(pipeline.names),
-        "trees": None if ranker is None else ranker.trees,
+        "trees": None if ranker is None else list(ranker.trees),
         "sharpness": None if ranker is None else ranker.sharpness,
         "encoder": None if encoder is None else _encoder_name(engine, encoder),
         "devices": [] if shown is None else list(shown.facts.devices),
@@ -81,7 +82,7 @@ def save(engine: Engine, folder: Path) -> None:
             manifest,
             arrays,
             {
-                **({} if ranker is None else {"ranker.txt": ranker.model}),
+                **({} if ranker is None else {_member(row): model for row, model in enumerate(ranker.models)}),
                 **({} if judge is None else {"attractiveness.txt": judge.model}),
                 **({} if shown is None else {"shown.txt": shown.model}),
                 **({} if bandit is None else {"bandit.json": json.dumps(bandit.names())}),
@@ -118,10 +119,7 @@ def load(folder: Path) -> Engine:
             model = build_model(name, settings, encoder)
             sources[name] = model.restore(artefact.arrays[f"model.{name}"])
         names = tuple(manifest["features"])
-        ranker = None
-        if manifest["trees"] is not None:
-            sharpness = float(manifest.get("sharpness", 1.0))
-            ranker = Ranker(artefact.texts["ranker.txt"], names, int(manifest["trees"]), sharpness)
+        ranker = _ranker(manifest, artefact, names)
         pipeline = Pipeline(
             sources,
             np.asarray(artefact.arrays["pipeline"]["weights"]),
@@ -209,6 +207,19 @@ def _encoder(name: str | None, artefact: Artefact, settings: EngineSettings) -> 
     if name == "lexical":
         return CachedEncoder(LexicalEncoder(settings.encoder.lexical).restore(artefact.arrays["encoder"]))
     return CachedEncoder(LaterEncoder(lambda: load_encoder(name, (), settings.encoder), name))
+
+
+def _member(row: int) -> str:
+    """The file of one of the ranker's ensembles."""
+    return f"ranker.{row}.txt"
+
+
+def _ranker(manifest: Mapping[str, Any], artefact: Artefact, names: tuple[str, ...]) -> Ranker | None:
+    trees = manifest["trees"]
+    if trees is None:
+        return None
+    models = tuple(artefact.texts[_member(row)] for row in range(len(trees)))
+    return Ranker(models, names, tuple(map(int, trees)), float(manifest["sharpness"]))
 
 
 def _judge(artefact: Artefact, pipeline: Pipeline) -> Attractiveness | None:

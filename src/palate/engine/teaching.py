@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from palate.engine.settings import EngineSettings
 from palate.ranking.fresh import FreshSettings, telling_of
 from palate.ranking.pipeline import Pipeline
@@ -36,7 +38,7 @@ def teach_ranker(
     names: tuple[str, ...],
     settings: EngineSettings,
     seed: int,
-    trees: int | None,
+    trees: Sequence[int] | None,
     sharpness: float,
     learn_validation: bool,
     notes: list[str],
@@ -46,8 +48,7 @@ def teach_ranker(
         notes.append(f"{len(taught)} questions with a proposed answer are too few to teach a ranker; weights rank")
         return None
     if trees is not None:
-        as_many = settings.ranker.model_copy(update={"trees": trees})
-        return learn(taught, None, names, as_many, seed, sharpness=sharpness)
+        return learn(taught, None, names, settings.ranker, seed, trees=trees, sharpness=sharpness)
     if watched is None or len(watched) < ENOUGH:
         part, watched = split(taught, 0.15, seed)
         ranker = learn(part, watched, names, settings.ranker, seed)
@@ -55,12 +56,11 @@ def teach_ranker(
             return ranker
         # What decided the end is missed where there is little: teach again with it, as many trees, and not so few that
         # most candidates tie.
-        enough = max(ranker.trees, min(settings.ranker.trees, FEWEST_TREES))
-        longer = settings.ranker.model_copy(update={"trees": enough})
-        return learn(taught, None, names, longer, seed, sharpness=ranker.sharpness)
+        fewest, sharp = min(settings.ranker.trees, FEWEST_TREES), ranker.sharpness
+        enough = [max(each, fewest) for each in ranker.trees]
+        return learn(taught, None, names, settings.ranker, seed, trees=enough, sharpness=sharp)
     ranker = learn(taught, watched, names, settings.ranker, seed)
     if learn_validation:
-        both = joined(taught, watched)
-        as_many = settings.ranker.model_copy(update={"trees": ranker.trees})
-        return learn(both, None, names, as_many, seed, sharpness=ranker.sharpness)
+        both, sharp = joined(taught, watched), ranker.sharpness
+        return learn(both, None, names, settings.ranker, seed, trees=ranker.trees, sharpness=sharp)
     return ranker

@@ -6,8 +6,9 @@ import random
 import secrets
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from palate.pricing.configuration import PricingSettings
 from palate.pricing.deciding import Case, decide
 from palate.pricing.decisions import Decision, DecisionLog, Repeated, Rules, repeat
 from palate.pricing.guardrails import AT_LIST, GuardSettings, Rails
-from palate.pricing.inputs import Inputs, Score, banned
+from palate.pricing.inputs import Asked, Inputs, Score, banned
 from palate.pricing.packs import Pack, Packs, packs
 from palate.pricing.refusals import Refusals
 from palate.pricing.remembering import Quotes
@@ -71,8 +72,8 @@ class Quoter:
         A folder where each version is kept for doing its decisions again; None: only those of now can be.
     log
         Where decisions are written; without one nothing but list prices is quoted.
-    score
-        How well items suit a user, for inputs of the source ``score``.
+    score, willingness
+        How well items suit a user, and how dear a thing they would take, for inputs of these sources.
     clock
         Seconds since 1970 UTC.
     seed
@@ -90,6 +91,7 @@ class Quoter:
         *,
         versions: Path | None = None,
         score: Score | None = None,
+        willingness: Score | None = None,
         clock: Callable[[], float] = time.time,
         seed: int | None = None,
     ) -> None:
@@ -97,7 +99,9 @@ class Quoter:
         self.settings, self.log, self.refusals, self._versions = settings, log, refusals, versions
         self._believe(believed)
         self.packs = packs_of(settings)
-        self._catalogue, self._score, self._clock = catalogue, score, clock
+        self._catalogue, self._clock = catalogue, clock
+        told = {"score": score, "willingness": willingness}
+        self._asks = {source: ask for source, ask in told.items() if ask is not None}
         # Unguessable as a whole is enough: asking the system for each id would cost as much as the price.
         self._numbers = random.Random(secrets.randbits(256) if seed is None else seed)  # noqa: S311
         self._lock = threading.Lock()
@@ -153,8 +157,8 @@ class Quoter:
 
     @property
     def asks_engine(self) -> bool:
-        """Whether personal prices need the engine's score."""
-        return self._score is not None and any(each.source == "score" for each in self.settings.inputs)
+        """Whether personal prices need to know what the engine, or a reader of histories, thinks of somebody."""
+        return self.settings.willingness.enabled and any(each.source in self._asks for each in self.settings.inputs)
 
     def repeated(self, decision: Decision) -> tuple[Rules | None, Repeated]:
         """A decision done again by the rules it names and the belief of its time, where both are still here."""
@@ -184,7 +188,7 @@ class Quoter:
         terms = self._terms(question, refused, shelf, items)
         gathered = inputs.gather(
             items, question.told, terms.pack, allowed=terms.allowed, refusal=terms.refusal, now=now,
-            score=self._asked(question),
+            asked=self._asked(question),
         )  # fmt: skip
         uses = (gathered.features[:, inputs.from_people] != 0).any(axis=1)
         owners = [question.person if own else "" for own in uses.tolist()]
@@ -221,10 +225,12 @@ class Quoter:
         disclosure = " ".join(dict.fromkeys(line.disclosure for line in lines if line.disclosure))
         return Quote(case.id, *told, lines, disclosure, False, gathered.left_out)
 
-    def _asked(self, question: Question) -> Callable[[], Sequence[float]] | None:
-        """The engine's score of a question, to be asked where it is needed."""
-        score, user = self._score, question.user
-        return None if score is None or user is None else lambda: score(user, question.items)
+    def _asked(self, question: Question) -> Asked:
+        """Who knows the asker of a question, to be asked where it is needed."""
+        user = question.user
+        if user is None:
+            return {}
+        return {source: partial(ask, user, question.items) for source, ask in self._asks.items()}
 
     def _terms(self, question: Question, refused: bool, shelf: Shelf, items: IntArray) -> _Terms:
         """Whether personal inputs may enter, item by item, and why not."""
@@ -313,6 +319,7 @@ def opened(
     folder: Path,
     *,
     score: Score | None = None,
+    willingness: Score | None = None,
     clock: Callable[[], float] = time.time,
     seed: int | None = None,
 ) -> Quoter:
@@ -330,8 +337,9 @@ def opened(
         refusals = Refusals(path.with_suffix(".refused.sqlite"))
         versions = versions_beside(path)
         return Quoter(
-            catalogue, settings, believed, log, refusals, versions=versions, score=score, clock=clock, seed=seed
-        )
+            catalogue, settings, believed, log, refusals, versions=versions,
+            score=score, willingness=willingness, clock=clock, seed=seed,
+        )  # fmt: skip
     except BaseException:
         log.close()
         raise

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field, ValidationError, model_validator
 
 from palate.core import FloatArray, IntArray, Settings, UsageError
-from palate.core.configuration import suggestion
+from palate.core.configuration import complaint, suggestion
 from palate.data import Catalogue
 from palate.ranking.facts import ItemFacts
 
@@ -90,7 +90,7 @@ class ObjectiveSettings(Settings):
                 known = suggestion(name, list(cls.model_fields))
                 raise UsageError(f"objectives: {name!r} is no objective. {known}") from None
             where = f"objectives: {name} = {problem['input']!r}" if name else "objectives"
-            raise UsageError(f"{where}: {problem['msg'].removeprefix('Value error, ')}") from None
+            raise UsageError(f"{where}: {complaint(problem)}") from None
 
 
 @dataclass(frozen=True)

@@ -101,7 +101,7 @@ class Pipeline:
         return {
             "sources": list(self.sources),
             "weights": {name: round(float(own), 4) for name, own in zip(self.sources, self.weights, strict=True)},
-            "trees": 0 if ranker is None else ranker.trees,
+            "trees": 0 if ranker is None else sum(ranker.trees),
             "importance": {} if ranker is None else ranker.importance(),
         }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -26,8 +27,10 @@ class RankerSettings(Settings):
 
     Parameters
     ----------
+    members
+        Ensembles whose mean ranks; they differ by seed, and each stops when it has learnt enough.
     trees, leaves, learning_rate, minimum_leaf
-        Size of the ensemble, of a tree, of a step, and events a leaf needs.
+        Most trees of an ensemble, size of a tree, of a step, and candidates a leaf needs.
     feature_fraction, bagging_fraction
         Shares of features and of candidates each tree sees.
     truncation
@@ -42,10 +45,11 @@ class RankerSettings(Settings):
         At most this many of them from one user.
     """
 
-    trees: int = Field(default=300, ge=1)
-    leaves: int = Field(default=31, ge=2)
+    members: int = Field(default=1, ge=1, le=20)
+    trees: int = Field(default=400, ge=1)
+    leaves: int = Field(default=8, ge=2)
     learning_rate: float = Field(default=0.06, gt=0)
-    minimum_leaf: int = Field(default=50, ge=1)
+    minimum_leaf: int = Field(default=100, ge=1)
     feature_fraction: float = Field(default=0.6, gt=0, le=1)
     bagging_fraction: float = Field(default=0.8, gt=0, le=1)
     truncation: int = Field(default=20, ge=1)
@@ -61,7 +65,7 @@ class RankerSettings(Settings):
         return Space(
             {
                 "trees": Span(100, 1200, log=True),
-                "leaves": Span(7, 127, log=True),
+                "leaves": Span(4, 63, log=True),
                 "learning_rate": Span(0.02, 0.2, log=True),
                 "minimum_leaf": Span(10, 300, log=True),
                 "feature_fraction": Span(0.3, 1.0),
@@ -95,36 +99,37 @@ class Examples:
 
 @dataclass(frozen=True)
 class Ranker:
-    """Fitted trees.
+    """Fitted trees: several ensembles, whose mean is the score (Breiman, "Bagging predictors", 1996).
 
     Parameters
     ----------
-    model
-        LightGBM's own text format.
+    models
+        Of each ensemble, LightGBM's own text format.
     names
         Features, in order.
     trees
-        Trees in use.
+        How many each ensemble has.
     sharpness
         What turns scores into log-odds, by the questions that stopped the training.
     """
 
-    model: str
+    models: tuple[str, ...]
     names: tuple[str, ...]
-    trees: int
+    trees: tuple[int, ...]
     sharpness: float = 1.0
 
     @cached_property
-    def _booster(self) -> Any:
+    def _boosters(self) -> list[Any]:
         import lightgbm
 
-        return lightgbm.Booster(model_str=self.model)
+        return [lightgbm.Booster(model_str=model) for model in self.models]
 
     def score(self, features: FloatArray) -> FloatArray:
         """Scores of candidates; float32 (n, c) from float32 (n, c, f)."""
         n, c, f = features.shape
         used = 1 if n < _ENOUGH_FOR_THREADS else threads()
-        flat = self._booster.predict(features.reshape(n * c, f), num_threads=used)
+        table = features.reshape(n * c, f)
+        flat = sum(booster.predict(table, num_threads=used) for booster in self._boosters) / len(self.models)
         return np.asarray(flat, dtype=np.float32).reshape(n, c)
 
     def contributions(self, features: FloatArray) -> FloatArray:
@@ -132,7 +137,8 @@ class Ranker:
 
         Rows sum to the score of float32 (n, f) features.
         """
-        return np.asarray(self._booster.predict(features, pred_contrib=True), dtype=np.float64)
+        told = sum(booster.predict(features, pred_contrib=True) for booster in self._boosters) / len(self.models)
+        return np.asarray(told, dtype=np.float64)
 
     def importance(self) -> dict[str, dict[str, float]]:
         """What each feature brought, all of them, the most important first: 0 says that no tree looks at it.
@@ -141,7 +147,7 @@ class Ranker:
         -------
         Feature -> ``gain`` (the sum over all splits of what they took from the loss) and ``share`` of all gain.
         """
-        gains = np.asarray(self._booster.feature_importance("gain"), dtype=np.float64)
+        gains = np.asarray(sum(booster.feature_importance("gain") for booster in self._boosters), dtype=np.float64)
         total = max(float(gains.sum()), 1e-12)
         order = np.argsort(-gains, kind="stable")
         return {self.names[i]: {"gain": float(gains[i]), "share": float(gains[i]) / total} for i in order}
@@ -154,11 +160,17 @@ def learn(
     settings: RankerSettings,
     seed: int,
     *,
+    trees: Sequence[int] = (),
     sharpness: float = 1.0,
 ) -> Ranker:
     """Train on examples; ``stopping`` decides only when to end and how sharp the scores are.
 
-    Where it is None all trees are kept, and ``sharpness`` is.
+    Parameters
+    ----------
+    trees
+        How many each ensemble gets where nothing stops it; those of the settings where left out.
+    sharpness
+        Of the scores where nothing tells it.
     """
     import lightgbm
 
@@ -177,14 +189,19 @@ def learn(
         "max_bin": 127,
     }
     table = _table(examples, names)
-    callbacks = []
-    watched = []
-    if stopping is not None and len(stopping):
-        watched = [_table(stopping, names, table)]
-        callbacks = [lightgbm.early_stopping(settings.patience, verbose=False)]
-    booster = lightgbm.train(parameters, table, settings.trees, valid_sets=watched, callbacks=callbacks)
-    trees = int(booster.best_iteration) if watched and booster.best_iteration > 0 else booster.current_iteration()
-    ranker = Ranker(booster.model_to_string(num_iteration=trees), names, trees, sharpness)
+    watched = [_table(stopping, names, table)] if stopping is not None and len(stopping) else []
+    models, kept = [], []
+    for member in range(settings.members):
+        callbacks = [lightgbm.early_stopping(settings.patience, verbose=False)] if watched else []
+        most = trees[member] if trees else settings.trees
+        # Seeds of members are far apart: those of seed 0 are not those of seed 1.
+        own = parameters | {"seed": (seed + member * 1_000_003) % 2**31}
+        booster = lightgbm.train(own, table, most, valid_sets=watched, callbacks=callbacks)
+        kept.append(
+            int(booster.best_iteration) if watched and booster.best_iteration > 0 else booster.current_iteration()
+        )
+        models.append(booster.model_to_string(num_iteration=kept[-1]))
+    ranker = Ranker(tuple(models), names, tuple(kept), sharpness)
     if not watched or stopping is None:
         return ranker
     return replace(ranker, sharpness=sharpness_of(ranker.score(stopping.features), stopping))
