@@ -96,9 +96,9 @@ class Measured:
         if not price or sales is None or used["elasticity"] is None:
             return []
         relative = np.exp(np.linspace(-_REACH, _REACH, _RUNGS))
-        elasticity = tuple(np.array([float(used[name])]) for name in ("elasticity", "low", "high"))
+        middle, low, high = (np.array([float(used[name])]) for name in ("elasticity", "low", "high"))
         told = np.stack(
-            [one[0] for one in sales_at(np.array([float(sales)]), relative[None, :], elasticity, reach=1.0)]
+            [one[0] for one in sales_at(np.array([float(sales)]), relative[None, :], (middle, low, high), reach=1.0)]
         )
         prices = relative * float(price)
         return [
