@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -11,6 +11,8 @@ from palate.behaviour.comebacks import Comebacks
 from palate.core import BoolArray, Float64Array, FloatArray, IntArray, Ragged
 from palate.core.recommender import Arrays
 from palate.data import Catalogue, Dataset
+from palate.ranking.circumstances import Circumstances, CircumstanceSettings
+from palate.ranking.demand import Demand, DemandSettings
 from palate.ranking.reactions import contentment
 from palate.ranking.trend import Trends
 
@@ -42,6 +44,10 @@ class ItemFacts:
         float32 (n_items, d), unit language vectors; d = 0 where the data has no text.
     trends
         When items were chosen; nothing where the data has no times.
+    circumstances
+        In which hours, on which weekdays and devices ... items were chosen; nothing where the data does not say.
+    demand
+        What demand of each category was foreseen to be; nothing where that is off, or the data does not say.
     comebacks
         When people come back to items; nothing where they do not, or are not told of what they had.
     contentment
@@ -57,6 +63,8 @@ class ItemFacts:
     prices: FloatArray
     vectors: FloatArray
     trends: Trends
+    circumstances: Circumstances
+    demand: Demand
     comebacks: Comebacks
     contentment: FloatArray
 
@@ -80,8 +88,9 @@ class ItemFacts:
             "prices": self.has_prices,
             "times": bool(self.trends),
             "comebacks": bool(self.comebacks),
+            "demand": bool(self.demand),
         }
-        return frozenset(name for name, known in there.items() if known)
+        return frozenset(name for name, known in there.items() if known).union(self.circumstances.kinds)
 
     @cached_property
     def has_prices(self) -> bool:
@@ -89,7 +98,15 @@ class ItemFacts:
         return not bool(np.isnan(self.prices).all())
 
     @classmethod
-    def of(cls, dataset: Dataset, vectors: FloatArray | None, *, comes_back: bool = False) -> ItemFacts:
+    def of(
+        cls,
+        dataset: Dataset,
+        vectors: FloatArray | None,
+        *,
+        circumstances: CircumstanceSettings,
+        demand: DemandSettings,
+        comes_back: bool = False,
+    ) -> ItemFacts:
         """Facts from a catalogue and from events; when people come back to items only where they may be told so."""
         catalogue, sequences = dataset.catalogue, dataset.sequences
         first = np.full(dataset.n_items, np.inf)
@@ -98,6 +115,7 @@ class ItemFacts:
         ragged, names = catalogue.categories
         innermost = _innermost(ragged, len(names))
         content = contentment(dataset, innermost[:, 0])
+        trends = Trends.of(sequences, dataset.n_items)
         return cls(
             popularity=np.log1p(dataset.popularity).astype(np.float32),
             first_seen=np.where(np.isfinite(first), first, np.nan),
@@ -106,10 +124,16 @@ class ItemFacts:
             brands=_codes(catalogue, "brand"),
             prices=np.log1p(np.maximum(catalogue.prices, 0)).astype(np.float32),
             vectors=np.zeros((dataset.n_items, 0), np.float32) if vectors is None else vectors,
-            trends=Trends.of(sequences, dataset.n_items),
+            trends=trends,
+            circumstances=Circumstances.of(dataset, trends, innermost[:, 0], circumstances),
+            demand=Demand.of(dataset, demand),
             comebacks=Comebacks.of(sequences, catalogue.innermost_categories) if comes_back else Comebacks.nothing(),
             contentment=np.zeros(0, np.float32) if content is None else content,
         )
+
+    def resting(self) -> ItemFacts:
+        """What an engine answers with: nobody can tell from it who was where, on what device, when."""
+        return replace(self, circumstances=self.circumstances.resting())
 
     def extended(self, catalogue: Catalogue, vectors: FloatArray | None) -> ItemFacts:
         """The same facts with rows for items that came since: nobody chose them yet, the rest the catalogue says.
@@ -129,6 +153,8 @@ class ItemFacts:
             prices=np.concatenate([self.prices, prices]),
             vectors=np.concatenate([grown, np.zeros((n - len(grown), grown.shape[1]), np.float32)]),
             trends=self.trends.extended(n),
+            circumstances=self.circumstances,
+            demand=self.demand,
             comebacks=self.comebacks.extended(n),
             contentment=self._content_with(new),
         )
@@ -158,12 +184,15 @@ class ItemFacts:
             "prices": self.prices,
             "vectors": self.vectors,
             **self.trends.arrays(),
+            **self.circumstances.arrays(),
+            **self.demand.arrays(),
             **(self.comebacks.arrays() if self.comebacks else {}),
             **({"contentment": self.contentment} if len(self.contentment) else {}),
         }
 
     @classmethod
     def from_arrays(cls, arrays: Arrays) -> ItemFacts:
+        trends, groups = Trends.from_arrays(arrays, len(arrays["popularity"])), arrays["categories"][:, 0]
         return cls(
             popularity=arrays["popularity"],
             first_seen=arrays["first_seen"],
@@ -172,7 +201,9 @@ class ItemFacts:
             brands=arrays["brands"],
             prices=arrays["prices"],
             vectors=arrays["vectors"],
-            trends=Trends.from_arrays(arrays, len(arrays["popularity"])),
+            trends=trends,
+            circumstances=Circumstances.from_arrays(arrays, trends, groups),
+            demand=Demand.from_arrays(arrays),
             comebacks=Comebacks.from_arrays(arrays),
             contentment=arrays.get("contentment", np.zeros(0, np.float32)),
         )

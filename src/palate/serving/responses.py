@@ -256,7 +256,7 @@ class Explained(BaseModel):
     words: list[dict[str, Any]]
     features: list[dict[str, Any]]
     context: list[dict[str, Any]] = Field(
-        description="What moment, visit and time since add: name, text, contribution."
+        description="What moment, visit, time since, hour, device ... add: name, text, contribution."
     )
 
 
