@@ -37,6 +37,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--arm", action="append", nargs="+", required=True, metavar=("NAME", "SETTING"))
     parser.add_argument("--preset", choices=list(PRESETS), default="fast")
+    parser.add_argument("--sources", nargs="+", help="of every arm, in place of the preset's")
     parser.add_argument("--protocol", choices=["loo-strict", "temporal"], default="loo-strict")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--validation", action="store_true", help="measure on validation questions, not on the test")
@@ -47,10 +48,13 @@ def main() -> None:
     if options.timed:
         dataset = dataset.only(~np.isnan(dataset.events["time"].to_numpy()))
     base = EngineSettings.preset(options.preset)
+    if options.sources:
+        base = base.model_copy(update={"sources": tuple(options.sources)})
     arms = {name: told(base, own) for name, *own in options.arm}
     found = {
         "data": options.folder.name,
         "preset": options.preset,
+        "sources": list(base.sources),
         **measured(dataset, arms, options.protocol, options.seeds, on_validation=options.validation),
     }
     print(json.dumps(found, indent=1))
