@@ -22,13 +22,16 @@ EACH = 8
 
 @cache
 def shop(users: int = 260, events: int = 12, seed: int = 0) -> Dataset:
-    """Everybody comes at all hours, on all days, with both devices, from both towns; what they take follows from it."""
+    """Everybody comes at all hours, on all days, with both devices; what they take follows from it.
+
+    People stay in a town for four visits: where they were last says where they are.
+    """
     rng = np.random.default_rng(seed)
     n = users * events
-    day, morning = rng.integers(0, 120, n), rng.random(n) < 0.5
+    day, morning = np.sort(rng.integers(0, 120, (users, events)), axis=1).ravel(), rng.random(n) < 0.5
     time = START + DAY * day + np.where(morning, MORNING, EVENING) + rng.uniform(-HOUR, HOUR, n)
     weekend = ((time - START) // DAY % 7) >= 5
-    phone, coast = rng.random(n) < 0.5, rng.random(n) < 0.5
+    phone, coast = rng.random(n) < 0.5, np.arange(n) // 4 % 2 == 0
     lean = np.stack(
         [
             2.0 * morning,

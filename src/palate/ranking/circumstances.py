@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, Self, get_args
 
 import numpy as np
+import polars as pl
 from pydantic import Field
 
 from palate.core import Float64Array, FloatArray, Int64Array, IntArray, Queries, Settings
@@ -220,9 +221,11 @@ def _coded(dataset: Dataset, kind: Kind) -> tuple[Int64Array, Int64Array]:
     values = dataset.events[kind].gather(rows)
     counts = values.drop_nulls().value_counts(sort=True)
     names = sorted(name for name in counts[kind].head(_MOST_NAMES).to_list() if name)
-    index = {name: place for place, name in enumerate(names)}
-    codes = np.array([index.get(name, -1) for name in values.to_list()], dtype=np.int64)
-    return np.array([_hash(name) for name in names], dtype=np.int64), codes
+    hashes = np.array([_hash(name) for name in names], dtype=np.int64)
+    if not names:
+        return hashes, np.full(len(rows), -1, dtype=np.int64)
+    codes = values.replace_strict(names, list(range(len(names))), default=-1, return_dtype=pl.Int64)
+    return hashes, codes.fill_null(-1).to_numpy()
 
 
 def _asked(queries: Queries, kind: Kind, names: Int64Array) -> Int64Array:
