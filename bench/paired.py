@@ -76,21 +76,21 @@ def told(base: EngineSettings, own: Sequence[str]) -> EngineSettings:
 
 
 def measured(
-    dataset: Dataset, arms: Mapping[str, EngineSettings], protocol: str, seeds: Sequence[int], *, on_validation: bool
+    data: Dataset, arms: Mapping[str, EngineSettings], protocol: str, seeds: Sequence[int], *, on_validation: bool
 ) -> dict[str, Any]:
     """N@10 and R@10 of each arm, means over seeds, its paired difference to the first, and seconds."""
-    trial = plan(dataset, protocol)
+    trial = plan(data, protocol)
     asked = trial.validation if on_validation else trial.test
     assert asked is not None
     encoder = reader(trial.train, next(iter(arms.values())), [])
     fitted: dict[tuple[str, str, str], Scorer[Dataset]] = {}
     of_source: dict[str, float] = {}
 
-    def fit(name: str, settings: EngineSettings, encoder: Any, data: Dataset, **going_on: Any) -> Scorer[Dataset]:
-        key = name, getattr(settings.models, name).model_dump_json(), data.fingerprint
+    def fit(name: str, settings: EngineSettings, encoder: Any, dataset: Dataset, **going_on: Any) -> Scorer[Dataset]:
+        key = name, getattr(settings.models, name).model_dump_json(), dataset.fingerprint
         if key not in fitted:
             started = perf_counter()
-            fitted[key] = fit_model(name, settings, encoder, data, **going_on)
+            fitted[key] = fit_model(name, settings, encoder, dataset, **going_on)
             of_source[name] = of_source.get(name, 0.0) + perf_counter() - started
         return fitted[key]
 

@@ -27,7 +27,7 @@ GROUPS = np.array([0, 0, 1, -1], dtype=np.int32)
 
 
 def told(dataset: Dataset, **off: bool) -> Circumstances:
-    facts = ItemFacts.of(dataset, None, demand=DemandSettings(), circumstances=CircumstanceSettings(**off))  # type: ignore[arg-type]
+    facts = ItemFacts.of(dataset, None, demand=DemandSettings(), circumstances=CircumstanceSettings(**off))
     return facts.circumstances
 
 

@@ -42,7 +42,7 @@ SOURCES = ("popularity", "transitions", "item_knn")
 
 @cache
 def shop() -> Dataset:
-    made = make_shop(ShopSettings(users=150, items=80, days=600), 0)
+    made = make_shop(ShopSettings(users=150, items=80, days=1000), 0)
     return Dataset.from_frames(made.events, made.items, made.users, name="demo")
 
 
