@@ -153,14 +153,23 @@ def assemble(
         full = teach(dataset, before=before, progress=lambda stage, share: progress(stage, 0.5 + share / 2))
     vectors, space = _vectors(content)
     uniform = np.full(len(names), 1 / len(names), dtype=np.float32)
+    told: dict[str, Any] = {
+        "circumstances": settings.circumstances.told_by(dataset),
+        "demand": settings.demand.told_by(dataset),
+        "comes_back": not masks and dataset.repeats,
+    }
+
+    def facts_of(data: Dataset) -> ItemFacts:
+        return ItemFacts.of(data, vectors, space, **told)
 
     def pipeline(sources: Mapping[str, Scorer[Dataset]], data: Dataset) -> Pipeline:
-        facts = ItemFacts.of(data, vectors, space, comes_back=not masks and dataset.repeats)
+        facts = facts_of(data)
         names_of = feature_names(tuple(sources), facts)
         return Pipeline(sources, uniform, facts, None, names_of, settings.candidates, settings.wish, settings.fresh)
 
     with clock.stage("fit"):
         inner_pipeline, finished = pipeline(before, fold.dataset), pipeline(full, dataset)
+        finished = replace(finished, facts=finished.facts.resting())
         asked = sample(fold, settings.ranker.questions, seed)
         own = settings.ranker
         taught, values = examples(inner_pipeline, asked, own.examples, lambda share: progress("questions", share))
@@ -187,6 +196,7 @@ def assemble(
             dataset,
             finished,
             lambda data, own: teach(data, names=own, before={}, progress=silent),
+            facts_of,
             settings=settings.attractiveness,
             seed=seed,
             notes=notes,

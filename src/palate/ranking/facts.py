@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -12,6 +12,8 @@ from palate.core import BoolArray, Float64Array, FloatArray, IntArray, Ragged
 from palate.core.recommender import Arrays
 from palate.data import Catalogue, Dataset
 from palate.language.text_space import TextSpace
+from palate.ranking.circumstances import Circumstances, CircumstanceSettings
+from palate.ranking.demand import Demand, DemandSettings
 from palate.ranking.reactions import contentment
 from palate.ranking.trend import Trends
 
@@ -45,6 +47,10 @@ class ItemFacts:
         Where the language vectors lie.
     trends
         When items were chosen; nothing where the data has no times.
+    circumstances
+        In which hours, on which weekdays and devices ... items were chosen; nothing where the data does not say.
+    demand
+        What demand of each category was foreseen to be; nothing where that is off, or the data does not say.
     comebacks
         When people come back to items; nothing where they do not, or are not told of what they had.
     contentment
@@ -61,6 +67,8 @@ class ItemFacts:
     vectors: FloatArray
     space: TextSpace
     trends: Trends
+    circumstances: Circumstances
+    demand: Demand
     comebacks: Comebacks
     contentment: FloatArray
 
@@ -98,8 +106,9 @@ class ItemFacts:
             "prices": self.has_prices,
             "times": bool(self.trends),
             "comebacks": bool(self.comebacks),
+            "demand": bool(self.demand),
         }
-        return frozenset(name for name, known in there.items() if known)
+        return frozenset(name for name, known in there.items() if known).union(self.circumstances.kinds)
 
     @cached_property
     def has_prices(self) -> bool:
@@ -113,6 +122,8 @@ class ItemFacts:
         vectors: FloatArray | None,
         space: TextSpace | None = None,
         *,
+        circumstances: CircumstanceSettings,
+        demand: DemandSettings,
         comes_back: bool = False,
     ) -> ItemFacts:
         """Facts from a catalogue and from events; when people come back to items only where they may be told so."""
@@ -124,6 +135,7 @@ class ItemFacts:
         ragged, names = catalogue.categories
         innermost = _innermost(ragged, len(names))
         content = contentment(dataset, innermost[:, 0])
+        trends = Trends.of(sequences, dataset.n_items)
         return cls(
             popularity=np.log1p(dataset.popularity).astype(np.float32),
             first_seen=np.where(np.isfinite(first), first, np.nan),
@@ -133,10 +145,16 @@ class ItemFacts:
             prices=np.log1p(np.maximum(catalogue.prices, 0)).astype(np.float32),
             vectors=own,
             space=TextSpace.plain(own.shape[1]) if space is None else space,
-            trends=Trends.of(sequences, dataset.n_items),
+            trends=trends,
+            circumstances=Circumstances.of(dataset, trends, innermost[:, 0], circumstances),
+            demand=Demand.of(dataset, demand),
             comebacks=Comebacks.of(sequences, catalogue.innermost_categories) if comes_back else Comebacks.nothing(),
             contentment=np.zeros(0, np.float32) if content is None else content,
         )
+
+    def resting(self) -> ItemFacts:
+        """What an engine answers with: nobody can tell from it who was where, on what device, when."""
+        return replace(self, circumstances=self.circumstances.resting())
 
     def extended(self, catalogue: Catalogue, vectors: FloatArray | None) -> ItemFacts:
         """The same facts with rows for items that came since: nobody chose them yet, the rest the catalogue says.
@@ -157,6 +175,8 @@ class ItemFacts:
             vectors=np.concatenate([grown, np.zeros((n - len(grown), grown.shape[1]), np.float32)]),
             space=self.space,
             trends=self.trends.extended(n),
+            circumstances=self.circumstances,
+            demand=self.demand,
             comebacks=self.comebacks.extended(n),
             contentment=self._content_with(new),
         )
@@ -187,12 +207,15 @@ class ItemFacts:
             "vectors": self.vectors,
             **self.space.arrays(),
             **self.trends.arrays(),
+            **self.circumstances.arrays(),
+            **self.demand.arrays(),
             **(self.comebacks.arrays() if self.comebacks else {}),
             **({"contentment": self.contentment} if len(self.contentment) else {}),
         }
 
     @classmethod
     def from_arrays(cls, arrays: Arrays) -> ItemFacts:
+        trends, groups = Trends.from_arrays(arrays, len(arrays["popularity"])), arrays["categories"][:, 0]
         return cls(
             popularity=arrays["popularity"],
             first_seen=arrays["first_seen"],
@@ -204,7 +227,9 @@ class ItemFacts:
             space=TextSpace.from_arrays(arrays)
             if "text_mean" in arrays
             else TextSpace.plain(arrays["vectors"].shape[1]),
-            trends=Trends.from_arrays(arrays, len(arrays["popularity"])),
+            trends=trends,
+            circumstances=Circumstances.from_arrays(arrays, trends, groups),
+            demand=Demand.from_arrays(arrays),
             comebacks=Comebacks.from_arrays(arrays),
             contentment=arrays.get("contentment", np.zeros(0, np.float32)),
         )
