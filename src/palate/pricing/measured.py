@@ -96,7 +96,7 @@ class Measured:
         if not price or sales is None or used["elasticity"] is None:
             return []
         relative = np.exp(np.linspace(-_REACH, _REACH, _RUNGS))
-        elasticity = tuple(np.array([float(used[name])]) for name in ("elasticity", "low", "high"))
+        estimate, low, high = (np.array([float(used[name])]) for name in ("elasticity", "low", "high"))
         told = np.stack(
             [one[0] for one in sales_at(np.array([float(sales)]), relative[None, :], elasticity, reach=1.0)]
         )
