@@ -97,9 +97,9 @@ class Measured:
             return []
         relative = np.exp(np.linspace(-_REACH, _REACH, _RUNGS))
         estimate, low, high = (np.array([float(used[name])]) for name in ("elasticity", "low", "high"))
-        told = np.stack(
-            [one[0] for one in sales_at(np.array([float(sales)]), relative[None, :], elasticity, reach=1.0)]
-        )
+        level = np.array([float(sales)])
+        foreseen = sales_at(level, relative[None, :], (estimate, low, high), reach=2 * _REACH)
+        told = np.stack([one[0] for one in foreseen])
         prices = relative * float(price)
         return [
             {
