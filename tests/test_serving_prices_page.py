@@ -45,9 +45,8 @@ def engine() -> FakeEngine:
 
 
 def elasticity(mean: float | None, source: str = "item") -> dict[str, Any]:
-    known = mean is not None
-    own = {"elasticity": mean, "low": mean - 0.4 if known else None, "high": mean + 0.4 if known else None}
-    return {**own, "from": source}
+    low, high = (None, None) if mean is None else (mean - 0.4, mean + 0.4)
+    return {"elasticity": mean, "low": low, "high": high, "from": source}
 
 
 def measured() -> dict[str, Any]:

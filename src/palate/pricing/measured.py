@@ -96,10 +96,10 @@ class Measured:
         if not price or sales is None or used["elasticity"] is None:
             return []
         relative = np.exp(np.linspace(-_REACH, _REACH, _RUNGS))
-        middle, low, high = (np.array([float(used[name])]) for name in ("elasticity", "low", "high"))
-        told = np.stack(
-            [one[0] for one in sales_at(np.array([float(sales)]), relative[None, :], (middle, low, high), reach=1.0)]
-        )
+        estimate, low, high = (np.array([float(used[name])]) for name in ("elasticity", "low", "high"))
+        level = np.array([float(sales)])
+        foreseen = sales_at(level, relative[None, :], (estimate, low, high), reach=2 * _REACH)
+        told = np.stack([one[0] for one in foreseen])
         prices = relative * float(price)
         return [
             {
