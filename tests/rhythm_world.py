@@ -16,7 +16,7 @@ START = 1_704_067_200.0
 HOUR = 3_600.0
 MORNING, EVENING = 8 * HOUR, 20 * HOUR
 CATEGORIES = ("breakfast", "dinner", "sport", "games", "harbour", "lamps")
-EACH = 8
+EACH = 4
 """Items of a category."""
 
 
@@ -36,9 +36,9 @@ def shop(users: int = 260, events: int = 12, seed: int = 0) -> Dataset:
         [
             2.0 * morning,
             2.0 * ~morning,
-            2.0 * weekend - 1.0,
-            2.0 * phone - 1.0,
-            2.0 * coast - 1.0,
+            3.0 * weekend - 1.0,
+            3.0 * phone - 1.5,
+            3.0 * coast - 1.5,
             np.zeros(n),
         ],
         axis=1,

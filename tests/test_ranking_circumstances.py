@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from palate.core import Histories, Queries
 from palate.data import Dataset
 from palate.data.dataset import DAY
-from palate.ranking.circumstances import KINDS, NAMED, Circumstances, CircumstanceSettings, band_of
+from palate.ranking.circumstances import KINDS, NAMED, Circumstances, CircumstanceSettings, band_of, lifts
 from palate.ranking.demand import DemandSettings
 from palate.ranking.facts import ItemFacts
 from palate.ranking.feature_table import OF_CIRCUMSTANCES, feature_names
@@ -102,25 +102,35 @@ def test_each_circumstance_lifts_what_belongs_to_it() -> None:
 def test_data_without_times_has_the_features_it_had() -> None:
     plain = wordless()
     untimed = replace(plain, events=plain.events.with_columns(pl.lit(float("nan")).alias("time")))
-    narrowed = CircumstanceSettings().told_by(untimed)
-    assert not any(getattr(narrowed, kind) for kind in KINDS)
+    assert not any(getattr(CircumstanceSettings().of(untimed), kind) for kind in KINDS)
     assert not told_names(untimed)
     dates = replace(plain, events=plain.events.with_columns((pl.col("time") // DAY * DAY).alias("time")))
-    assert [kind for kind in KINDS if getattr(CircumstanceSettings().told_by(dates), kind)] == ["weekday"]
+    assert [kind for kind in KINDS if getattr(CircumstanceSettings().of(dates), kind)] == ["weekday"]
 
 
-def told_names(dataset: Dataset) -> set[str]:
-    facts = ItemFacts.of(dataset, None, demand=DemandSettings(), circumstances=CircumstanceSettings().told_by(dataset))
+def told_names(dataset: Dataset, own: CircumstanceSettings | None = None) -> set[str]:
+    told_by = (own or CircumstanceSettings()).told_by(dataset, dataset.catalogue.innermost_categories)
+    facts = ItemFacts.of(dataset, None, demand=DemandSettings(), circumstances=told_by)
     return set(feature_names((), (), facts.has)) & {feature.name for feature in OF_CIRCUMSTANCES}
 
 
-def test_switched_off_there_is_no_column() -> None:
-    assert told_names(shop()) == {f"{kind}_{of}" for kind in KINDS if kind != "season" for of in ("item", "category")}
-    off = CircumstanceSettings(hour=False, device=False).told_by(shop())
-    assert list(ItemFacts.of(shop(), None, demand=DemandSettings(), circumstances=off).circumstances.kinds) == [
-        "weekday",
-        "place",
-    ]
+def test_what_tells_items_apart_is_seen_unless_it_is_switched_off() -> None:
+    everything = {f"{kind}_{of}" for kind in KINDS if kind != "season" for of in ("item", "category")}
+    assert told_names(shop()) == everything
+    off = CircumstanceSettings(hour=False, device=False)
+    assert told_names(shop(), off) == {name for name in everything if name[:4] not in ("hour", "devi")}
+
+
+def test_what_tells_nothing_is_left_out() -> None:
+    rng = np.random.default_rng(5)
+    columns = [pl.Series(name, rng.permutation(shop().events[name].to_numpy())) for name in ("item", "device")]
+    shuffled = replace(shop(), events=shop().events.with_columns(*columns))
+    groups = shop().catalogue.innermost_categories
+    assert not told_names(shuffled)
+    for kind, (mean, error) in lifts(shuffled, groups, CircumstanceSettings()).items():
+        assert abs(mean) < 0.02, kind
+        assert error > 0
+    assert lifts(shop(), groups, CircumstanceSettings())["hour"][0] > 0.1
 
 
 def test_saved_it_says_the_same_and_tells_nothing_of_who_was_where() -> None:
@@ -181,9 +191,9 @@ def first(category: str, **context: object) -> float:
 
 def test_the_circumstances_change_the_answer_at_once() -> None:
     usual = {"when": START + 119 * DAY + 8 * HOUR, "device": "desktop", "place": "Xi'an"}
-    assert first("breakfast", **usual) < first("breakfast", **{**usual, "when": START + 119 * DAY + 20 * HOUR}) - 10
-    assert first("dinner", **{**usual, "when": START + 119 * DAY + 20 * HOUR}) < first("dinner", **usual) - 10
-    assert first("sport", **{**usual, "when": START + 124 * DAY + 8 * HOUR}) < first("sport", **usual) - 2
+    assert first("breakfast", **usual) < first("breakfast", **{**usual, "when": START + 119 * DAY + 20 * HOUR}) - 3
+    assert first("dinner", **{**usual, "when": START + 119 * DAY + 20 * HOUR}) < first("dinner", **usual) - 3
+    assert first("sport", **{**usual, "when": START + 124 * DAY + 8 * HOUR}) < first("sport", **usual)
     assert first("games", **{**usual, "device": "phone"}) < first("games", **usual)
     assert first("harbour", **{**usual, "place": "Qingdao"}) < first("harbour", **usual)
 

@@ -81,7 +81,7 @@ def tables() -> tuple[FloatArray, FloatArray, tuple[str, ...]]:
         }
         vectors = np.random.default_rng(0).normal(size=(dataset.n_items, 8)).astype(np.float32)
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-        circumstances = CircumstanceSettings().told_by(fold.dataset)
+        circumstances = CircumstanceSettings().of(fold.dataset)
         demand = DemandSettings(learn=True, moments=3).told_by(fold.dataset)
         facts = ItemFacts.of(fold.dataset, vectors, circumstances=circumstances, demand=demand, comes_back=True)
         names = names_of(SOURCES, facts)

@@ -154,7 +154,7 @@ def assemble(
     vectors, space = _vectors(content)
     uniform = np.full(len(names), 1 / len(names), dtype=np.float32)
     told: dict[str, Any] = {
-        "circumstances": settings.circumstances.told_by(dataset),
+        "circumstances": settings.circumstances.told_by(dataset, dataset.catalogue.innermost_categories),
         "demand": settings.demand.told_by(dataset),
         "comes_back": not masks and dataset.repeats,
     }

@@ -34,12 +34,16 @@ _LAG = _YEAR / 2
 """A season is known from earlier years: what is nearer than half a year is the trend."""
 _ENOUGH = 1.1 * _YEAR
 """Seconds that events must span before any season has come twice."""
+_HELD, _MOST_HELD = 0.2, 20_000
+"""Share of events, the last in time, that show whether a circumstance tells items apart; so many of them at most."""
+_SURE = 3.0
+"""Standard errors by which it must."""
 _MOST_NAMES = 200
 """Devices or places told apart, the commonest; others are unknown."""
 
 
 class CircumstanceSettings(Settings):
-    """Which circumstances of a question the ranker sees.
+    """Which circumstances of a question the ranker may see; it sees those that tell items apart in the data at hand.
 
     Parameters
     ----------
@@ -58,8 +62,14 @@ class CircumstanceSettings(Settings):
     place: bool = True
     strength: float = Field(default=20.0, gt=0)
 
-    def told_by(self, dataset: Dataset) -> CircumstanceSettings:
-        """The same settings without what this data says nothing of."""
+    def told_by(self, dataset: Dataset, groups: IntArray) -> CircumstanceSettings:
+        """The same settings without what this data says nothing of: see ``lifts``."""
+        found = lifts(dataset, groups, self)
+        telling = {kind: kind in found and found[kind][0] > _SURE * found[kind][1] for kind in KINDS}
+        return self.model_copy(update=telling)
+
+    def of(self, dataset: Dataset) -> CircumstanceSettings:
+        """The same settings without what the events do not hold at all."""
         times = dataset.sequences.times[~np.isnan(dataset.sequences.times)]
         there = {
             "hour": bool((times % DAY != 0).any()),
@@ -97,7 +107,7 @@ class Circumstances:
         groups
             int32 (n_items,), innermost category of each item; -1 where unknown.
         settings
-            What is counted, whether the data tells of it or not; see ``CircumstanceSettings.told_by``.
+            What is counted, whether the data tells of it or not.
         """
         found = cls._of_times(trends, groups, settings)
         return replace(found, kinds={**found.kinds, **_named(dataset, found.ticks, groups, settings)})
@@ -131,14 +141,20 @@ class Circumstances:
         own = items.astype(np.int64)
         found = {}
         for kind, counted in self.kinds.items():
-            everything = len(counted.of_groups.totals) - 1
-            of = np.where((groups < 0) | (groups >= everything), everything, groups).astype(np.int64)
-            seen_from = when - _LAG if kind == "season" else when
-            # NaN sorts behind everything: of an unknown moment all is the past.
-            tick = np.searchsorted(self.ticks, seen_from)[:, None]
             band = band_of(kind, when) if kind in TIMED else _asked(queries, kind, counted.names)
-            found[kind] = counted.shares(own, of, band=band[:, None], tick=tick, strength=self.strength)
+            found[kind] = self.shares(kind, own, groups, when=when, band=band)
         return found
+
+    def shares(
+        self, kind: Kind, items: Int64Array, groups: IntArray, *, when: Float64Array, band: Int64Array
+    ) -> tuple[FloatArray, FloatArray]:
+        """What one kind says of items, (n, c), and of their categories, in bands and at moments, (n,)."""
+        counted = self.kinds[kind]
+        everything = len(counted.of_groups.totals) - 1
+        of = np.where((groups < 0) | (groups >= everything), everything, groups).astype(np.int64)
+        # NaN sorts behind everything: of an unknown moment all is the past.
+        tick = np.searchsorted(self.ticks, when - _LAG if kind == "season" else when)[:, None]
+        return counted.shares(items, of, band=band[:, None], tick=tick, strength=self.strength)
 
     def resting(self) -> Circumstances:
         """The same without moments of what devices and places say: of an engine nobody can tell who was where when."""
@@ -184,6 +200,51 @@ _BANDS: dict[Kind, tuple[int, tuple[int, ...]]] = {
     "season": (_SEASONS, (-1, 0, 1)),
 }
 """Bands of each kind of time, and which neighbours count as the same."""
+
+
+def lifts(dataset: Dataset, groups: IntArray, settings: CircumstanceSettings) -> dict[Kind, tuple[float, float]]:
+    """How much circumstances tell of what is chosen later: mean log of the share that was counted before.
+
+    Nats an event, by which items foretell the band they are chosen in, and so bands the items; 0 and less where there
+    is nothing but chance. With the standard error over people.
+
+    Parameters
+    ----------
+    groups
+        int32 (n_items,), innermost category of each item; -1 where unknown.
+    """
+    wanted, sequences = settings.of(dataset), dataset.sequences
+    known = ~np.isnan(sequences.times)
+    if not known.any() or not any(getattr(wanted, kind) for kind in KINDS):
+        return {}
+    moment = float(np.quantile(sequences.times[known], 1 - _HELD))
+    past = dataset.only(dataset.events["time"].to_numpy() <= moment)
+    counted = Circumstances.of(past, Trends.of(past.sequences, dataset.n_items), groups, wanted)
+    held = np.flatnonzero(known & (sequences.times > moment))
+    held = held[np.linspace(0, len(held) - 1, min(len(held), _MOST_HELD)).astype(np.int64)]
+    items, when, people = sequences.items[held], sequences.times[held], sequences.rows[held]
+    found: dict[Kind, tuple[float, float]] = {}
+    for kind, own in counted.kinds.items():
+        if kind in TIMED:
+            band = band_of(kind, when)
+        else:
+            names, codes = _coded(dataset, kind)
+            place = {int(name): position for position, name in enumerate(own.names)}
+            band = np.array([*(place.get(int(name), -1) for name in names), -1], dtype=np.int64)[codes[held]]
+        told = counted.shares(kind, items.astype(np.int64)[:, None], groups[items][:, None], when=when, band=band)
+        found[kind] = _mean_over_people(told[0][:, 0].astype(np.float64), people)
+    return found
+
+
+def _mean_over_people(values: Float64Array, people: IntArray) -> tuple[float, float]:
+    """Mean of what is known, and its standard error where those of one person hang together."""
+    known = ~np.isnan(values)
+    _, person = np.unique(people[known], return_inverse=True)
+    if not len(person) or person.max() < 1:
+        return 0.0, 0.0
+    mean = float(values[known].mean())
+    off = np.bincount(person, weights=values[known] - mean)
+    return mean, float(np.sqrt((off**2).sum()) / len(person))
 
 
 def band_of(kind: Kind, times: Float64Array) -> Int64Array:
