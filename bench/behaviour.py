@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from palate.core import BoolArray, Float64Array, IntArray, Queries
+from palate.core.artefact import write_text
 from palate.data import Dataset
 from palate.language import CachedEncoder, VectorCache, load_encoder
 from palate.measure.prediction import auc, log_loss
@@ -204,7 +205,7 @@ def main() -> None:
     print(text)
     if given.json is not None:
         given.json.parent.mkdir(parents=True, exist_ok=True)
-        given.json.write_text(text + "\n", encoding="utf-8")
+        write_text(given.json, text + "\n")
 
 
 if __name__ == "__main__":

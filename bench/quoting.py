@@ -17,7 +17,6 @@ import json
 import math
 import os
 import sqlite3
-import subprocess
 import sys
 import tempfile
 import time
@@ -44,7 +43,7 @@ from palate.pricing.packs import PROTECTED
 from palate.pricing.quoting import Quoter, opened, versions_beside
 from palate.pricing.settings import PolicySettings
 from palate.privacy import Vault
-from serving import measure, processor_seconds
+from serving import EMPTY, measure, started, timed, written
 
 LINES = 200
 """Items a question."""
@@ -356,35 +355,6 @@ def latency(quotes: int, seed: int) -> dict[str, Any]:
     return answer
 
 
-SCRIPT = """
-local bodies = {%s}
-local method, path = "%s", "%s"
-local requests = {}
-
-init = function()
-  if method == "GET" then
-    requests[1] = wrk.format(method, path)
-    return
-  end
-  for place = 1, #bodies do
-    requests[place] = wrk.format(method, path, {["Content-Type"] = "application/json"}, bodies[place])
-  end
-end
-
-local asked = 0
-request = function()
-  asked = asked + 1
-  return requests[asked %% #requests + 1]
-end
-
-done = function(summary, latency)
-  io.write(string.format("RESULT requests=%%d microseconds=%%d status=%%d socket=%%d p50=%%d p95=%%d p99=%%d\\n",
-    summary.requests, summary.duration, summary.errors.status,
-    summary.errors.connect + summary.errors.read + summary.errors.write + summary.errors.timeout,
-    latency:percentile(50), latency:percentile(95), latency:percentile(99)))
-end
-"""
-
 SERVER = """
 import json, sys
 from palate.pricing.configuration import PricingSettings
@@ -425,27 +395,15 @@ def http(engine: Path, seconds: int, connections: int, kind: str, remembered: in
             )
             for row in range(1_000)
         ]
-        scripts = {}
-        for name, method, path in (("empty", "GET", "/health/live"), ("price", "POST", "/v1/price")):
-            scripts[name] = folder / f"{name}.lua"
-            scripts[name].write_text(SCRIPT % (",".join(f"[==[{body}]==]" for body in bodies), method, path))
+        scripts = written(folder, {"empty": EMPTY, "price": ("POST", "/v1/price")}, bodies)
         files = [str(folder / name) for name in ("events.sqlite", "vault.sqlite")]
         command = [sys.executable, "-c", SERVER, str(engine), *files, pricing.model_dump_json()]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-            assert server.stdout is not None
-            url = server.stdout.readline().strip()
-            try:
-                if not url:
-                    raise SystemExit("the server did not start")
-                measure(url, scripts["price"], max(2, seconds), connections)  # warm, on both sides
-                results: dict[str, Any] = {}
-                for turn, name in enumerate(("empty", "price", "empty", "price")):
-                    before = processor_seconds(server.pid)
-                    told = measure(url, scripts[name], seconds, connections)
-                    told["cpu_ms"] = round((processor_seconds(server.pid) - before) * 1e3 / told["requests"], 3)
-                    results[f"{name} {turn // 2 + 1}"] = told
-            finally:
-                server.terminate()
+        with started(command) as (url, process):
+            measure(url, scripts["price"], max(2, seconds), connections)  # warm, on both sides
+            results: dict[str, Any] = {
+                f"{name} {turn // 2 + 1}": timed(url, process, scripts[name], seconds, connections)
+                for turn, name in enumerate(("empty", "price", "empty", "price"))
+            }
     rates = {name: each["requests_per_second"] for name, each in results.items()}
     ratio = (rates["price 1"] + rates["price 2"]) / (rates["empty 1"] + rates["empty 2"])
     return {

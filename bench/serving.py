@@ -16,25 +16,27 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 SCRIPT = """
-local users = {%s}
+local bodies = {%s}
 local method, path = "%s", "%s"
 local requests = {}
 
 -- Built beforehand, so that the client takes no more of the processor than it must.
 init = function()
-  math.randomseed(%d)
   if method == "GET" then
     requests[1] = wrk.format(method, path)
     return
   end
   local headers = {["Content-Type"] = "application/json"}
-  for place = 1, #users do
-    local user = users[math.random(#users)]
-    requests[place] = wrk.format(method, path, headers, '{"user_id": "' .. user .. '", "count": 10}')
+  for place = 1, #bodies do
+    requests[place] = wrk.format(method, path, headers, bodies[place])
   end
 end
 
@@ -52,6 +54,9 @@ done = function(summary, latency)
 end
 """
 
+EMPTY = ("GET", "/health/live")
+"""The endpoint that others are held against: as little as the server can do."""
+
 SERVER = """
 import sys
 from palate.serving import ServingSettings, serve
@@ -59,6 +64,37 @@ engine, log, vault, remembered = sys.argv[1:]
 settings = ServingSettings(remembered_answers=int(remembered))
 serve(engine, port=0, log=log, vault=vault, settings=settings, ready=lambda url: print(url, flush=True))
 """
+
+
+def written(folder: Path, endpoints: Mapping[str, tuple[str, str]], bodies: Sequence[str]) -> dict[str, Path]:
+    """A script of wrk for each endpoint (method, path), which posts these bodies in turns."""
+    scripts = {}
+    quoted = ",".join(f"[==[{body}]==]" for body in bodies)
+    for name, (method, path) in endpoints.items():
+        scripts[name] = folder / f"{name}.lua"
+        scripts[name].write_text(SCRIPT % (quoted, method, path), encoding="utf-8")
+    return scripts
+
+
+@contextmanager
+def started(command: Sequence[str]) -> Iterator[tuple[str, int]]:
+    """A server in a process of its own: its address, which it prints first, and the process's number."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        try:
+            url = server.stdout.readline().strip()
+            if not url:
+                raise SystemExit("the server did not start")
+            yield url, server.pid
+        finally:
+            server.terminate()
+
+
+def timed(url: str, process: int, script: Path, seconds: int, connections: int) -> dict[str, float]:
+    """``measure``, and what a request took of the server's processor."""
+    before = processor_seconds(process)
+    told = measure(url, script, seconds, connections)
+    return {**told, "cpu_ms": round((processor_seconds(process) - before) * 1e3 / told["requests"], 3)}
 
 
 def measure(url: str, script: Path, seconds: int, connections: int) -> dict[str, float]:
@@ -94,30 +130,17 @@ def bench(engine: Path, seconds: int, connections: int, seed: int, remembered: i
     from palate.engine import Engine
 
     names = Engine.load(engine).dataset.user_ids.names
-    users = ",".join(json.dumps(name) for name in names[:: max(1, len(names) // 20_000)])
+    drawn = np.random.default_rng(seed).integers(len(names), size=20_000)
+    bodies = [json.dumps({"user_id": names[user], "count": 10}) for user in drawn]
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        scripts = {}
-        for name, method, path in (("empty", "GET", "/health/live"), ("recommend", "POST", "/v1/recommend")):
-            scripts[name] = folder / f"{name}.lua"
-            scripts[name].write_text(SCRIPT % (users, method, path, seed))
+        scripts = written(folder, {"empty": EMPTY, "recommend": ("POST", "/v1/recommend")}, bodies)
         files = [str(folder / name) for name in ("events.sqlite", "vault.sqlite")]
-        command = [sys.executable, "-c", SERVER, str(engine), *files, str(remembered)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-            assert server.stdout is not None
-            url = server.stdout.readline().strip()
-            try:
-                if not url:
-                    raise SystemExit("the server did not start")
-                measure(url, scripts["recommend"], 2, connections)  # warm caches, on both sides
-                results: dict[str, Any] = {}
-                for name in ("empty", "recommend"):
-                    before = processor_seconds(server.pid)
-                    results[name] = measure(url, scripts[name], seconds, connections)
-                    used = processor_seconds(server.pid) - before
-                    results[name]["cpu_ms"] = round(used * 1e3 / results[name]["requests"], 3)
-            finally:
-                server.terminate()
+        with started([sys.executable, "-c", SERVER, str(engine), *files, str(remembered)]) as (url, process):
+            measure(url, scripts["recommend"], 2, connections)  # warm caches, on both sides
+            results: dict[str, Any] = {
+                name: timed(url, process, scripts[name], seconds, connections) for name in ("empty", "recommend")
+            }
     ratio = results["recommend"]["requests_per_second"] / results["empty"]["requests_per_second"]
     return {
         "connections": connections,

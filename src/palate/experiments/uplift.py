@@ -214,17 +214,14 @@ def _boosting(settings: UpliftSettings, categorical: Sequence[int], seed: int) -
     import lightgbm
 
     from palate.core.threads import threads
+    from palate.core.trees import repeatable
 
     parameters = {
+        **repeatable(seed, threads()),
         "objective": "regression",
         "learning_rate": settings.learning_rate,
         "num_leaves": settings.leaves,
         "min_data_in_leaf": settings.least_in_leaf,
-        "seed": seed,
-        "deterministic": True,
-        "force_row_wise": True,
-        "num_threads": threads(),
-        "verbosity": -1,
     }
 
     def fit(features: FloatArray, outcome: Float64Array) -> _Predict:

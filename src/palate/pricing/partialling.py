@@ -15,6 +15,7 @@ import numpy as np
 from pydantic import Field
 
 from palate.core import Float64Array, IntArray, Settings
+from palate.core.trees import repeatable
 
 _MOST_FLAT = 4
 """Columns of few values that are multiplied with the others."""
@@ -210,17 +211,13 @@ def _trees(within: Float64Array, inside: Float64Array, design: Design, weights: 
     if design.period is not None:
         columns = np.column_stack([columns, design.period])
     parameters = {
+        **repeatable(settings.seed),
         "objective": "regression",
         "num_leaves": settings.leaves,
         "learning_rate": settings.learning_rate,
         "min_data_in_leaf": settings.least_rows,
         "lambda_l2": 1.0,
         "max_bin": 63,
-        "num_threads": 1,
-        "verbosity": -1,
-        "deterministic": True,
-        "force_row_wise": True,
-        "seed": settings.seed,
     }
     for part in range(int(design.fold.max()) + 1):
         known, asked = design.fold != part, design.fold == part

@@ -22,6 +22,7 @@ from pydantic import Field
 from palate.core import BoolArray, Float64Array, FloatArray, IntArray, Queries, Settings
 from palate.core.ids import id_hash
 from palate.core.recommender import Arrays
+from palate.core.trees import repeatable
 from palate.measure.calibrators import Calibrator, chosen, logistic_weights
 from palate.ranking.candidates import Candidates, propose
 from palate.ranking.features import feature_names
@@ -266,6 +267,7 @@ def _trees(
     import lightgbm
 
     parameters = {
+        **repeatable(seed),
         "objective": "binary",
         "num_leaves": settings.leaves,
         "learning_rate": settings.learning_rate,
@@ -274,12 +276,7 @@ def _trees(
         "feature_fraction": 0.5,
         "bagging_fraction": 0.8,
         "bagging_freq": 1,
-        "num_threads": 1,
         "max_bin": 63,
-        "seed": seed,
-        "deterministic": True,
-        "force_row_wise": True,
-        "verbosity": -1,
     }
     data = lightgbm.Dataset(table, liked.astype(np.int8), feature_name=list(names), free_raw_data=True)
     return lightgbm.train(parameters, data, settings.trees)

@@ -12,6 +12,7 @@ from pydantic import Field
 from palate.core import BoolArray, FloatArray, Settings
 from palate.core.space import Space, Span
 from palate.core.threads import threads
+from palate.core.trees import repeatable
 
 _ENOUGH_FOR_THREADS = 64
 """Questions whose scoring takes longer than waking other threads for it."""
@@ -25,7 +26,7 @@ class RankerSettings(Settings):
     trees, leaves, learning_rate, minimum_leaf
         Size of the ensemble, of a tree, of a step, and events a leaf needs.
     feature_fraction, bagging_fraction
-        Shares of features and questions each tree sees.
+        Shares of features and of candidates each tree sees.
     truncation
         Pairs with both items below this rank do not count.
     patience
@@ -147,6 +148,7 @@ def learn(
     import lightgbm
 
     parameters = {
+        **repeatable(seed, threads()),
         "objective": "lambdarank",
         "metric": "ndcg",
         "eval_at": [10],
@@ -156,14 +158,8 @@ def learn(
         "feature_fraction": settings.feature_fraction,
         "bagging_fraction": settings.bagging_fraction,
         "bagging_freq": 1,
-        "bagging_by_query": True,
         "lambdarank_truncation_level": settings.truncation,
-        "num_threads": threads(),
         "max_bin": 127,
-        "seed": seed,
-        "deterministic": True,
-        "force_row_wise": True,
-        "verbosity": -1,
     }
     table = _table(examples, names)
     callbacks = []

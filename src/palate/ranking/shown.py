@@ -21,6 +21,7 @@ from palate.core import BoolArray, Float64Array, FloatArray, Int64Array, IntArra
 from palate.core.ids import id_hash
 from palate.core.recommender import Arrays
 from palate.core.threads import threads
+from palate.core.trees import repeatable
 from palate.data import Dataset
 from palate.data.shown import CHOICES, ShownLists
 from palate.ranking.shown_facts import ShownFacts
@@ -202,6 +203,7 @@ def _grown(
 
     data = part(learnt)
     parameters = {
+        **repeatable((seed + id_hash(SOURCE)) % 2**31, threads()),
         "objective": _choice_loss(lists.lists.lengths[learnt]),
         "num_leaves": settings.leaves,
         "learning_rate": settings.learning_rate,
@@ -212,11 +214,6 @@ def _grown(
         "bagging_freq": 1,
         "max_bin": 127,
         "metric": "none",
-        "num_threads": threads(),
-        "seed": (seed + id_hash(SOURCE)) % 2**31,
-        "deterministic": True,
-        "force_row_wise": True,
-        "verbosity": -1,
     }
     if watched is None:
         return lightgbm.train(parameters, data, trees)

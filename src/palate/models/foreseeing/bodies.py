@@ -11,6 +11,7 @@ import numpy as np
 
 from palate.core import BoolArray, Float64Array, FloatArray
 from palate.core.recommender import Arrays
+from palate.core.trees import repeatable
 from palate.measure.prediction import log_loss
 from palate.models.foreseeing.bank import Bank
 from palate.models.foreseeing.settings import NextBehaviourSettings
@@ -119,8 +120,7 @@ class Trees:
         """
         import lightgbm
 
-        shape: dict[str, Any] = {"objective": "binary", "metric": "binary_logloss", "num_threads": 1, "verbosity": -1}
-        shape |= {"seed": settings.seed, "deterministic": True, "force_row_wise": True, "max_bin": 63}
+        shape = repeatable(settings.seed) | {"objective": "binary", "metric": "binary_logloss", "max_bin": 63}
         if forest:
             shape |= {"boosting": "rf", "bagging_freq": 1, "bagging_fraction": 0.63, "feature_fraction": 0.4}
             shape |= {"num_leaves": settings.forest_leaves, "min_data_in_leaf": max(settings.minimum_leaf // 4, 1)}

@@ -11,6 +11,7 @@ import numpy as np
 from palate.behaviour.gazetteer import Gazetteer
 from palate.core import BoolArray, FloatArray, Histories, Int64Array, IntArray, Queries
 from palate.core.threads import threads
+from palate.core.trees import repeatable
 from palate.models.whereabouts.asked import Asked
 from palate.models.whereabouts.crowd import gather
 from palate.models.whereabouts.settings import PlacesSettings
@@ -82,18 +83,14 @@ def learn(given: Examples, settings: PlacesSettings) -> str:
     import lightgbm
 
     parameters = {
+        **repeatable(settings.seed, threads()),
         "objective": "lambdarank",
         "lambdarank_truncation_level": 10,
         "num_leaves": settings.leaves,
         "learning_rate": settings.learning_rate,
         "min_data_in_leaf": settings.minimum_leaf,
         "feature_fraction": settings.feature_fraction,
-        "num_threads": threads(),
         "max_bin": 127,
-        "seed": settings.seed,
-        "deterministic": True,
-        "force_row_wise": True,
-        "verbosity": -1,
     }
     if settings.objective == "softmax":
         parameters["objective"] = "rank_xendcg"
