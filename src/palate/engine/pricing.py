@@ -11,7 +11,8 @@ from palate.data import Catalogue
 from palate.pricing.beliefs import believed
 from palate.pricing.configuration import PricingSettings
 from palate.pricing.inputs import Score
-from palate.pricing.quoting import Quoter, opened
+from palate.pricing.learning import learnt_before
+from palate.pricing.quoting import Quoter, learnt_beside, log_of, opened
 from palate.privacy import Vault
 
 
@@ -44,7 +45,8 @@ def quoter_of(
     UsageError, DataError, ArtefactError
         Prices are off, or a file cannot be used; the message says which.
     """
-    belief = believed(settings)
+    demand, _ = learnt_before(settings, learnt_beside(log_of(settings, folder)))
+    belief = believed(settings, demand)
     return opened(lambda: engine.catalogue, settings, belief, vault, folder, score=score_of(engine), clock=clock)
 
 

@@ -42,7 +42,7 @@ class Adopted:
 
 
 class Plans:
-    """The plans of one quoter, used under its lock.
+    """The plans of one quoter, used under its lock but for ``named``.
 
     Parameters
     ----------
@@ -58,10 +58,9 @@ class Plans:
         self._written: dict[str, int] = {}
         self._since = 0
 
-    def adopt(self, in_force: Plan, arms: Mapping[str | None, Plan]) -> None:
+    def adopt(self, in_force: Adopted, arms: Mapping[str | None, Adopted]) -> None:
         """From now on prices are made by these; ``arms`` by ``PriceArm.pricing``."""
-        self.in_force = self._adopted(in_force)
-        self._arms = {name: self._adopted(own) for name, own in arms.items()}
+        self.in_force, self._arms = in_force, dict(arms)
         now = (self.in_force, *self._arms.values())
         self._policies = {own.rules.model: own.way.policy for own in now}
         self._known = {own.version: own.rules for own in now}
@@ -95,7 +94,8 @@ class Plans:
         """The policy of a model version, None where it is not here."""
         return self._policies.get(model) or self._earlier(model)
 
-    def _adopted(self, plan: Plan) -> Adopted:
+    def named(self, plan: Plan) -> Adopted:
+        """A plan by its version, its belief written down; takes a file's time, and no lock."""
         if self._versions is not None:
             keep(plan.believed, self._versions)
         settings, policy = plan.settings, plan.believed.policy

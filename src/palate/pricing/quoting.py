@@ -83,7 +83,7 @@ class Quoter:
         self._shelf = Shelf.of(catalogue(), settings)
         self._shown, self._remembered = Shown(settings.remembered, _REMEMBERED_DAYS), Quotes(settings.remembered_quotes)
         self._plans = Plans(self.packs, versions)
-        self._plans.adopt(Plan(believed, settings), {})
+        self._plans.adopt(self._plans.named(Plan(believed, settings)), {})
         self._recall()
 
     @property
@@ -107,11 +107,13 @@ class Quoter:
             By ``PriceArm.pricing``, what experiments may deal beside it. An arm that is not among them goes by what is
             in force.
         """
+        # Files are read and written before the lock is taken: quotes go on meanwhile.
+        in_force = self._plans.named(plan)
+        others = {name: self._plans.named(own) for name, own in (arms or {}).items()}
+        shelf = self._shelf if plan.settings is self.settings else Shelf.of(self._catalogue(), plan.settings)
         with self._lock:
-            if plan.settings is not self.settings:
-                self.settings = plan.settings
-                self._shelf = Shelf.of(self._catalogue(), plan.settings)
-            self._plans.adopt(plan, arms or {})
+            self.settings, self._shelf = plan.settings, shelf
+            self._plans.adopt(in_force, others)
             self._remembered.clear()
 
     def may_be_personal(self, question: Question) -> bool:
@@ -286,7 +288,7 @@ def opened(
     UsageError, DataError, ArtefactError
         Prices are off, or a file cannot be used; the message says which.
     """
-    path = Path(settings.log) if settings.log else folder / LOG
+    path = log_of(settings, folder)
     kept = max(settings.keep_days, *(pack.keep_days for pack in packs_of(settings).by_id.values()))
     log = DecisionLog(path, vault, keep_days=kept, max_decisions=settings.max_decisions, clock=clock)
     try:
@@ -315,6 +317,16 @@ def open_or_off(settings: PricingSettings | None) -> None:
 def packs_of(settings: PricingSettings) -> Packs:
     """The policy packs of a shop: those that come with palate, and its own."""
     return packs(Path(settings.packs) if settings.packs else None)
+
+
+def log_of(settings: PricingSettings, folder: Path) -> Path:
+    """The file of decisions: the one that the settings name, or ``prices.sqlite`` in the folder."""
+    return Path(settings.log) if settings.log else folder / LOG
+
+
+def learnt_beside(log: Path) -> Path:
+    """Where what was learnt of demand is kept."""
+    return log.with_suffix(".learnt")
 
 
 def versions_beside(log: Path) -> Path:
