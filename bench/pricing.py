@@ -61,6 +61,8 @@ def main() -> None:
         "--first", type=int, default=0, help="the first seed; settings were chosen on seeds from 1000 on"
     )
     parser.add_argument("--rounds", type=int, default=20_000)
+    parser.add_argument("--informed", action="store_true", help="race also whoever learns for nothing, as a bound")
+    parser.add_argument("--demand", default="{}", help="what is believed beforehand, as JSON; see DemandSettings")
     parser.add_argument("--json", type=Path, help="write the figures here")
     arguments = parser.parse_args()
     figures: dict[str, Any] = {}
@@ -72,8 +74,8 @@ def main() -> None:
             MARKETS[row.market].model_copy(update={"rounds": arguments.rounds}),
             {name: policy for name, policy in row.policies.items() if not named or name in named},
             seeds=range(arguments.first, arguments.first + arguments.seeds),
-            demand=DemandSettings(memory=row.memory),
-            race_settings=RaceSettings(step=STEP),
+            demand=DemandSettings.model_validate({"memory": row.memory, **json.loads(arguments.demand)}),
+            race_settings=RaceSettings(step=STEP, informed=arguments.informed),
         )
         seconds = round(time.process_time() - began, 1)
         figures[row_name] = {"processor_seconds": seconds, "races": [one.as_json() for one in races]}
