@@ -27,6 +27,7 @@ POLICIES: Mapping[str, PolicySettings] = {
     "thompson": PolicySettings(kind="thompson"),
     "ucb": PolicySettings(kind="ucb"),
 }
+WARY: Mapping[str, PolicySettings] = {"ucb-ends": PolicySettings(kind="ucb", ends=1.0)}
 KIND: Mapping[str, PolicySettings] = {
     "ucb-kind": PolicySettings(kind="ucb", objective=ObjectiveSettings(satisfaction=0.2)),
 }
@@ -42,8 +43,8 @@ class Row:
 
 
 ROWS: Mapping[str, Row] = {
-    "plain": Row("plain", POLICIES),
-    "varied": Row("varied", POLICIES),
+    "plain": Row("plain", {**POLICIES, **WARY}),
+    "varied": Row("varied", {**POLICIES, **WARY}),
     "shifting": Row("shifting", POLICIES, memory=5_000.0),
     "diverse": Row("diverse", {**POLICIES, **KIND}),
     "rivals": Row("rivals", {"ucb": POLICIES["ucb"]}),
