@@ -3,10 +3,12 @@
     python bench/behaviour.py [--users 1500] [--items 800] [--visits 8.5] [--seed 0] [--bodies linear,forest,trees,...]
     python bench/behaviour.py --json out/behaviour.json
 
-Taught on what happened in the first three quarters of time, asked on the last. Two oracles are given for a purchase
-after a look: the shop's own probability, and that probability averaged over the one taste that no text mentions and no
-event tells directly (how somebody likes an item's looks). For views the oracle is the shop's probability of the first
-look of a visit. Prints one JSON object.
+Taught on what happened in the first three quarters of time, asked on the last. Three oracles are given for a purchase
+after a look: the shop's own probability; that probability averaged over the one taste that no text mentions and no
+event tells directly (how somebody likes an item's looks); and that probability where this taste is inferred from what
+the person did before by somebody who knows the looks of all items, and everything else. The last is more than a log of
+this length can teach anybody, whatever reads it. For views the oracle is the shop's probability of the first look of a
+visit. Prints one JSON object.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from palate.core import BoolArray, Float64Array, IntArray, Queries
 from palate.core.artefact import write_text
@@ -55,12 +58,65 @@ def positions(shop: Shop, dataset: Dataset) -> tuple[IntArray, IntArray]:
 
 def without_looks(shop: Shop, users: IntArray, items: IntArray, when: Float64Array) -> Float64Array:
     """The purchase probability, averaged over how people like looks (a normal taste in each direction)."""
+    spread = shop.truth.user_look.std() * np.linalg.norm(shop.truth.item_look[items], axis=1)
+    return over_looks(shop, users, items, when, middle=np.zeros(len(users)), spread=spread)
+
+
+def inferred_looks(
+    shop: Shop, dataset: Dataset, asked: Occasions, *, people: IntArray, goods: IntArray, seconds: float = 0.7
+) -> Float64Array:
+    """The purchase probability where how people like looks is inferred from the items they looked at before, and for
+    how long; all else is known, the looks of all items among it.
+
+    A normal approximation at no liking (Laplace): each first look at an item is a choice among its section, weighed as
+    shoppers weigh it, and its log seconds are off by a normal error.
+
+    Parameters
+    ----------
+    seconds
+        Standard deviation of that error.
+    """
+    truth, events = shop.truth, dataset.events
+    looks = events.filter((pl.col("kind") == dataset.kinds.position("view")) & (pl.col("item") >= 0)).sort("time")
+    looks = looks.unique(["user", "item"], keep="first", maintain_order=True).sort("user", "time")
+    user, time = looks["user"].to_numpy().astype(np.int64), looks["time"].to_numpy()
+    item = goods[looks["item"].to_numpy()]
+    section, n = truth.item_section, len(truth.item_section)
+    counts = np.bincount(item, minlength=n) + 1.0
+    share = counts / np.bincount(section, counts)[section]
+    look = truth.item_look.astype(np.float64)
+    usual = np.stack([np.bincount(section, share * column) for column in look.T], axis=1)
+    apart = look - usual[section]
+    spread = np.einsum("s,sh,sk->shk", share, apart, apart)
+    shelf = np.stack([np.bincount(section, part) for part in spread.reshape(n, -1).T], axis=1)
+    logs = np.log1p(looks["dwell"].to_numpy().astype(np.float64))
+    stayed = logs - (np.bincount(item, logs, n) / np.maximum(np.bincount(item, minlength=n), 1))[item]
+    choice, dwell = 0.9 * 0.8, 0.3 * 0.8
+    slope = choice * apart[item] + (dwell / seconds**2) * stayed[:, None] * look[item]
+    own = np.einsum("nh,nk->nhk", look[item], look[item]).reshape(len(item), -1)
+    curve = choice**2 * shelf[section[item]] + (dwell / seconds) ** 2 * own
+    until = np.searchsorted(user * 1e11 + time, asked.users * 1e11 + asked.times)
+    begin = np.searchsorted(user, asked.users)
+    told, known = (np.concatenate([np.zeros((1, part.shape[1])), np.cumsum(part, axis=0)]) for part in (slope, curve))
+    width = look.shape[1]
+    precision = (known[until] - known[begin]).reshape(-1, width, width) + np.eye(width) / truth.user_look.var()
+    covariance = np.linalg.inv(precision)
+    liking = np.einsum("nhk,nk->nh", covariance, told[until] - told[begin])
+    mine = goods[asked.items]
+    unsure = np.sqrt(np.einsum("nh,nhk,nk->n", look[mine], covariance, look[mine]))
+    middle = np.einsum("nh,nh->n", liking, look[mine])
+    return over_looks(shop, people[asked.users], mine, asked.times, middle=middle, spread=unsure)
+
+
+def over_looks(
+    shop: Shop, users: IntArray, items: IntArray, when: Float64Array, *, middle: Float64Array, spread: Float64Array
+) -> Float64Array:
+    """The purchase probability averaged over a normal liking of the items' looks, (n,) each."""
     truth = shop.truth
     own = np.einsum("nh,nh->n", truth.user_look[users], truth.item_look[items])
     rest = truth.bias[0] + truth.utility(users, items, when) - 0.8 * own
-    spread = 0.8 * truth.user_look.std() * np.linalg.norm(truth.item_look[items], axis=1)
     nodes, weights = np.polynomial.hermite_e.hermegauss(21)
-    odds = rest[:, None] + spread[:, None] * nodes
+    odds = rest[:, None] + 0.8 * (middle[:, None] + spread[:, None] * nodes)
     return np.asarray((0.5 * (1 + np.tanh(0.5 * odds))) @ weights / weights.sum())
 
 
@@ -157,6 +213,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--bodies", default=",".join((*BODIES, "auto")))
     parser.add_argument("--encoder", default="minilm")
+    parser.add_argument("--examples", type=int, help="occasions of a kind learnt from at most, where time is short")
+    parser.add_argument("--epochs", type=int, help="of networks at most")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
 
@@ -169,7 +227,8 @@ def main() -> None:
     encoder = CachedEncoder(load_encoder(given.encoder), VectorCache())
     people, goods = positions(shop, dataset)
 
-    settings = NextBehaviourSettings(seed=given.seed)
+    bounds = {name: value for name in ("examples", "epochs") if (value := getattr(given, name)) is not None}
+    settings = NextBehaviourSettings(seed=given.seed, **bounds)
     rng = np.random.default_rng(given.seed)
     asked = {kind: later(occasions(dataset, kind, settings, rng), cut) for kind in KINDS}
     bought = asked["purchase"]
@@ -182,19 +241,23 @@ def main() -> None:
         "items": given.items,
         "visits": given.visits,
         "seed": given.seed,
+        "bounds": bounds,
         "occasions": {kind: len(own) for kind, own in asked.items()},
         "bought": float(bought.happened.mean()),
         "oracle": {
             "auc": auc(bought.happened, truth),
             "log_loss": log_loss(bought.happened, truth),
             "auc_without_looks": auc(bought.happened, informed),
+            "auc_inferring_looks": auc(
+                bought.happened, inferred_looks(shop, dataset, bought, people=people, goods=goods)
+            ),
         },
         "beside": {name: of_views(dataset, BY_NAME[name]().fit(earlier), looks, look_truth) for name in BESIDE},
         "bodies": {},
     }
     for body in given.bodies.split(","):
         begun = perf_counter()
-        model = NextBehaviour(NextBehaviourSettings(body=body, seed=given.seed), encoder).fit(earlier)
+        model = NextBehaviour(settings.model_copy(update={"body": body}), encoder).fit(earlier)
         seconds = perf_counter() - begun
         own: dict[str, Any] = {"seconds": seconds, "body": {kind: model.body(kind) for kind in model.kinds}}
         own["purchase"] = of_purchases(dataset, model, bought, truth=truth, informed=informed)

@@ -13,9 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from palate.core.artefact import write_text
+from palate.data import Dataset
 from palate.language import LexicalEncoder, SearchSettings, TextSearch, item_texts
+from palate.models.lexical import Lexical, LexicalSettings
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -34,7 +37,14 @@ def measured(folder: Path) -> dict[str, Any]:
     names = catalogue.titles
     search = TextSearch(encoder=encoder).fit(texts, names)
     seconds = time.process_time() - started
+    some = pl.DataFrame({"user_id": ["nobody"], "item_id": names[:1], "position": [0]})
+    data = Dataset.assemble(some, catalogue.frame)
+    sources = {
+        wishes: Lexical(LexicalSettings.model_validate({"wishes": wishes})).fit(data) for wishes in ("names", "texts")
+    }
     ways = {
+        "the source lexical, wishes by names": sources["names"].match(queries),
+        "the source lexical, wishes by texts": sources["texts"].match(queries),
         "meaning alone (the lexical encoder)": encoder.encode(queries) @ encoder.encode(texts).T,
         "words alone": TextSearch(SearchSettings(related=0)).fit(texts, names).scores(queries),
         "words and related words": TextSearch().fit(texts, names).scores(queries),

@@ -1,10 +1,10 @@
-"""A shop served with what other shops taught: zero-shot against popularity and frozen vectors, loo-strict.
+"""A shop served with what other shops taught: zero-shot against popularity, frozen vectors and words, loo-strict.
 
     palate pretrain ../shared/data/beauty ../shared/data/phones --out carried
     python bench/transfer.py carried ../shared/data/scientific --json transfer.json
 
-Nothing here is chosen by the shop's answers: the network is pretrained on the other shops, frozen vectors have the
-defaults of the engine. ``--few-shot`` teaches the network further on the shop's training events.
+Nothing here is chosen by the shop's answers: network and weighing come from the other shops, frozen vectors and words
+have the defaults of the engine. ``--few-shot`` teaches the network further on the shop's training events.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import argparse
 import json
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from palate.evaluation.metrics import Yardstick, per_question
 from palate.evaluation.protocols import plan
 from palate.language import CachedEncoder, VectorCache, load_encoder
 from palate.measure import compare, holm, mean_interval
+from palate.models.lexical import Lexical
 from palate.models.popularity import Popularity
 from palate.models.pretrained import Pretrained
 from palate.models.semantic import Semantic
@@ -58,6 +60,7 @@ def run(pretrained: Path, dataset: Dataset, encoder_name: str, *, few_shot: bool
         "zero-shot": Transferred(own, encoder),
         "popularity": Popularity(),
         "semantic": Semantic(None, encoder),
+        "lexical": Lexical(),
     }
     if few_shot:
         models["few-shot"] = Transferred(own.model_copy(update={"training": "few-shot"}), encoder)
@@ -77,11 +80,13 @@ def run(pretrained: Path, dataset: Dataset, encoder_name: str, *, few_shot: bool
         name: compare(tables["zero-shot"]["ndcg@10"], tables[name]["ndcg@10"], trial.test.users)[0] for name in others
     }
     corrected = holm([against[name].p for name in others])
+    carried = Pretrained.load(pretrained)
     return {
         "protocol": trial.name,
         "data": dataset.name,
         "queries": len(trial.test),
-        "learnt_from": Pretrained.load(pretrained).learnt_from,
+        "learnt_from": carried.learnt_from,
+        "weighing": asdict(carried.weighing),
         "models": figures,
         "zero-shot against": {
             name: {"relative": _interval(against[name].relative), "p_holm": float(p)}

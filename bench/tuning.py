@@ -5,6 +5,11 @@
 Protocol `loo-strict`. The encoder learns from the protocol's training part alone, without everybody's newest event in
 it, which decides when to end; validation and test are never looked at. Frozen and tuned answer the same questions in
 one run. `--engine fast` fits the engine of a preset with either too. `--speed` times steps in fp32 and bf16, in turns.
+
+    python bench/tuning.py ../shared/data/scientific --kinds --out out/kinds --json kinds.json
+
+holds the ways to let a trunk learn against each other on few lessons: the same pairs of one item and the next, the same
+steps, a linear head alone on top; N@10 of the semantic model on the test questions, processor seconds, weights taught.
 """
 
 from __future__ import annotations
@@ -39,6 +44,9 @@ def main() -> int:
     parser.add_argument("--engine", metavar="PRESET", help="fit this preset with either encoder too")
     parser.add_argument("--ready", action="store_true", help="measure the encoder that is there already")
     parser.add_argument("--speed", action="store_true", help="time steps in fp32 and bf16 instead")
+    parser.add_argument("--kinds", action="store_true", help="every method on few lessons, side by side, instead")
+    parser.add_argument("--pairs", type=int, default=1500, help="lessons of --kinds")
+    parser.add_argument("--steps", type=int, default=200, help="steps of --kinds, about")
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     import torch
@@ -51,6 +59,8 @@ def main() -> int:
     trial = plan(Dataset.load(arguments.folder), "loo-strict")
     if arguments.speed:
         result = speed(trial.train, settings)
+    elif arguments.kinds:
+        result = kinds(trial, settings, arguments.out, arguments.pairs, arguments.steps)
     else:
         result = measured(trial, settings, arguments.out, arguments.ready, arguments.engine)
     text = json.dumps({"data": arguments.folder.name, "protocol": "loo-strict", **result}, indent=2)
@@ -124,6 +134,48 @@ def engines(trial: Trial, model: str, out: Path, preset: str) -> dict[str, Any]:
         hit = lists == trial.test.targets.values[:, None]
         each[name] = np.asarray((hit / np.log2(np.arange(lists.shape[1]) + 2.0)).sum(axis=1))
     return {"preset": preset, **beside(each)}
+
+
+def kinds(trial: Trial, settings: AdaptSettings, out: Path, pairs: int, steps: int) -> dict[str, Any]:
+    """Every way to let the trunk learn, by the same lessons, for as many steps."""
+    from palate.language import item_texts
+    from palate.language.tuning.contrast import Contrast, Lessons
+    from palate.language.tuning.corpus import Corpus
+    from palate.language.tuning.objective import teach
+    from palate.language.tuning.saving import save_encoder
+    from palate.language.tuning.settings import PACE
+    from palate.language.tuning.trunk import open_trunk
+    from palate.language.tuning.vectors import Vectors
+
+    batch = 32
+    plain = {"vectors.words": False, "vectors.texts": False, "vectors.kept": 0.0, "contrast.others": 0}
+    course = {"course.batch": batch, "course.epochs": max(1, round(steps * batch / pairs))}
+    everything = Lessons.of_histories(trial.train.sequences, window=1)
+    drawn = np.random.default_rng(settings.course.seed).permutation(len(everything))[:pairs]
+    lessons, texts = everything.take(np.sort(drawn)), item_texts(trial.train.catalogue)
+    untaught = CachedEncoder(load_encoder(settings.model), VectorCache())
+    gained = {"untaught": gains(Semantic(None, untaught).fit(trial.train), trial.test)}
+    found: dict[str, Any] = {"untaught": {"ndcg@10": float(gained["untaught"].mean())}}
+    for method in PACE:
+        own = changed(settings, {**plain, **course, "trunk.method": method})
+        trunk = open_trunk(own.model, own.trunk)
+        corpus = Corpus(trunk, texts)
+        objective = Contrast(corpus, Vectors.begin(corpus, own.vectors), lessons, settings=own.contrast)
+        started = time.process_time()
+        taught = teach(trunk, objective, own.course, resumable=False, progress=heard)
+        spent = time.process_time() - started
+        save_encoder(trunk, objective.vectors, out / method)
+        gained[method] = gains(Semantic(None, load_encoder(str(out / method))).fit(trial.train), trial.test)
+        change = compare(gained[method], gained["untaught"])[0].relative
+        found[method] = {
+            "ndcg@10": float(gained[method].mean()),
+            "gain": {"estimate": change.estimate, "low": change.low, "high": change.high},
+            "processor_seconds": spent,
+            "epochs": taught.epoch,
+            "weights_of_the_trunk": sum(value.numel() for value in trunk.learnt().values()),
+            "weights_of_the_head": sum(value.numel() for value in objective.parameters() if value.requires_grad),
+        }
+    return {"lessons": len(lessons), "batch": batch, "kinds": found}
 
 
 def speed(train: Dataset, settings: AdaptSettings, steps: int = 6) -> dict[str, Any]:

@@ -37,6 +37,7 @@ class FakeRecommendation:
     source: tuple[str, ...]
     reasons: tuple[FakeReason, ...]
     properties: dict[str, Any]
+    story: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class FakeAnswer:
     recommendation_id: str = ""
     choice: Choice | None = None
     strategy: dict[str, Any] | None = None
+    narration: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,9 @@ class FakeExplanation:
     words: list[dict[str, Any]] = field(default_factory=list)
     features: list[dict[str, Any]] = field(default_factory=list)
     context: list[dict[str, Any]] = field(default_factory=list)
+    reasons: tuple[FakeReason, ...] = (FakeReason("popular", "Many took it", 0.1),)
+    story: dict[str, Any] | None = None
+    narration: dict[str, Any] | None = None
 
 
 def shop() -> Dataset:
@@ -148,6 +153,7 @@ class FakeEngine:
         done = self._history(user) if history is None else [_id(one) for one in history]
         liked = [self._category(name) for name in done if name in self.catalogue.ids][::-1]
         names = candidates if candidates is not None else self.catalogue.ids.names
+        own = self.edits.get(user or "", Edits())
         rows = []
         for name in names:
             if name not in self.catalogue.ids or name in done or name in exclude:
@@ -155,9 +161,13 @@ class FakeEngine:
             properties = self.catalogue.properties(self.catalogue.ids.position(name))
             if any(properties.get(key) != wanted for key, wanted in (filter or {}).items()):
                 continue
+            title = str(properties.get("title", "")).lower()
+            if any(topic.lower() in title for topic in own.muted):
+                continue
             category = self._category(name)
             score = 1.0 / (1 + liked.index(category)) if category in liked else 0.0
-            score += 2.0 if text and text.lower() in str(properties.get("title", "")).lower() else 0.0
+            score += 2.0 if text and text.lower() in title else 0.0
+            score += 0.9 * sum(topic.lower() in title for topic in own.added)
             rows.append((score, name, properties))
         rows.sort(key=lambda row: (-row[0], row[1]))
         if mix is not None and mix.objectives.novelty:
@@ -251,8 +261,28 @@ class FakeEngine:
         told = tuple(Prediction(item, kind, 0.5, 0.4, 0.6, 0) for kind in kinds or ("view",) for item in items)
         return Predicted(told, {"view": "viewed"}, "fixed", 0.9, {"view": "fake"}, ())
 
-    def explain(self, item: str, user: str | None = None, *, language: str = "en") -> FakeExplanation:
+    def explain(
+        self,
+        item: str,
+        user: str | None = None,
+        *,
+        context: Mapping[str, Any] | None = None,
+        language: str = "en",
+    ) -> FakeExplanation:
         return FakeExplanation(item, 1.0, 0.25, features=[{"name": "category", "value": 1, "contribution": 0.75}])
+
+    def narrate(self, told: Any, *, generate: bool = True, language: str = "en") -> Any:
+        def story(reasons: Sequence[FakeReason]) -> dict[str, Any]:
+            return {"text": f"{reasons[0].text}.", "cites": [0], "written_by": by}
+
+        by = "endpoint" if generate else "template"
+        count = len(told.items) if isinstance(told, FakeAnswer) else 1
+        narration = {"written_by": {by: count}, "notes": [], "prompt_tokens": 9, "completion_tokens": 3}
+        narration |= {"cost": 0.0, "seconds": 0.1}
+        if isinstance(told, FakeAnswer):
+            items = tuple(replace(item, story=story(item.reasons)) for item in told.items)
+            return replace(told, items=items, narration=narration)
+        return replace(told, story=story(told.reasons), narration=narration)
 
     def update(
         self,
@@ -274,8 +304,13 @@ class FakeEngine:
         known = user in self.dataset.user_ids or user in self._done or user in self.edits
         if not known:
             raise UnknownIdError(f"unknown user {user!r}")
-        edits = self.edits.get(user, Edits())
-        return FakePortrait("没有。" if language == "zh" else "Nothing.", edits.muted, edits.added)
+        edits, done = self.edits.get(user, Edits()), self._history(user)
+        sentence = f"做了 {len(done)} 件事。" if language == "zh" else f"Did {len(done)} things."
+        liked = [self._category(name) for name in done if self._category(name) not in edits.muted]
+        shares = {name: liked.count(name) / len(liked) for name in dict.fromkeys(liked)}
+        interests = tuple({"name": name, "share": share, "events": liked.count(name)} for name, share in shares.items())
+        table = {"events": len(done), "categories": shares, "usual_price": 12.5}
+        return FakePortrait(sentence, edits.muted, edits.added, table=table, interests=interests)
 
     def correct(self, user: str, change: Callable[[Edits], Edits]) -> Edits:
         self.edits[user] = change(self.edits.get(user, Edits()))
@@ -286,6 +321,9 @@ class FakeEngine:
 
     def known_as(self, user: str) -> str:
         return user
+
+    def behaviour(self, user: str, events: int, language: str = "en") -> str:
+        return ""
 
     def describe(self) -> dict[str, Any]:
         return {"users": self.dataset.n_users, "items": len(self.catalogue), "events": self.dataset.n_events}

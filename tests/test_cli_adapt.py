@@ -69,10 +69,12 @@ def test_minilm_learns_a_shop_and_an_engine_reads_with_it(shop: Path, tmp_path: 
 def test_a_person_is_told_what_to_do_next(shop: Path, tmp_path: Path, language: str, words: str) -> None:
     model = tiny_model(tmp_path / "model", "qwen2")
     out = tmp_path / "encoder"
-    given = (shop, "--model", model, "--epochs", "1", "--language", language)
+    given = (shop, "--model", model, "--epochs", "1", "--language", language, "--paraphrases", "2")
     result = run(*given, "--out", out, "--method", "lora", "--reading", "1", "--whole")
     assert result.exit_code == 0, result.stderr
     assert words in result.stdout
+    assert "(template " in result.stdout or "（template " in result.stdout
+    assert ("no text generator is set up" if language == "en" else "未设置文本生成器") in result.stdout
     assert f'encoder = "{out}"' in result.stdout
     assert (out / "model.safetensors").is_file()
     assert run(*given, "--out", out).exit_code == 0, "its own encoder is written over"

@@ -34,9 +34,10 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def engine(shop: Path) -> Path:
     folder = shop.parent / "shop.engine"
-    result = run("train", shop, "--out", folder, "--seed", "3", "--language", "en")
+    result = run("train", shop, "--out", folder, "--seed", "3", "--language", "en", "--complete")
     assert result.exit_code == 0, result.stderr
     assert "51 events" in result.stdout
+    assert "descriptions written: template " in result.stdout
     return folder
 
 
@@ -45,6 +46,12 @@ def test_a_known_user_gets_goods_that_are_new_to_them(engine: Path) -> None:
     assert len({item["item"] for item in items}) == 5
     scores = [item["score"] for item in items]
     assert scores == sorted(scores, reverse=True)
+
+
+def test_written_descriptions_stand_beside_the_goods_and_are_marked(engine: Path) -> None:
+    described = [item["properties"] for item in answer("recommend", engine, "--user", "u01", "-k", "5")["items"]]
+    assert all(own["generated"] and own["generated_by"] == "template" for own in described)
+    assert all(own["description_generated"] and "description" not in own for own in described)
 
 
 def test_a_history_a_wish_and_their_exclusions(engine: Path) -> None:
@@ -92,6 +99,50 @@ def test_an_explanation_adds_up(engine: Path) -> None:
     total = found["base"] + sum(feature["contribution"] for feature in found["features"])
     assert total == pytest.approx(found["score"], abs=1e-4)
     assert run("explain", engine, "pot-01", "--history", "tea-01", "--language", "zh").exit_code == 0
+
+
+def test_a_wish_in_chinese_finds_goods(engine: Path) -> None:
+    items = answer("recommend", engine, "--text", "送给爱喝咖啡的朋友的礼物", "-k", "2")["items"]
+    assert any(item["item"].startswith("cof-") for item in items)
+
+
+def test_somebody_unknown_is_answered_and_told(engine: Path) -> None:
+    result = run("recommend", engine, "--user", "nobody", "-k", "2", "--json", "--language", "zh")
+    assert result.exit_code == 0
+    assert "没有名为 nobody 的用户" in result.stderr
+    assert len(json.loads(result.stdout)["items"]) == 2
+    assert "nobody" not in run("recommend", engine, "--user", "u01", "-k", "2").stderr
+
+
+def test_a_newcomer_is_asked_and_told_what_the_figure_means(engine: Path) -> None:
+    assert len(answer("ask", engine, "-k", "2")) == 2
+    assert "回答“是”的可能性" in run("ask", engine, "--language", "zh").stdout
+    assert run("ask", engine, "--no", "tea-1").exit_code == 2
+
+
+def test_an_empty_list_is_no_silence(engine: Path) -> None:
+    result = run("recommend", engine, "--history", "tea-01", "--filter", '{"price": {"gt": 1e6}}', "--language", "en")
+    assert result.exit_code == 0
+    assert "nothing to show" in result.stdout
+
+
+def test_a_wish_without_words_to_hold_it_against(tmp_path: Path) -> None:
+    rows = "\n".join(f"u{row % 7},i{row % 5},{1_700_000_000 + row * 3600}" for row in range(35))
+    (tmp_path / "events.csv").write_text(f"user_id,item_id,timestamp\n{rows}\n", encoding="utf-8")
+    engine = tmp_path / "bare.engine"
+    assert run("train", tmp_path, "--out", engine, "--preset", "fast").exit_code == 0
+    alone = run("recommend", engine, "--text", "tea")
+    assert alone.exit_code == 2 and "have none" in alone.stderr
+    beside = run("recommend", engine, "--text", "tea", "--user", "u1", "--language", "zh")
+    assert beside.exit_code == 0 and "没有标题和描述" in beside.stderr
+
+
+def test_what_cannot_be_is_said_before_the_work(shop: Path, tmp_path: Path) -> None:
+    taken = run("train", shop, "--out", shop / "events.csv")
+    assert taken.exit_code == 1 and "Choose another place" in taken.stderr
+    preset = run("train", shop, "--out", tmp_path / "engine", "--preset", "quick")
+    assert preset.exit_code == 2 and "fast, balanced, thorough" in preset.stderr
+    assert "rows read" not in taken.stderr + preset.stderr
 
 
 def test_unknown_ids_leave_with_two(engine: Path) -> None:

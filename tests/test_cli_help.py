@@ -24,6 +24,7 @@ VERBS = (
         "forecast",
         "simulate",
         "elasticity",
+        "willingness",
         "recommend",
         "similar",
         "ask",

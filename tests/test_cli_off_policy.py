@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
@@ -12,9 +13,13 @@ from typer.testing import CliRunner, Result
 from palate.cli.app import app
 from palate.data.event_log import Entry, EventLog
 from palate.privacy import Vault
-from palate.ranking.bandit import Choice
+from palate.ranking.bandit import BanditSettings, Choice
+from palate.ranking.mixes import Mix
+from palate.ranking.objectives import ObjectiveSettings
+from palate.serving import running
 from tests.bandit_world import ARMS, World
 from tests.conftest import shared_data
+from tests.engine_world import fresh
 
 
 def run(*words: str | Path) -> Result:
@@ -92,6 +97,31 @@ def test_a_log_that_hardly_explored_refuses(tmp_path: Path) -> None:
     assert "at least 100 are due" in " ".join(result.stdout.split())
     told = json.loads(run("off-policy", file, "--vault", keys, "-p", "novel", "--json").stdout)
     assert told["policies"][0]["value"] is None and told["policies"][0]["reasons"]
+
+
+def test_mixes_of_a_saved_engine_are_judged_by_what_it_served(tmp_path: Path) -> None:
+    mixes = (Mix(), Mix(name="popular", objectives=ObjectiveSettings(accuracy=0.5, novelty=-0.5)))
+    fresh(bandit=BanditSettings(policy="thompson", mixes=mixes, exploration=1.0)).save(tmp_path / "shop.engine")
+    file, keys = tmp_path / "events.sqlite", tmp_path / "keys.sqlite"
+    liked, random = {"learned": 0.2, "popular": 0.7}, np.random.default_rng(2)
+    with running(tmp_path / "shop.engine", log=file, vault=keys) as url, httpx.Client(base_url=url, timeout=60) as http:
+        reactions = []
+        for turn in range(280):
+            answer = http.post("/v1/recommend", json={"user_id": f"u{turn}", "count": 3}).json()
+            if random.random() < liked[answer["mix"]]:
+                item = answer["items"][0]["id"]
+                event = {"user_id": f"u{turn}", "item_id": item, "kind": "purchase"}
+                reactions.append({**event, "recommendation_id": answer["recommendation_id"]})
+        assert http.post("/v1/events", json={"events": reactions}).status_code == 200
+    result = run("off-policy", file, "--vault", keys, "--json")
+    assert result.exit_code == 0, result.output
+    told = json.loads(result.stdout)
+    assert told["lists"] == 280
+    assert told["logged"]["estimate"] == pytest.approx(len(reactions) / 280)
+    policies = {one["policy"]: one for one in told["policies"]}
+    for name, worth in liked.items():
+        assert policies[name]["value"]["low"] < worth < policies[name]["value"]["high"]
+    assert policies["popular"]["lift"]["low"] > 0 > policies["learned"]["lift"]["high"]
 
 
 @pytest.mark.parametrize(

@@ -79,6 +79,17 @@ def test_a_log_that_was_changed_is_found_out(log: Path) -> None:
     assert "row 2" in result.stdout
 
 
+def test_the_usual_log_is_the_servers(log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    missing = run("log", "verify")
+    assert missing.exit_code == 1 and "is not there" in missing.stderr
+    elsewhere = run("log", "verify", tmp_path / "own.sqlite")
+    assert str(tmp_path / "palate" / "events.sqlite") in elsewhere.stderr
+    (tmp_path / "palate").mkdir()
+    (tmp_path / "palate" / "events.sqlite").write_bytes(log.read_bytes())
+    assert run("log", "verify").exit_code == 0
+
+
 def test_what_is_no_log_is_refused(tmp_path: Path) -> None:
     other = tmp_path / "other.sqlite"
     other.write_bytes(b"not a database, but longer than a header of one would be " * 20)

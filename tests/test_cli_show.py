@@ -137,3 +137,16 @@ def test_a_share_of_items_lies_between_none_and_all(share: str, tmp_path: Path) 
     done = runner.invoke(app, ["evaluate", str(tmp_path / "shop"), "--protocol", "loo-strict", f"--cold-items={share}"])
     assert done.exit_code == 2
     assert "must lie between 0 and 1" in done.stderr
+
+
+def test_the_headline_names_who_was_compared(capsys: pytest.CaptureFixture[str], result: dict[str, Any]) -> None:
+    record = {
+        "best_single": True,
+        "measure": "ndcg@10",
+        "relative": -0.8,
+        "relative_ci95": [-0.9, -0.7],
+        "p_holm": 0.01,
+    }
+    record |= {"model": "popularity", "baseline": "transitions"}
+    show_evaluation({**result, "comparisons": [record]})
+    assert "popularity against transitions" in capsys.readouterr().out

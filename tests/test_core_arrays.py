@@ -72,6 +72,16 @@ def test_unknown_ids_are_minus_one_or_an_error_by_name() -> None:
         Ids(["a", "a"])
 
 
+def test_items_written_nearly_alike_are_named_and_people_never() -> None:
+    names = ["tea-01", "tea-02", "cup-01"]
+    with pytest.raises(UnknownIdError, match=r"unknown item 'Tea-1'; written nearly alike: tea-01$"):
+        Ids(names).position("Tea-1")
+    with pytest.raises(UnknownIdError, match=r"unknown item 'x'$"):
+        Ids(names).position("x")
+    with pytest.raises(UnknownIdError, match=r"unknown user 'tea-0'$"):
+        Ids(names, "user").position("tea-0")
+
+
 @given(ROWS, st.integers(1, 4))
 def test_batches_put_together_are_the_questions(rows: list[list[int]], size: int) -> None:
     n = len(rows)

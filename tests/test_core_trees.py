@@ -19,9 +19,9 @@ def test_a_ranker_is_the_same_in_every_run(monkeypatch: pytest.MonkeyPatch) -> N
     examples = Examples(features, relevant & valid, valid)
     names = tuple(f"feature {number}" for number in range(12))
 
-    def grown(threads: str) -> str:
+    def grown(threads: str) -> tuple[str, ...]:
         monkeypatch.setenv(VARIABLE, threads)
-        return learn(examples, None, names, RankerSettings(trees=20), 5).model
+        return learn(examples, None, names, RankerSettings(trees=20), 5).models
 
     assert len({grown("1") for _ in range(2)}) == 1
     assert len({grown("2") for _ in range(4)}) == 1

@@ -94,6 +94,14 @@ def test_rows_as_mappings_and_columns_are_frames_too() -> None:
         Dataset.from_frames(42)
 
 
+def test_prices_are_told_as_they_were_written() -> None:
+    events = [{"user_id": "u", "item_id": "a", "timestamp": 1.6e9}]
+    items = [{"item_id": "a", "title": "Case", "price": 13.99, "stock": 3, "weight_kg": 0.1}]
+    catalogue = Dataset.from_frames(events, items).catalogue
+    told = catalogue.properties(0)
+    assert (told["price"], told["stock"], told["weight_kg"]) == (13.99, 3.0, 0.1)
+
+
 def test_events_alone_are_enough(tmp_path: Path) -> None:
     dataset = Dataset.load(put(tmp_path, events__csv="user,item,position\nu,a,1\nu,b,0\n"))
     assert dataset.item_ids.externals(dataset.sequences.row(0).tolist()) == ["b", "a"]

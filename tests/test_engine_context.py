@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from palate.engine.context_words import context_of_score, context_reasons
+from palate.engine.explaining import MODELS
+from palate.engine.settings import ModelSettings
 from tests.engine_world import fitted
 
 
@@ -58,7 +60,7 @@ def test_what_speaks_for_an_item_is_a_reason_and_what_speaks_against_it_is_none(
     assert [part["name"] for part in context] == ["visit", "moment", "since"]
     assert context[0]["contribution"] == pytest.approx(0.5)
     assert context[0]["text"] == "What you do in this visit speaks for it"
-    assert context[1]["text"] == "What people choose at this time speaks against it"
+    assert context[1]["text"] == "What people choose these days speaks against it"
     [reason] = context_reasons(context, features)
     assert reason.kind == "context"
     assert reason.text == context[0]["text"]
@@ -69,3 +71,8 @@ def test_without_a_context_nothing_is_said() -> None:
     features = [{"name": "transitions.score", "contribution": 0.5}, {"name": "session_length", "contribution": 0.0}]
     assert context_of_score(features, "zh") == []
     assert context_reasons([], features) == ()
+
+
+def test_every_source_is_told_in_words() -> None:
+    sources = set(ModelSettings.model_fields)
+    assert [set(words) for words in MODELS.values()] == [sources, sources]

@@ -113,7 +113,7 @@ def test_what_is_no_engine_is_refused(folder: Path, tmp_path: Path) -> None:
         Engine.load(tmp_path / "truth")
 
 
-@pytest.mark.parametrize("name", ["model.als.safetensors", "ranker.txt", "events.arrow"])
+@pytest.mark.parametrize("name", ["model.als.safetensors", "ranker.0.txt", "events.arrow"])
 def test_a_damaged_or_missing_file_is_refused(folder: Path, tmp_path: Path, name: str) -> None:
     copy = shutil.copytree(folder, tmp_path / "copy")
     content = bytearray((copy / name).read_bytes())

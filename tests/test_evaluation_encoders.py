@@ -137,6 +137,10 @@ def test_compress_measures_chooses_and_writes(
     assert [row["encoder"] for row in told["encoders"]] == [str(tmp_path / "bert"), "int8", "static"]
     assert told["chosen"] == "static", "a table is many times as quick as a network"
     assert told["encoders"][1]["cosine"] > 0.9
+    kept = [row["change"] for row in told["encoders"]]
+    assert kept[0] == {"estimate": 0.0, "low": 0.0, "high": 0.0}
+    for row, own in zip(told["encoders"], kept, strict=True):
+        assert own["low"] <= own["estimate"] == pytest.approx(row["ndcg@10"] / told["encoders"][0]["ndcg@10"] - 1)
     assert (tmp_path / "small" / "manifest.json").is_file()
     assert run(*asked, "--methods", "static", "--language", "zh") == 0
     assert "选定" in capsys.readouterr().out

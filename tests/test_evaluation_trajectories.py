@@ -72,6 +72,18 @@ def test_cases_say_where(tmp_path: Path) -> None:
     assert asked.models["places"]["hit@10"] > 0.5
 
 
+def test_cases_are_asked_with_what_was_stored_before_them(tmp_path: Path) -> None:
+    data, path = town(), tmp_path / "cases.jsonl"
+    moment = MONDAY + 20 * DAY
+    lines = [{"user_id": "p00", "when": moment, "target": "home0-0"}, {"user_id": "p00", "target": "home0-0"}]
+    path.write_text("\n".join(json.dumps(line) for line in lines), encoding="utf-8")
+    fold, notes = read_cases(path, data)
+    until, every = fold.queries.history.take(slice(0, 1)), fold.queries.history.take(slice(1, 2))
+    assert until.times.max() < moment <= every.times.max()
+    assert len(until.items) == int((every.times < moment).sum())
+    assert any(note.startswith("of 1 cases the data itself tells") for note in notes)
+
+
 @pytest.mark.parametrize("where", [[-0.12], "51,0", [91, 0], [0, 181], {"lat": 1}, [True, 1], [1e999, 0]])
 def test_cases_that_say_no_place_are_refused(tmp_path: Path, where: object) -> None:
     path = tmp_path / "cases.jsonl"

@@ -29,6 +29,7 @@ from palate.language.compression.student import StudentSettings, distil_student
 from palate.language.compression.table import pieces_of, units
 from palate.language.compression.trunk import read, read_trunk
 from palate.language.registry import minilm_source
+from palate.training import loop
 from tests.test_language_encoders import GOODS, ODD, PLAIN, small_model
 
 THINGS = [
@@ -147,6 +148,26 @@ def test_a_smaller_transformer_learns_from_its_teacher(tiny: str) -> None:
     before = trunk.bert.layers[0].feed_in[0].clone()
     assert nearness(8) > nearness(0)
     assert bool((trunk.bert.layers[0].feed_in[0] == before).all()), "the teacher is left as it was"
+
+
+def test_a_student_killed_and_taught_again_ends_where_the_uninterrupted_one_does(
+    tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "SAVE_EVERY", 0.0)
+    monkeypatch.setenv("PALATE_CACHE", str(tmp_path))
+    trunk, settings = read_trunk(tiny), StudentSettings(layers=1, epochs=5, patience=5, tokens_per_batch=64)
+    whole = distil_student(trunk, THINGS, settings)
+
+    def dies(what: str, _share: float) -> None:
+        if "epoch 3" in what:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        distil_student(trunk, THINGS, settings, dies)
+    heard: list[str] = []
+    again = distil_student(trunk, THINGS, settings, lambda what, _: heard.append(what))
+    assert not any("epoch 1 " in what or "epoch 2 " in what for what in heard) and any("epoch 3" in w for w in heard)
+    assert again.trunk.digest == whole.trunk.digest and again.held_out == pytest.approx(whole.held_out)
 
 
 def test_a_static_table_comes_near_texts_it_never_saw(teacher: TextEncoder, wanted: FloatArray) -> None:

@@ -17,7 +17,7 @@ from tests.tuning_world import GOODS, tiny_model
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("models")
-    return {family: str(tiny_model(folder / family, family)) for family in ("bert", "gpt2")}
+    return {family: str(tiny_model(folder / family, family)) for family in ("bert", "gpt2", "qwen2")}
 
 
 @pytest.fixture(autouse=True)
@@ -78,6 +78,20 @@ def test_clicks_become_calibrated_probabilities(
     again = TextScorer.load(tmp_path / "scorer")
     np.testing.assert_allclose(again.predict(ASK.left, ASK.right), chances, atol=1e-6)
     assert again.spread == pytest.approx(scorer.spread)
+
+
+def test_a_decoder_reads_both_texts_at_once(models: dict[str, str], tmp_path: Path) -> None:
+    trunk = TrunkSettings(method="full", precision="fp32", dropout=0.0)
+    course = TuningSettings(epochs=20, batch=64, learning_rate=1e-2, pace=0.1, patience=8)
+    scorer = TextScorer(settings(models["qwen2"], trunk=trunk, form="cross", course=course))
+    scorer.fit(LEARN.left, LEARN.right, LEARN.clicked)
+    chances = scorer.predict(ASK.left, ASK.right)
+    assert auc(ASK.clicked, chances) > 0.75
+    strangers = np.random.default_rng(0).permutation(len(ASK.left))
+    assert auc(ASK.clicked, scorer.predict([ASK.left[place] for place in strangers], ASK.right)) < 0.6
+    scorer.save(tmp_path / "scorer")
+    again = TextScorer.load(tmp_path / "scorer").predict(ASK.left, ASK.right)
+    np.testing.assert_allclose(again, chances, atol=1e-6)
 
 
 def test_ratings_become_values_in_their_own_units(models: dict[str, str]) -> None:

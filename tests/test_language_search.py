@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
 
 from palate.core import NotFittedError, Queries
 from palate.core.histories import Histories
-from palate.data import Dataset
+from palate.data import Catalogue, Dataset
 from palate.language import LexicalEncoder, SearchSettings, TextSearch, item_texts
 from palate.language.related import related
 from palate.language.vocabulary import Vocabulary
-from palate.models.lexical import Lexical
+from palate.models.lexical import Lexical, LexicalSettings
+from palate.testing import small_shop
 from tests.beijing import catalogue_of, ndcg, places, questions, relevant
 from tests.conftest import shared_data
 
@@ -95,3 +98,38 @@ def test_sixty_questions_about_beijing() -> None:
     found = ndcg(search.scores([question["text"] for question in asked]), answers)
     assert found[~late].mean() >= 0.70
     assert found[late].mean() >= 0.60
+
+
+def test_a_source_answers_wishes_by_all_that_is_said_and_survives_the_disk() -> None:
+    shop = small_shop()
+    said = pl.Series("description", ["quite ordinary"] * (shop.n_items - 1) + ["smells of bergamot 佛手柑"])
+    data = replace(shop, catalogue=Catalogue.of(shop.catalogue.frame.with_columns(said)))
+    names, texts = Lexical().fit(data), Lexical(LexicalSettings(wishes="texts")).fit(data)
+    again = Lexical(LexicalSettings(wishes="texts")).restore(texts.arrays())
+    for wish in ("bergamot", "佛手"):
+        asked = Queries(Histories.empty(1), k=1, text=(wish,))
+        assert not names.score(asked).any()
+        assert texts.score(asked)[0].argmax() == shop.n_items - 1 and texts.score(asked)[0].max() > 0
+        np.testing.assert_array_equal(again.score(asked), texts.score(asked))
+
+
+def test_texts_read_again_are_found_as_though_they_had_been_read_at_first() -> None:
+    named = [text[:4] for text in TEXTS]
+    whole = TextSearch().fit([*TEXTS, "茉莉花茶"], [*named, "花茶"])
+    before = TextSearch().fit([*TEXTS[:2], "什么也没有", *TEXTS[3:]], named)
+    known = before.scores(["茶"])
+    grown = before.reread(np.array([6, 2], dtype=np.int32), ["茉莉花茶", TEXTS[2]], ["花茶", named[2]])
+    for query in ("茶", "纯棉四件套", "running shoes", "茉莉"):
+        np.testing.assert_allclose(grown.scores([query]), whole.scores([query]), rtol=1e-5)
+    np.testing.assert_array_equal(before.scores(["茶"]), known, "the search it was made from goes on as before")
+
+
+def test_a_catalogue_in_chinese_is_searched_by_all_that_is_said() -> None:
+    frame = pl.DataFrame(
+        {"item_id": ["a", "b"], "title": ["北京饭店", "全聚德烤鸭店"], "description": ["有游泳池", ""]}
+    )
+    data = Dataset.assemble(pl.DataFrame({"user_id": ["u"], "item_id": ["a"], "position": [0]}), frame)
+    asked = Queries(Histories.empty(1), k=1, text=("游泳",))
+    assert Lexical().fit(data).score(asked)[0].argmax() == data.item_ids.position("a")
+    assert Lexical().fit(data).score(asked).any()
+    assert not Lexical(LexicalSettings(wishes="names")).fit(data).score(asked).any()

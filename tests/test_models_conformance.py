@@ -10,7 +10,7 @@ from palate.models.bpr import BPR, BPRSettings
 from palate.models.ease import EASE, EASESettings
 from palate.models.interest import Interest
 from palate.models.item_knn import ItemKNN, ItemKNNSettings
-from palate.models.lexical import Lexical
+from palate.models.lexical import Lexical, LexicalSettings
 from palate.models.popularity import Popularity, PopularitySettings
 from palate.models.repeats import Repeats
 from palate.models.semantic import Semantic
@@ -92,6 +92,11 @@ class TestTransitions(RecommenderConformance):
 class TestLexical(RecommenderConformance):
     def make(self) -> Scorer[Dataset]:
         return Lexical()
+
+
+class TestLexicalThatSearchesTexts(RecommenderConformance):
+    def make(self) -> Scorer[Dataset]:
+        return Lexical(LexicalSettings(wishes="texts"))
 
 
 class TestRepeats(RecommenderConformance):

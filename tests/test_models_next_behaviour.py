@@ -44,7 +44,8 @@ class TestLinearIsARecommender(RecommenderConformance):
 @cache
 def taught(body: str) -> NextBehaviour:
     dataset, _ = shop()
-    own = SMALL.model_copy(update={"body": body})
+    # A few hundred occasions are a few steps an epoch.
+    own = SMALL.model_copy(update={"body": body, "learning_rate": 5e-3})
     return NextBehaviour(own, FakeEncoder()).fit(dataset.only(dataset.events["time"].to_numpy() < later()))
 
 

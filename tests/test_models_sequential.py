@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from torch.nn import functional
 
 from palate.core import DataError, Histories, Queries, Scorer, UsageError
 from palate.data import Dataset
+from palate.models.foreseeing.settings import NextBehaviourSettings
 from palate.models.neural.lessons import held_out, suited
 from palate.models.neural.losses import calibrated_cross_entropy, full_softmax, sampled_softmax
 from palate.models.neural.network import Shape, build
@@ -195,20 +197,29 @@ def test_a_loss_that_is_no_number_stops_with_its_batch() -> None:
         )
 
 
-def test_memory_that_runs_out_names_the_setting() -> None:
+@pytest.mark.parametrize(
+    "course, lower",
+    [
+        (SequentialSettings(epochs=1, width=64), "Lower cells (1024 now), window, width (64 now), or choose a sampled"),
+        (NextBehaviourSettings(epochs=1), "Lower batch (256 now), window (32 now), width (48 now)."),
+        (TrainingSettings(epochs=1), "Lower the size of batches."),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_memory_that_runs_out_names_the_setting(course: TrainingSettings, lower: str) -> None:
     network = torch.nn.Linear(1, 1)
 
     def loss(_batch: Any, _generator: torch.Generator) -> torch.Tensor:
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes")
 
-    with pytest.raises(UsageError, match="Lower cells"):
+    with pytest.raises(UsageError, match=re.escape(lower)):
         loop.train(
             network,
             batches=lambda _epoch, _rng: iter(range(1)),
             steps=1,
             loss=loss,
             validate=None,
-            settings=TrainingSettings(epochs=1),
+            settings=course,
         )
 
 

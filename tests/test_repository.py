@@ -169,3 +169,17 @@ def test_the_shell_scripts_are_whole() -> None:
 def test_continuous_integration_runs_the_readmes_test_command() -> None:
     assert "make test" in ENGLISH
     assert "make test" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
+def verbs_of_the_command_line() -> set[str]:
+    from palate.cli import app
+
+    verbs = {str(found.name or found.callback.__name__) for found in app.app.registered_commands if found.callback}
+    return verbs | {str(group.name) for group in app.app.registered_groups}
+
+
+@pytest.mark.parametrize("text", [ENGLISH, CHINESE], ids=["en", "zh"])
+def test_the_table_of_verbs_names_all_of_them(text: str) -> None:
+    rows = re.findall(r"^\| (`[a-z].*?) \|", text, flags=re.MULTILINE)
+    named = {name.split()[0] for row in rows for name in re.findall(r"`([a-z][a-z -]*)`", row)}
+    assert verbs_of_the_command_line() <= named

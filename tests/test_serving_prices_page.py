@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -43,11 +44,31 @@ def engine() -> FakeEngine:
     return FakeEngine(Dataset.assemble(pl.DataFrame(events), pl.DataFrame(items), name="lamps"))
 
 
+def elasticity(mean: float | None, source: str = "item") -> dict[str, Any]:
+    known = mean is not None
+    own = {"elasticity": mean, "low": mean - 0.4 if known else None, "high": mean + 0.4 if known else None}
+    return {**own, "from": source}
+
+
+def measured() -> dict[str, Any]:
+    """What a sales history said: lamps answer to prices, of cups nothing is known but what the shop is like."""
+    lamps = {"name": "Lamps", **elasticity(-2.1), "reason": "estimated", "periods": 900}
+    cups = {"name": "Cups", **elasticity(None), "reason": "never_moved", "periods": 700}
+    own = {"name": "i4", "used": elasticity(-1.9), "price": 25.0, "sales": 12.5, "reason": "estimated"}
+    still = {"name": "i1", "used": elasticity(-2.0, "shop"), "price": 21.0, "sales": 0.4, "reason": "never_moved"}
+    shop = {"name": "all", **elasticity(-2.0), "reason": "estimated", "periods": 1_600}
+    facts = {"level": 0.95, "days": 7, "counted": "units", "overall": shop, "of_new_items": elasticity(-2.0, "shop")}
+    return {**facts, "categories": [lamps, cups], "items": [own, still], "notes": ["Season was taken out."]}
+
+
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("prices-page")
     log, vault = folder / "events.sqlite", folder / "vault.sqlite"
-    with running(engine(), log=log, vault=vault, pricing=SETTINGS) as own, httpx.Client(base_url=own) as http:
+    written = folder / "elasticities.json"
+    written.write_text(json.dumps(measured()), encoding="utf-8")
+    settings = SETTINGS.model_copy(update={"elasticities": str(written)})
+    with running(engine(), log=log, vault=vault, pricing=settings) as own, httpx.Client(base_url=own) as http:
         for number in range(12):
             asked = {"items": ["i4"], "user_id": f"u{number}", "consent": True, "jurisdiction": "US-NY"}
             context = {"session": f"s{number}", "inputs": {"loyalty": 0.7}}
@@ -107,12 +128,30 @@ def test_elasticities_by_category(url: str) -> None:
     found = get(url, "/v1/price/elasticities")
     assert [own["category"] for own in found["categories"]] == ["Cups", "Lamps"]
     assert all(own["items"] == 15 and own["elasticity"][1] < 0 for own in found["categories"])
+    lamps, cups = found["measured"]["categories"]
+    assert lamps["elasticity"] == pytest.approx([-2.1, -2.5, -1.7])
+    assert cups["elasticity"] is None and "never moved" in cups["why"]["en"] and cups["why"]["zh"]
+
+
+def test_what_sales_say_other_prices_would_bring(url: str) -> None:
+    found = get(url, "/v1/price/what-if", item="i4")["measured"]
+    assert (found["from"], found["price"], found["days"], found["counted"]) == ("item", 25.0, 7, "units")
+    middle = found["rungs"][len(found["rungs"]) // 2]
+    assert middle["sales"] == pytest.approx([12.5] * 3)
+    assert middle["revenue"][0] == pytest.approx(312.5)
+    assert middle["margin"][0] == pytest.approx((25.0 - 9.6) * 12.5)
+    assert get(url, "/v1/price/what-if", item="i7")["measured"]["rungs"] == [], "it never sold"
 
 
 @needs_browser
 def test_prices_are_drawn_and_explained(page: PricesPage) -> None:
     page.choose("i4")
-    assert len(page.all("#what-if svg")) == 2
+    assert len(page.all("#what-if svg")) == 4
+    assert "Measured from sales: elasticity -1.90 (between -2.30 and -1.50), from its own sales." in page.texts(
+        "#what-if .measured"
+    )
+    assert len(page.all("#elasticities svg")) == 2
+    assert any("Cups: no elasticity, its price never moved" in text for text in page.texts("#elasticities .note"))
     assert "no price below 16.80" in page.one("#what-if .meta").text
     assert page.all("#history svg") and page.all("#elasticities svg")
     assert len(page.all("#audit tr")) == 15  # a head, twelve prices of one item, two of one decision
@@ -126,6 +165,7 @@ def test_prices_are_drawn_and_explained(page: PricesPage) -> None:
 def test_the_page_speaks_chinese(page: PricesPage) -> None:
     page.one("[data-language=zh]").click()
     page.until(lambda: page.texts("#audit h2") == ["定价记录"])
+    assert any("由销售记录测得" in text for text in page.texts("#elasticities figcaption"))
     page.one("[data-language=en]").click()
     page.until(lambda: page.texts("#audit h2") == ["Decisions"])
 

@@ -70,7 +70,9 @@ def test_a_correction_changes_the_next_answer_and_survives_a_restart(tmp_path: P
 def test_corrections_that_make_no_sense_are_refused_in_words(tmp_path: Path, body: dict[str, Any], status: int) -> None:
     log_file, vault_file = tmp_path / "events.sqlite", tmp_path / "vault.sqlite"
     with running(FakeEngine(), log=log_file, vault=vault_file) as url, httpx.Client(base_url=url, timeout=30) as client:
-        assert client.get("/v1/users/a/b/profile").status_code == 404
+        nobody = client.get("/v1/users/a/b/profile")
+        assert nobody.status_code == 404
+        assert "p_" not in nobody.json()["detail"], "a pseudonym is nobody's business"
         answer = client.patch("/v1/users/a/b/profile", json=body)
         assert answer.status_code == status, answer.text
         assert client.get("/v1/users/a/b/profile").status_code == (200 if status == 200 else 404)

@@ -112,14 +112,6 @@ class Comebacks:
         rates = hazard * (times_back + PERSON_EVENTS) / (foreseen + PERSON_EVENTS)
         return turns.rows[last].astype(np.int64), items, rates.astype(np.float32)
 
-    def days_between(self) -> FloatArray:
-        """Median days until somebody comes back to each item; float32 (n_items,), infinite where half never do."""
-        surely = np.concatenate([np.zeros((len(self.hazards), 1)), np.cumsum(self.hazards * _WIDTHS, axis=1)], axis=1)
-        place = np.minimum((surely < np.log(2)).sum(axis=1) - 1, len(EDGES) - 1)
-        rows = np.arange(len(self.hazards))
-        left = np.log(2) - surely[rows, place]
-        return np.asarray(EDGES[place] + left / np.maximum(self.hazards[rows, place], 1e-12), dtype=np.float32)
-
     def arrays(self) -> Arrays:
         return {"comeback_hazards": self.hazards}
 

@@ -70,13 +70,14 @@ class Profiles:
     def __len__(self) -> int:
         return len(self.events)
 
-    def table(self, row: int) -> dict[str, Any]:
-        """One profile as plain values; what is unknown is left out."""
+    def table(self, row: int, language: str = "en") -> dict[str, Any]:
+        """One profile as plain values, categories named in a language; what is unknown is left out."""
+        own = int(language.startswith("zh"))
         shares = sorted(self._shares(row), key=lambda pair: -pair[1])
         table: dict[str, Any] = {
             "events": int(self.events[row]),
             "items": int(self.items[row]),
-            "categories": {self.categories[position][0]: round(share, 3) for position, share in shares},
+            "categories": {self.categories[position][own]: round(share, 3) for position, share in shares},
             "kinds": {name: int(count) for name, count in zip(self.kind_names, self.kinds[row], strict=True) if count},
         }
         numbers = {

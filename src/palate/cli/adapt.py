@@ -18,12 +18,16 @@ _WORDS = {
     "en": {
         "wrote": "{out}: {source}, {method}, {dimensions} dimensions, {epochs} epochs in {seconds:.0f} s",
         "gain": "NDCG@10 by texts alone, events not learnt from: {before:.4f} before, {after:.4f} now ({gain:+.0%})",
+        "others": "Learnt from besides: {count:,} texts in other words ({by})",
+        "unset": "; no text generator is set up, so clauses were turned around",
         "blind": "Too few users to hold any out: nothing says whether it became better.",
         "use": "To use it, write into palate.toml:",
     },
     "zh": {
         "wrote": "{out}：{source}，{method}，{dimensions} 维，{epochs} 轮，用时 {seconds:.0f} 秒",
         "gain": "未参与学习的事件，仅凭文本的 NDCG@10：之前 {before:.4f}，现在 {after:.4f}（{gain:+.0%}）",
+        "others": "另外学习了 {count:,} 条换种说法的文本（{by}）",
+        "unset": "；未设置文本生成器，因此只调换了分句",
         "blind": "用户太少，没有留出数据，因此无法判断是否变好。",
         "use": "要使用它，请在 palate.toml 中写入：",
     },
@@ -63,6 +67,9 @@ def adapt(
     reading: Annotated[
         int | None, typer.Option("--reading", min=0, help="Passes over the texts alone, before.")
     ] = None,
+    paraphrases: Annotated[
+        int | None, typer.Option("--paraphrases", min=0, max=8, help="Other words for each text to learn from too.")
+    ] = None,
     whole: Annotated[
         bool, typer.Option("--whole", help="Write the model too, so that the folder needs no other.")
     ] = False,
@@ -89,6 +96,7 @@ def adapt(
         "trunk.layers": layers,
         "course.epochs": epochs,
         "reading": reading,
+        "paraphrases": paraphrases,
         "course.seed": settings.training.seed if seed is None else seed,
     }
     how = changed(settings.adapt, {name: value for name, value in said.items() if value is not None})
@@ -97,11 +105,12 @@ def adapt(
     if protocol is not None:
         dataset = _learnable(dataset, protocol)
 
+    from palate.language.generation_choice import text_generator
     from palate.language.tuning.shop import adapt as teach
 
     started = perf_counter()
     with console.progress() as progress:
-        adapted = teach(dataset, how, progress)
+        adapted = teach(dataset, how, progress, writer=text_generator(settings.generation))
     adapted.save(out, whole=whole)
     facts = _facts(adapted, out, perf_counter() - started)
     if as_json:
@@ -109,6 +118,10 @@ def adapt(
         return
     words = _WORDS[chosen]
     console.say(words["wrote"].format(**facts))
+    if adapted.others:
+        by = ", ".join(f"{name} {count:,}" for name, count in adapted.others.items())
+        line = words["others"].format(count=sum(adapted.others.values()), by=by)
+        console.say(line + ("" if settings.generation.asks else words["unset"]))
     before, after = adapted.before, adapted.after
     if before and after is not None:
         console.say(words["gain"].format(before=before, after=after, gain=after / before - 1))
@@ -130,6 +143,7 @@ def _facts(adapted: Adapted, out: Path, seconds: float) -> dict[str, Any]:
         "before": adapted.before,
         "after": adapted.after,
         "history": [list(entry) for entry in course.history],
+        "paraphrases": dict(adapted.others),
     }
 
 

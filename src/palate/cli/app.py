@@ -27,9 +27,11 @@ from palate.cli import (
     operate,
     predict,
     price,
+    ratings,
     rules,
     simulate,
     tune,
+    willingness,
 )
 
 FAILED = 1
@@ -101,8 +103,8 @@ def palate(
     limit_threads()
 
 
-LEARNING = (demo, folder, learn, adapt, rules, tune, encoders, newcomers, ask, forecast, predict)
-OPERATING = (elasticity, simulate, price, experiment, off_policy, operate, logs)
+LEARNING = (demo, folder, learn, adapt, rules, tune, encoders, newcomers, ask, forecast, predict, ratings)
+OPERATING = (elasticity, simulate, willingness, price, experiment, off_policy, operate, logs)
 
 for verbs in (*LEARNING, *OPERATING):
     verbs.register(app)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from palate.cli import console, options
+
+if TYPE_CHECKING:
+    from palate.language.generation import TextGenerator
 
 _RECOMMEND = """[bold]Examples[/bold]
 
@@ -34,13 +38,25 @@ _EXPLAIN = """[bold]Examples[/bold]
 
 palate explain shop.engine pot-01 --user u01
 
-palate explain shop.engine pot-01 --history tea-01,cup-01 --language zh"""
+palate explain shop.engine pot-01 --history tea-01,cup-01 --language zh
+
+palate explain shop.engine pot-01 --user u01 --context '{"when": 1766995200, "device": "phone"}'"""
+
+_MOMENT = '{"when": 1766995200, "device": "phone"}'
+
+Context = Annotated[
+    str | None,
+    typer.Option(
+        "--context", metavar="JSON", help=f"When, where and with what it is asked, now where left out: {_MOMENT}."
+    ),
+]
 
 _DESCRIBE = """[bold]Examples[/bold]
 
 palate describe shop.engine
 
 palate describe shop.engine --json | jq .importance"""
+
 _PROFILE = """[bold]Examples[/bold]
 
 palate profile shop.engine --user u01
@@ -78,6 +94,7 @@ def recommend(
     diversity: Annotated[
         float | None, typer.Option("--diversity", min=0.0, max=1.0, help="0 = best match, 1 = most different.")
     ] = None,
+    context: Context = None,
     config: options.Config = None,
     language: options.Language = None,
     as_json: options.Json = False,
@@ -85,24 +102,32 @@ def recommend(
     """Recommend for a known user, for a history of item ids, or for a wish in words; also for both together.
 
     With --strategy the list is come by in steps, which are shown: interest, wishes in words, items that exist, what
-    attracts, the objective. Templates write the wishes unless the settings name a model under generation.
+    attracts, the objective. Templates write wishes and reasons unless the settings name a model under generation.
     """
-    from palate.cli.show import show_answer
+    from palate.cli.show import show_answer, stranger, wordless
     from palate.core.errors import UsageError
     from palate.engine import Engine
 
     chosen = options.language(language)
     if user is None and history is None and not text.strip():
         raise UsageError("say for whom: --user ID, --history A,B,C or --text WORDS.")
-    if strategy is not None and (text.strip() or filter_ or exclude or diversity is not None):
-        raise UsageError("--strategy finds its own items; leave out --text, --filter, --exclude and --diversity.")
+    if strategy is not None and (text.strip() or filter_ or exclude or diversity is not None or context):
+        raise UsageError(
+            "--strategy finds its own items; leave out --text, --filter, --exclude, --diversity and --context."
+        )
     wanted = None if strategy is None else _object(strategy, "--strategy", '{"objectives": {"novelty": 0.2}}')
     engine = Engine.load(engine_folder)
+    if user is not None and history is None and not engine.knows(user):
+        console.aside(stranger(user, chosen))
+    if text.strip() and not engine.catalogue.has_text:
+        if user is None and history is None:
+            raise UsageError(
+                "a wish is held against titles and descriptions, and these items have none: say --user ID."
+            )
+        console.aside(wordless(chosen))
+    if wanted is not None or explain:
+        engine.writer = _writer(engine_folder, config)
     if wanted is not None:
-        from palate.cli.settings import settings_for
-        from palate.language.generation_choice import text_generator
-
-        engine.writer = text_generator(settings_for(engine_folder, config).generation)
         answer = engine.pursue(
             user, count, history=options.listed(history), strategy=wanted, explain=explain, language=chosen
         )
@@ -115,9 +140,12 @@ def recommend(
             filter=None if filter_ is None else _object(filter_, "--filter", '{"brand": "X"}'),
             exclude=options.listed(exclude) or (),
             diversity=diversity,
+            context=_context(context),
             explain=explain,
             language=chosen,
         )
+    if explain:
+        answer = engine.narrate(answer, language=chosen)
     if as_json:
         console.write_json(asdict(answer))
     else:
@@ -154,20 +182,37 @@ def explain(
     user: options.User = None,
     history: options.History = None,
     text: options.Text = "",
+    config: options.Config = None,
+    context: Context = None,
     language: options.Language = None,
     as_json: options.Json = False,
 ) -> None:
-    """Why an item gets its score: which models, which events, which words, which features."""
+    """Why an item gets its score: which models, which events, which words, which features; and in a sentence or two."""
     from palate.cli.show import show_explanation
     from palate.engine import Engine
 
     chosen = options.language(language)
     engine = Engine.load(engine_folder)
-    explanation = engine.explain(item, user, history=options.listed(history), text=text, language=chosen)
+    engine.writer = _writer(engine_folder, config)
+    told = options.listed(history)
+    explanation = engine.explain(item, user, history=told, text=text, context=_context(context), language=chosen)
+    explanation = engine.narrate(explanation, language=chosen)
     if as_json:
         console.write_json(asdict(explanation))
     else:
         show_explanation(explanation, chosen)
+
+
+def _writer(engine_folder: Path, config: Path | None) -> TextGenerator:
+    """Who writes, as the settings have it."""
+    from palate.cli.settings import settings_for
+    from palate.language.generation_choice import text_generator
+
+    return text_generator(settings_for(engine_folder, config).generation)
+
+
+def _context(text: str | None) -> dict[str, Any] | None:
+    return None if text is None else _object(text, "--context", _MOMENT)
 
 
 def _object(text: str, option: str, example: str) -> dict[str, Any]:

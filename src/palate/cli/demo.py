@@ -63,7 +63,7 @@ def demo(
     def ready(url: str) -> None:
         console.say(f"\nThe page: {url}  (Ctrl-C ends)")
 
-    serve(engine, port=port, log=folder / "events.sqlite", vault=folder / "keys.sqlite", ready=ready)
+    serve(engine, port=port, log=folder / "events.sqlite", vault=folder / "vault.sqlite", ready=ready)
 
 
 def build_shop(folder: Path, progress: console.Report) -> Dataset:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,7 +22,13 @@ palate elasticity shop
 
 palate elasticity shop --by item --days 7 --json -
 
-palate elasticity shop --demand orders    (where large orders are granted lower prices)"""
+palate elasticity shop --demand orders    (where large orders are granted lower prices)
+
+palate elasticity weekly.parquet    (item_id, price, quantity; period, category, store, stock_out and numbers if known)
+
+palate elasticity data/online-retail --original online-retail    (or complete-journey, orange-juice)
+
+What --json FILE wrote is shown on the page of prices: elasticities = "FILE" under \\[pricing] in palate.toml."""
 
 _WORDS = {
     "en": ("name", "elasticity", "from", "to", "alone", "price moves", "periods", "own evidence"),
@@ -41,7 +48,13 @@ def register(app: typer.Typer) -> None:
 
 
 def elasticity(
-    folder: options.DataFolder,
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="Folder with events.* that have prices, or a table of sales.")
+    ],
+    original: Annotated[
+        str | None,
+        typer.Option("--original", metavar="NAME", help="The folder is a public history with its own columns."),
+    ] = None,
     by: Annotated[str, typer.Option("--by", metavar="LEVEL", help="category or item.")] = "category",
     days: Annotated[int | None, typer.Option("--days", min=1, max=91, help="Days of a period; 7.")] = None,
     demand: Annotated[
@@ -66,6 +79,7 @@ def elasticity(
     from palate.core import UsageError
     from palate.core.space import changed
     from palate.pricing.elasticity import ElasticitySettings, fit_elasticity
+    from palate.pricing.originals import public, sales_file
     from palate.pricing.sales import PanelSettings, sales_panel
     from palate.pricing.sales_words import in_words
 
@@ -73,12 +87,17 @@ def elasticity(
     if by not in ("category", "item"):
         raise UsageError(f"--by {by}: elasticities are by category or item.")
     settings = settings_for(folder, config)
-    told: dict[str, Any] = {"days": days, "demand": demand}
-    panel_settings = changed(PanelSettings(), {name: value for name, value in told.items() if value is not None})
+    told = {name: value for name, value in {"days": days, "demand": demand}.items() if value is not None}
+    panel_settings = changed(PanelSettings(), told)
     own = changed(ElasticitySettings(), {} if response is None else {"response": response})
     series = changed(settings.series, {} if time_zone is None else {"time_zone": time_zone})
-    dataset = load(folder, settings.data, options.pairs(columns))
-    result = fit_elasticity(sales_panel(dataset, panel_settings, series), own)
+    if original is not None:
+        panel = public(original, folder, panel_settings if told else None)
+    elif folder.is_file():
+        panel = sales_file(folder, panel_settings, options.pairs(columns))
+    else:
+        panel = sales_panel(load(folder, settings.data, options.pairs(columns)), panel_settings, series)
+    result = fit_elasticity(panel, own)
     notes = in_words(result.notes, chosen)
     if json_file is not None:
         console.write_json({"notes": notes, **result.as_json()}, json_file)

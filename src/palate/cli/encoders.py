@@ -15,6 +15,7 @@ from palate.cli.folder import load
 if TYPE_CHECKING:
     from palate.evaluation.encoders import Probe
     from palate.language.advice import EncoderFacts
+    from palate.measure import Interval
 
 _WORDS = {
     "en": {
@@ -134,7 +135,8 @@ def compress(
     from functools import partial
 
     from palate.cli.settings import settings_for
-    from palate.evaluation.encoders import Contestant, ProbeSettings, inner_questions, probe_encoders, within
+    from palate.core.artefact import check_place
+    from palate.evaluation.encoders import Contestant, ProbeSettings, change, inner_questions, probe_encoders, within
     from palate.language import CachedEncoder, VectorCache, item_texts, load_encoder
     from palate.language.advice import size_of
     from palate.language.compression import compress as make
@@ -142,6 +144,8 @@ def compress(
 
     words = _WORDS[options.language(language)]
     settings = settings_for(folder, config)
+    if out is not None:
+        check_place(out)
     dataset = load(folder, settings.data, options.pairs(columns))
     probing = ProbeSettings(questions=questions)
     fold = inner_questions(dataset, probing)
@@ -168,7 +172,7 @@ def compress(
                 "floor": floor,
                 "chosen": chosen.label,
                 "held_out_cosine": {name: None if math.isnan(value) else value for name, value in held_out.items()},
-                "encoders": [probe.as_json() for probe in probes],
+                "encoders": [{**probe.as_json(), "change": _bounds(change(probe, probes[0]))} for probe in probes],
             }
         )
         return
@@ -270,13 +274,24 @@ def _table(name: str, probes: Sequence[Probe], questions: int, words: dict[str, 
             _number(probe.cosine, ".4f"),
             _number(probe.agreement, ".4f"),
             f"{probe.quality:.4f}",
-            f"{probe.quality / first.quality - 1:+.1%}" if first.quality else _UNKNOWN_TASK,
+            _change(probe, first),
         ]
         for probe in probes
     ]
     head = [words[key] for key in ("encoder", "size", "rate", "p50", "p99", "cosine", "agreement")]
     title = f"{name} · {questions:,} {words['questions']} · {words['alone']}"
     console.table(title, [*head, "ndcg@10", words["change"]], rows)
+
+
+def _bounds(found: Interval | None) -> dict[str, float] | None:
+    return None if found is None else {"estimate": found.estimate, "low": found.low, "high": found.high}
+
+
+def _change(probe: Probe, first: Probe) -> str:
+    from palate.evaluation.encoders import change
+
+    found = None if probe is first else change(probe, first)
+    return _UNKNOWN_TASK if found is None else f"{found.estimate:+.1%} [{found.low:+.1%}, {found.high:+.1%}]"
 
 
 def _number(value: float, form: str = ".1%") -> str:

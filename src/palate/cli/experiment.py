@@ -1,4 +1,4 @@
-"""``palate experiment``: create, start, status, stop, conclude. The server notices each step by itself."""
+"""``palate experiment``: power, create, start, status, stop, conclude. The server notices each step by itself."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
-from palate.cli import console, options
+from palate.cli import console, options, power
 
 if TYPE_CHECKING:
     from palate.experiments.loop import Loop
@@ -112,10 +112,11 @@ Log: TypeAlias = Annotated[
 Name: TypeAlias = Annotated[str, typer.Argument(metavar="NAME", help="The experiment's name.")]
 By: TypeAlias = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who does it; your login's name.")]
 
-experiment = typer.Typer(help="Experiments: create, start, status, stop, conclude.")
+experiment = typer.Typer(help="Experiments: power, create, start, status, stop, conclude.")
 
 
 def register(app: typer.Typer) -> None:
+    power.register(experiment)
     experiment.command(epilog=_CREATE)(create)
     experiment.command()(start)
     experiment.command(epilog=_STATUS)(status)
@@ -232,6 +233,7 @@ def opened(log: Path | None, config: Path | None) -> Iterator[Loop]:
     """The experiments beside an event log, and the logs they are read from."""
     from contextlib import ExitStack, closing
 
+    from palate.cli.logs import vault_beside
     from palate.cli.settings import settings_for
     from palate.data.event_log import EventLog
     from palate.experiments.exposures import ExposureLog
@@ -243,7 +245,7 @@ def opened(log: Path | None, config: Path | None) -> Iterator[Loop]:
     path = log or (Path(settings.log) if settings.log else data_home() / "events.sqlite")
     folder = path.parent / "experiments"
     with ExitStack() as stack:
-        vault = stack.enter_context(closing(Vault(settings.vault or _vault_beside(path))))
+        vault = stack.enter_context(closing(Vault(settings.vault or vault_beside(path))))
         events = stack.enter_context(EventLog(path, vault))
         store = stack.enter_context(Experiments(folder, vault))
         exposures = stack.enter_context(closing(ExposureLog(folder, vault)))
@@ -266,12 +268,6 @@ def facts_of(loop: Loop, record: Record) -> dict[str, Any]:
         "steps": [{"what": step.what, "time": step.time, "by": step.by, "why": step.why} for step in record.steps],
         "declaration": record.experiment.model_dump(mode="json"),
     }
-
-
-def _vault_beside(log: Path) -> Path | None:
-    """The vault that lies beside a log, such as the demo's; the usual one where there is none."""
-    beside = log.parent / "vault.sqlite"
-    return beside if beside.is_file() else None
 
 
 def _row(loop: Loop, record: Record, words: Mapping[str, str]) -> list[str]:

@@ -108,12 +108,12 @@ def forecast(
     dataset = load(folder, settings.data, options.pairs(columns))
     with console.progress(quiet=json_file == console.STDOUT) as progress:
         panel = daily(dataset, cast("By", by), series, segment=segment)
+        if only is not None:
+            panel.ids.position(only)
         if reconcile is None:
             result = look_ahead(panel, ahead, progress=progress)
         else:
             result = forecast_tree(dataset, cast("By", by), series, ahead, method=reconcile, progress=progress)
-    if only is not None:
-        result.ids.position(only)
     if html is not None:
         write_forecast(html, panel, result, chosen)
     if json_file is not None:

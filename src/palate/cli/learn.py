@@ -16,6 +16,8 @@ palate train shop --out shop.engine
 
 palate train shop --out shop.engine --preset fast --seed 7 --columns timestamp=ts
 
+palate train shop --out shop.engine --complete
+
 palate recommend shop.engine --user u01 --explain"""
 
 _EVALUATE = """[bold]Examples[/bold]
@@ -52,17 +54,29 @@ def train(
     out: Annotated[Path, typer.Option("--out", "-o", metavar="ENGINE", help="Where the engine goes, a folder.")],
     preset: options.Preset = None,
     seed: options.Seed = None,
+    complete: Annotated[
+        bool, typer.Option("--complete", help="Have items that say little described, marked as written for them.")
+    ] = False,
     columns: options.Columns = None,
     config: options.Config = None,
     language: options.Language = None,
     as_json: options.Json = False,
 ) -> None:
-    """Train an engine on a folder of data and save it."""
+    """Train an engine on a folder of data and save it.
+
+    With --complete templates write the descriptions unless the settings name a model under generation; what is
+    recommended stays the same.
+    """
     from palate.cli.settings import settings_for
+    from palate.core.artefact import check_place
     from palate.engine import Engine
+    from palate.engine.completing import complete_descriptions
+    from palate.language.generation_choice import text_generator
 
     chosen = options.language(language)
     settings = settings_for(folder, config)
+    own = settings.engine_of(preset or settings.training.preset)
+    check_place(out)
     dataset = load(folder, settings.data, options.pairs(columns))
     if dataset.report is not None:
         console.aside(dataset.report.words(chosen))
@@ -70,17 +84,23 @@ def train(
         engine = Engine.fit(
             dataset,
             preset=preset or settings.training.preset,
-            settings=settings.engine_of(preset or settings.training.preset),
+            settings=own,
             seed=settings.training.seed if seed is None else seed,
             progress=progress,
         )
+    engine.writer = text_generator(settings.generation)
+    written = complete_descriptions(engine).by if complete else {}
     engine.save(out)
     if as_json:
-        console.write_json({"engine": str(out), "seconds": dict(engine.timings), **engine.describe()})
+        told = {"described": dict(written)} if complete else {}
+        console.write_json({"engine": str(out), "seconds": dict(engine.timings), **told, **engine.describe()})
         return
     seconds = sum(engine.timings.values())
     console.say(f"{out}: engine {engine.version}, branch {engine.kind}, models {', '.join(engine.sources)}")
     console.say(f"trained on {dataset.n_events:,} events of {dataset.n_users:,} users in {seconds:.1f} s")
+    if complete:
+        by = ", ".join(f"{name} {count:,}" for name, count in written.items()) or "0"
+        console.say(f"descriptions written: {by}")
 
 
 def evaluate(

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 _VERIFY = """[bold]Examples[/bold]
 
+palate log verify
+
 palate log verify demo/events.sqlite
 
 palate log verify events.sqlite --head 1204:9f86d081884c7d65..."""
@@ -33,17 +35,16 @@ def _log() -> None:
 
 
 def verify(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The log's SQLite file.")],
+    file: Annotated[
+        Path | None, typer.Argument(metavar="FILE", help="The log's SQLite file; the server's usual one if left out.")
+    ] = None,
     head: Annotated[
         str | None, typer.Option("--head", metavar="N:HASH", help="An end of the chain noted earlier, to hold it to.")
     ] = None,
     as_json: options.Json = False,
 ) -> None:
     """Walk the hash chain from its beginning. Exit code 1 where a row was changed, removed or added."""
-    from palate.core.errors import DataError
-
-    if not file.is_file():
-        raise DataError(f"{file} is not there.")
+    file = log_at(file, "events.sqlite")
     verdict = verdict_of(file, noted(head))
     if as_json:
         console.write_json(asdict(verdict))
@@ -95,3 +96,27 @@ def noted(text: str | None) -> Head | None:
             f"--head {text}: write the row's number and its hash, N:HASH, as `palate log verify` prints them."
         )
     return Head(int(number), digest)
+
+
+def vault_beside(log: Path) -> Path | None:
+    """The vault that lies beside a log, such as the demo's; None, for the usual one, where there is none."""
+    beside = log.parent / "vault.sqlite"
+    return beside if beside.is_file() else None
+
+
+def log_at(given: Path | None, usual: str) -> Path:
+    """The log asked for, or the one of this name that a server writes where it is told of no other place.
+
+    Raises
+    ------
+    DataError
+        There is none.
+    """
+    from palate.core.errors import DataError
+    from palate.privacy import data_home
+
+    file = given or data_home() / usual
+    if not file.is_file():
+        usually = f" A server writes {data_home() / usual} unless it is told another place." if given else ""
+        raise DataError(f"{file} is not there.{usually}")
+    return file

@@ -29,6 +29,9 @@ palate ask shop.engine --yes tea-01 --no pot-01,cup-01
 palate ask shop.engine -k 3 --json"""
 
 
+_LIKELY = {"en": "a yes is {chance:.0%} likely", "zh": "回答“是”的可能性 {chance:.0%}"}
+
+
 def register(app: typer.Typer) -> None:
     app.command(epilog=_PRETRAIN)(pretrain)
     app.command(epilog=_ASK)(ask)
@@ -48,6 +51,7 @@ def pretrain(
     as_json: options.Json = False,
 ) -> None:
     """Learn from several shops what follows what, by texts alone, for shops that are still to come."""
+    from palate.core.artefact import check_place
     from palate.core.errors import UsageError
     from palate.data import Dataset
     from palate.language import CachedEncoder, VectorCache, load_encoder
@@ -56,6 +60,7 @@ def pretrain(
 
     if encoder == "lexical":
         raise UsageError("--encoder lexical: its directions are those of one catalogue and mean nothing in another.")
+    check_place(out)
     settings = PRETRAINING.model_copy(
         update={"epochs": epochs or PRETRAINING.epochs, "seed": PRETRAINING.seed if seed is None else seed}
     )
@@ -78,15 +83,17 @@ def ask(
     no: Annotated[str | None, typer.Option("--no", metavar="A,B", help="Items that are not.")] = None,
     user: options.User = None,
     count: Annotated[int, typer.Option("-k", "--count", min=1, help="How many questions.")] = 1,
+    language: options.Language = None,
     as_json: options.Json = False,
 ) -> None:
     """Which items to ask a newcomer about next, given the answers so far."""
     from palate.engine import Engine
 
+    likely = _LIKELY[options.language(language)]
     answered = dict.fromkeys(options.listed(yes) or (), True) | dict.fromkeys(options.listed(no) or (), False)
     questions = Engine.load(engine_folder).ask(count, answered=answered, user=user)
     if as_json:
         console.write_json([asdict(question) for question in questions])
         return
     for place, question in enumerate(questions, 1):
-        console.say(f"{place}. {question.title}  [{question.item}]  {question.chance:.0%}")
+        console.say(f"{place}. {question.title}  [{question.item}]  {likely.format(chance=question.chance)}")

@@ -44,8 +44,11 @@ def register(app: typer.Typer) -> None:
 
 def off_policy(
     file: Annotated[
-        Path, typer.Argument(metavar="LOG", help="The event log's SQLite file, or a folder with --open-bandit.")
-    ],
+        Path | None,
+        typer.Argument(
+            metavar="LOG", help="The event log's SQLite file, the usual one if left out; a folder with --open-bandit."
+        ),
+    ] = None,
     policy: Annotated[
         list[str] | None,
         typer.Option("--policy", "-p", metavar="NAME", help="A mix, even or contextual; may be given several times."),
@@ -59,7 +62,10 @@ def off_policy(
         typer.Option("--reward", metavar="KIND=WORTH,...", help="Worth of reactions; the bandit's where not given."),
     ] = None,
     vault: Annotated[
-        Path | None, typer.Option("--vault", metavar="FILE", help="The key vault that the log was written with.")
+        Path | None,
+        typer.Option(
+            "--vault", metavar="FILE", help="The key vault the log was written with; beside it, or the usual one."
+        ),
     ] = None,
     tenant: Annotated[str, typer.Option("--tenant", help="Whose rows of the log.")] = "default",
     open_bandit: Annotated[
@@ -93,26 +99,29 @@ def off_policy(
         raise typer.Exit(1)
 
 
-def _served(file: Path, vault: Path | None, tenant: str, reward: str | None) -> Logged:
+def _served(given: Path | None, vault: Path | None, tenant: str, reward: str | None) -> Logged:
+    from palate.cli.logs import log_at, vault_beside
     from palate.core.errors import DataError
     from palate.data.event_log import EventLog
     from palate.experiments.logs import Logged
     from palate.privacy import Vault
     from palate.privacy.vault import default_vault_path
 
-    keys = vault or default_vault_path()
-    for path, what in ((file, "the event log"), (keys, "the key vault; say --vault where another one is")):
-        if not path.is_file():
-            raise DataError(f"{path} is not there: it should be {what}.")
+    file = log_at(given, "events.sqlite")
+    keys = vault or vault_beside(file) or default_vault_path()
+    if not keys.is_file():
+        raise DataError(f"{keys} is not there: it should be the key vault; say --vault where another one is.")
     with EventLog(file, Vault(keys), tenant=tenant) as log:
         return Logged.read(log) if reward is None else Logged.read(log, _worths(reward))
 
 
-def _published(folder: Path, given: str) -> Logged:
+def _published(folder: Path | None, given: str) -> Logged:
     from palate.core.errors import UsageError
     from palate.data.open_bandit import open_bandit
     from palate.experiments.logs import Logged
 
+    if folder is None:
+        raise UsageError("--open-bandit: name the folder of the dataset, too.")
     policy, slash, campaign = given.partition("/")
     if not slash:
         raise UsageError(f"--open-bandit {given}: write POLICY/CAMPAIGN, for instance random/men.")

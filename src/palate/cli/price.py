@@ -11,13 +11,15 @@ from palate.cli import console, options
 
 _PRICE = """[bold]Examples[/bold]
 
-palate price shop.engine tea-01,pot-01 --jurisdiction DE
+palate price shop.engine tea-01,pot-01 --config shop/palate.toml --jurisdiction DE
 
 palate price shop.engine tea-01 --user u01 --consent --jurisdiction US-NY --input loyalty=0.4
 
 palate price shop.engine tea-01 --explain --language zh"""
 
 _REPLAY = """[bold]Examples[/bold]
+
+palate price-replay
 
 palate price-replay events/prices.sqlite
 
@@ -50,7 +52,8 @@ def price(
 ) -> None:
     """Quote prices as the server would: bounded, lawful, disclosed, and written into the log of decisions.
 
-    Prices are off until palate.toml says otherwise under \\[pricing].
+    Prices are off until palate.toml says otherwise under \\[pricing]: the one here, in the engine's folder, or the one
+    that --config names.
     """
     from palate.cli.settings import settings_for
     from palate.engine import Engine
@@ -119,12 +122,16 @@ def price(
 
 
 def price_replay(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The log of decisions, prices.sqlite.")],
+    file: Annotated[
+        Path | None,
+        typer.Argument(metavar="FILE", help="The log of decisions, prices.sqlite; the usual one if left out."),
+    ] = None,
     head: Annotated[
         str | None, typer.Option("--head", metavar="N:HASH", help="An end of the chain noted earlier, to hold it to.")
     ] = None,
     vault: Annotated[
-        Path | None, typer.Option("--vault", metavar="FILE", help="The key vault; the usual one where not given.")
+        Path | None,
+        typer.Option("--vault", metavar="FILE", help="Its key vault; beside the log, or the usual one."),
     ] = None,
     as_json: options.Json = False,
 ) -> None:
@@ -133,21 +140,19 @@ def price_replay(
     Exit code 1 where the log was changed or a decision comes out otherwise. Decisions whose personal inputs were erased
     are counted apart: they cannot be done again, and are as they were written.
     """
-    from palate.cli.logs import noted, verdict_of
-    from palate.core.errors import DataError
+    from palate.cli.logs import log_at, noted, vault_beside, verdict_of
     from palate.pricing.beliefs import earlier
     from palate.pricing.decisions import replayed
     from palate.pricing.quoting import versions_beside
     from palate.privacy import Vault
 
-    if not file.is_file():
-        raise DataError(f"{file} is not there.")
+    file = log_at(file, "prices.sqlite")
     verdict = verdict_of(file, noted(head))
     if not verdict.ok:
         told = {"ok": False, "rows": verdict.rows, "problem": verdict.problem}
         console.write_json(told) if as_json else console.say(f"{file}: after {verdict.rows:,} rows: {verdict.problem}")
         raise typer.Exit(1)
-    keys = Vault(vault)
+    keys = Vault(vault or vault_beside(file))
     try:
         same, erased, others = replayed(file, keys, earlier(versions_beside(file)))
     finally:

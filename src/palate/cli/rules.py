@@ -39,8 +39,8 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
         "p": "p",
         "found": "{rules:,} rules in {baskets:,} baskets (told apart by {column}), {seconds:.1f} s; "
         "shown: the first {shown} by {by}.",
-        "none": "No rule: nothing that goes together is in {least:,} of the {baskets:,} baskets. Ask for less: "
-        "--support {support:g}, or --confidence, --lift.",
+        "none": "No rule: nothing in at least {least:,} of the {baskets:,} baskets goes together often enough and more "
+        "than chance explains. Ask for less: {support}--confidence, --lift or --false-discoveries.",
     },
     "zh": {
         "title": "什么与什么搭配",
@@ -55,8 +55,8 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
         "p": "p 值",
         "found": "{baskets:,} 个购物篮（按 {column} 区分）中有 {rules:,} 条规则，用时 {seconds:.1f} 秒；"
         "按 {by} 列出前 {shown} 条。",
-        "none": "没有规则：{baskets:,} 个购物篮中，没有任何两件物品足够频繁地同时出现在 {least:,} 个篮子里。"
-        "可放宽条件：--support {support:g}，或 --confidence、--lift。",
+        "none": "没有规则：{baskets:,} 个购物篮中，没有物品在至少 {least:,} 个篮子里同时出现且明显多于偶然。"
+        "可放宽条件：{support}--confidence、--lift、--false-discoveries。",
     },
 }
 
@@ -133,7 +133,8 @@ def rules(
         return
     if not len(found):
         least = least_count(own.support, len(baskets))
-        console.say(words["none"].format(least=least, baskets=len(baskets), support=own.support / 5))
+        lower = f"--support {own.support / 5:g}, " if least > 1 else ""
+        console.say(words["none"].format(least=least, baskets=len(baskets), support=lower))
         return
     show(best, dataset.catalogue.titles, words)
     facts = {"rules": len(found), "baskets": len(baskets), "column": baskets.column, "seconds": seconds}

@@ -10,7 +10,7 @@ from palate.cli import console
 if TYPE_CHECKING:
     from palate.data import Catalogue
     from palate.engine import Answer, Explanation, Portrait
-    from palate.engine.answers import Pursued
+    from palate.engine.answers import Narration, Pursued, Story
 
 METRICS = ("recall@10", "ndcg@10", "mrr", "coverage@10")
 """What the terminal shows; the JSON and the report hold all."""
@@ -46,7 +46,12 @@ _WORDS = {
         "kept": "of these attract",
         "objectives": "objectives",
         "tokens": "tokens",
-        "headline": "palate against {baseline}, the best single collaborative model: "
+        "nothing": "nothing to show",
+        "wordless": "The items have neither titles nor descriptions: the wish is not read.",
+        "stranger": "Nobody called {user} is known here: only what else was said counts.",
+        "told": "Reasons as they stand: {why}.",
+        "unset": "no text generator is set up ([generation] in palate.toml)",
+        "headline": "{model} against {baseline}, the best single collaborative model: "
         "NDCG@10 {relative:+.1%}, 95 % interval [{low:+.1%}, {high:+.1%}], p = {p:.2g}",
     },
     "zh": {
@@ -76,10 +81,43 @@ _WORDS = {
         "kept": "其中有吸引力",
         "objectives": "目标",
         "tokens": "个词元",
-        "headline": "palate 相对最好的单个协同过滤模型 {baseline}：NDCG@10 {relative:+.1%}，"
+        "nothing": "没有可展示的商品",
+        "wordless": "商品没有标题和描述：无法理解愿望，已忽略。",
+        "stranger": "没有名为 {user} 的用户：推荐仅依据其余信息。",
+        "told": "理由按原样列出：{why}。",
+        "unset": "未设置文本生成器（palate.toml 的 [generation]）",
+        "headline": "{model} 相对最好的单个协同过滤模型 {baseline}：NDCG@10 {relative:+.1%}，"
         "95% 置信区间 [{low:+.1%}, {high:+.1%}]，p = {p:.2g}",
     },
 }
+
+
+_TABLE = {
+    "events": "事件数",
+    "items": "商品数",
+    "categories": "类别",
+    "kinds": "行为",
+    "events_per_month": "每月事件数",
+    "days_since_last": "距上次天数",
+    "usual_price": "常见价位",
+    "price_spread": "价格离散度",
+    "spend": "消费额",
+    "mean_dwell_seconds": "平均停留秒数",
+    "mean_rating": "平均评分",
+    "price_mix": "价位构成",
+    "currency": "货币",
+}
+"""Lines of a profile's table in Chinese; in English they are named as in the JSON."""
+
+
+def stranger(user: str, language: str = "en") -> str:
+    """What to say where somebody is asked about who is not known."""
+    return _WORDS[language]["stranger"].format(user=user)
+
+
+def wordless(language: str = "en") -> str:
+    """What to say of a wish where the catalogue has no text."""
+    return _WORDS[language]["wordless"]
 
 
 def title_of(catalogue: Catalogue, item: str, language: str) -> str:
@@ -96,12 +134,36 @@ def show_answer(answer: Answer, catalogue: Catalogue, language: str = "en") -> N
         console.say(f"{words['degraded']} {answer.source}")
     if answer.strategy is not None:
         show_pursuit(answer.strategy, language)
+    if not answer.items:
+        console.say(words["nothing"])
     width = len(str(len(answer.items)))
     for rank, found in enumerate(answer.items, 1):
         title = title_of(catalogue, found.item, language)
         console.say(f"{rank:>{width}}. {title}  [{found.item}]  {found.score:.3f}  {'+'.join(found.source)}")
+        show_story(found.story, f"{'':>{width}}  ")
         for reason in found.reasons:
             console.say(f"{'':>{width}}  - {reason.text}")
+    show_narration(answer.narration, language)
+
+
+def show_story(story: Story | None, indent: str = "") -> None:
+    """What a model wrote; a template's story is the reasons again, which stand there anyway."""
+    if story is not None and story.written_by != "template":
+        console.say(f"{indent}{story.text}")
+
+
+def show_narration(narration: Narration | None, language: str = "en") -> None:
+    """Who told the reasons and what that took; why templates did."""
+    from palate.language.generation_reply import UNSET
+
+    if narration is None:
+        return
+    words = _WORDS[language]
+    if narration.prompt_tokens:
+        tokens = narration.prompt_tokens + narration.completion_tokens
+        console.say(f"{tokens:,} {words['tokens']}, {narration.seconds:.1f} s")
+    for note in narration.notes:
+        console.say(words["told"].format(why=words["unset"] if note == UNSET else note))
 
 
 def show_pursuit(pursued: Pursued, language: str = "en") -> None:
@@ -128,7 +190,9 @@ def show_explanation(explanation: Explanation, language: str = "en") -> None:
         f"{explanation.item}  {words['score']} {explanation.score:.4f} = {words['base']} {explanation.base:.4f}"
     )
     for row in _largest(explanation.features, "contribution"):
-        console.say(f"  {row['contribution']:+.4f}  {row['name']} = {row['value']}")
+        value = row["value"]
+        told = "—" if value is None else f"{value:.4g}" if isinstance(value, float) else value
+        console.say(f"  {row['contribution']:+.4f}  {row['name']} = {told}")
     if explanation.context:
         console.say(words["context"])
         for part in explanation.context:
@@ -141,6 +205,8 @@ def show_explanation(explanation: Explanation, language: str = "en") -> None:
         console.say(
             words["words"] + ": " + ", ".join(f"{row['word']} {row['weight']:.2f}" for row in explanation.words)
         )
+    show_story(explanation.story)
+    show_narration(explanation.narration, language)
 
 
 def show_portrait(portrait: Portrait, language: str = "en") -> None:
@@ -150,7 +216,7 @@ def show_portrait(portrait: Portrait, language: str = "en") -> None:
     console.say(portrait.summary)
     for name, value in portrait.table.items():
         told = ", ".join(f"{key} {part}" for key, part in value.items()) if isinstance(value, Mapping) else value
-        console.say(f"  {name}: {told}")
+        console.say(f"  {_TABLE.get(name, name) if language == 'zh' else name}: {told}")
     for name in ("muted", "added"):
         if topics := getattr(portrait, name):
             console.say(f"{words[name]}: {', '.join(topics)}")
@@ -174,7 +240,12 @@ def show_evaluation(result: Mapping[str, Any], language: str = "en") -> None:
         low, high = headline["relative_ci95"]
         console.say(
             words["headline"].format(
-                baseline=headline["baseline"], relative=headline["relative"], low=low, high=high, p=headline["p_holm"]
+                model=headline["model"],
+                baseline=headline["baseline"],
+                relative=headline["relative"],
+                low=low,
+                high=high,
+                p=headline["p_holm"],
             )
         )
     _show_cold(result["cold"], language)
@@ -280,4 +351,5 @@ def _figure(scores: Mapping[str, Any], metric: str) -> str:
 
 
 def _largest(rows: Iterable[Mapping[str, Any]], name: str, count: int = 8) -> list[Mapping[str, Any]]:
-    return sorted(rows, key=lambda row: -abs(float(row[name])))[:count]
+    told = [row for row in rows if row[name]]
+    return sorted(told, key=lambda row: -abs(float(row[name])))[:count]

@@ -22,7 +22,7 @@ from scipy import sparse
 from palate.core.errors import ArtefactError
 from palate.core.recommender import Arrays
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MANIFEST = "manifest.json"
 
 
@@ -70,8 +70,7 @@ def write(artefact: Artefact, folder: Path) -> None:
             raise ArtefactError(f"{name!r} cannot name a file of an artefact; nothing was written.")
 
     folder = Path(folder)
-    if folder.exists() and not (folder / MANIFEST).is_file() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ArtefactError(f"{folder} exists and is not a palate artefact; nothing was written. Choose another place.")
+    check_place(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
@@ -96,6 +95,18 @@ def write(artefact: Artefact, folder: Path) -> None:
     except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)
         raise
+
+
+def check_place(folder: Path) -> None:
+    """Nothing but an artefact is written over; ask before long work, not after.
+
+    Raises
+    ------
+    ArtefactError
+        Something else stands there.
+    """
+    if folder.exists() and not (folder / MANIFEST).is_file() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ArtefactError(f"{folder} exists and is not a palate artefact; nothing was written. Choose another place.")
 
 
 def read(folder: Path, kind: str) -> Artefact:

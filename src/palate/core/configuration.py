@@ -71,6 +71,11 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path} is not valid TOML: {error}.") from None
 
 
+def complaint(problem: Mapping[str, Any]) -> str:
+    """What is wrong with a value, of one of pydantic's errors, without pydantic's preface."""
+    return str(problem["msg"]).removeprefix("Value error, ").removesuffix(".")
+
+
 def suggestion(name: str, known: list[str]) -> str:
     """ "Did you mean ...?" where a known name is close, else the list of known names."""
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
@@ -121,7 +126,7 @@ def _in_words(model: type[BaseModel], problem: Any, path: Path | None, origins: 
     where = origins.get(location) or f"{path or 'settings'}: {'.'.join(location)}"
     if problem["type"] == "extra_forbidden":
         return f"{where} is not a setting. {suggestion(location[-1], _fields_at(model, location[:-1]))}"
-    return f"{where} = {problem['input']!r}: {problem['msg']}."
+    return f"{where} = {problem['input']!r}: {complaint(problem)}."
 
 
 def _fields_at(model: type[BaseModel], location: tuple[str, ...]) -> list[str]:

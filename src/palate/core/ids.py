@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+from itertools import islice
 
 import numpy as np
 import xxhash
 
 from palate.core.arrays import IntArray
 from palate.core.errors import UnknownIdError
+
+_NEAR = 500
+"""Ids an unknown one is compared with at most."""
 
 
 def id_hash(external: str) -> int:
@@ -67,7 +72,20 @@ class Ids:
         try:
             return self._index[name]
         except KeyError:
-            raise UnknownIdError(f"unknown {self.what} {name!r}") from None
+            raise self.unknown(name) from None
+
+    def unknown(self, name: str) -> UnknownIdError:
+        """The error that says an id is unknown; of items, which are no secret, with those written nearly alike."""
+        alike = self._beginning_like(name) if self.what == "item" else {}
+        near = [alike[own] for own in get_close_matches(name.casefold(), alike, n=3, cutoff=0.75)]
+        told = f"; written nearly alike: {', '.join(near)}" if near else ""
+        return UnknownIdError(f"unknown {self.what} {name!r}{told}")
+
+    def _beginning_like(self, name: str) -> dict[str, str]:
+        """Ids with the same beginning, by what they are without their case; few, since an answer must not wait."""
+        start = name[:2].casefold()
+        alike = (own for own in self.names if own[:2].casefold() == start and abs(len(own) - len(name)) <= 3)
+        return {own.casefold(): own for own in islice(alike, _NEAR)}
 
     def positions(self, names: Iterable[str]) -> IntArray:
         """Positions of many ids, -1 where unknown; int32 (n,)."""

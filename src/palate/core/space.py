@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from palate.core.configuration import complaint
 from palate.core.errors import UsageError
 
 SettingsT = TypeVar("SettingsT", bound=BaseModel)
@@ -171,7 +172,7 @@ def changed(settings: SettingsT, changes: Mapping[str, Any]) -> SettingsT:
     except ValidationError as error:
         problem = error.errors()[0]
         where = ".".join(str(part) for part in problem["loc"])
-        raise UsageError(f"{where} = {problem['input']!r}: {problem['msg']}") from None
+        raise UsageError(f"{where} = {problem['input']!r}: {complaint(problem)}") from None
 
 
 def _laid(settings: SettingsT, tree: Mapping[str, Any]) -> SettingsT:

@@ -75,7 +75,9 @@ class Catalogue:
         if known is None:
             row = self.frame.row(position, named=True)
             known = self._asked_for[position] = {
-                name: value for name, value in row.items() if value is not None and name not in self.blocks
+                name: _as_written(value) if name in self._short else value
+                for name, value in row.items()
+                if value is not None and name not in self.blocks
             }
         return known.copy()
 
@@ -83,6 +85,11 @@ class Catalogue:
     def _asked_for(self) -> dict[int, dict[str, Any]]:
         """Rows asked for before: a data frame gives single ones slowly. Never more than there are items."""
         return {}
+
+    @cached_property
+    def _short(self) -> frozenset[str]:
+        """Columns of numbers kept in four bytes."""
+        return frozenset(name for name, kind in self.frame.schema.items() if kind == pl.Float32)
 
     @property
     def titles(self) -> list[str]:
@@ -155,6 +162,11 @@ def _vectors(series: pl.Series) -> FloatArray:
     size = int(series.dtype.shape[0])  # type: ignore[attr-defined]
     flat = series.fill_null([0.0] * size).explode().to_numpy()
     return np.ascontiguousarray(flat.reshape(len(series), size), dtype=np.float32)
+
+
+def _as_written(value: float) -> float:
+    """13.99, which four bytes hold as 13.989999771118164, as it was written."""
+    return float(str(np.float32(value)))
 
 
 def _aligned(ids: Ids, frame: pl.DataFrame) -> pl.DataFrame:

@@ -32,6 +32,49 @@ class Reason:
 
 
 @dataclass(frozen=True)
+class Story:
+    """Reasons as a person would say them.
+
+    Parameters
+    ----------
+    text
+        Sentences that say nothing but what the reasons do.
+    cites
+        Positions of the reasons they rest on.
+    written_by
+        ``endpoint``, ``local`` or ``template``.
+    """
+
+    text: str
+    cites: tuple[int, ...]
+    written_by: str
+
+
+@dataclass(frozen=True)
+class Narration:
+    """How stories were come by.
+
+    Parameters
+    ----------
+    written_by
+        How many each writer wrote.
+    notes
+        Why templates spoke, in words; empty where none did.
+    prompt_tokens, completion_tokens, cost
+        Of the generator; 0 where it was not asked, or remembered.
+    seconds
+        Until all of them were there.
+    """
+
+    written_by: dict[str, int]
+    notes: tuple[str, ...] = ()
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost: float = 0.0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
 class Recommendation:
     """One recommended item.
 
@@ -47,6 +90,8 @@ class Recommendation:
         The strongest first; empty unless asked for.
     properties
         What the catalogue says of it.
+    story
+        The reasons in words; None until ``Engine.narrate`` has told them.
     """
 
     item: str
@@ -54,6 +99,7 @@ class Recommendation:
     source: tuple[str, ...]
     reasons: tuple[Reason, ...] = ()
     properties: dict[str, Any] = field(default_factory=dict)
+    story: Story | None = None
 
 
 @dataclass(frozen=True)
@@ -120,6 +166,8 @@ class Answer:
         What the bandit chose; None where it did not.
     strategy
         How the list was come by; None where no strategy was asked for.
+    narration
+        How its stories were come by; None where none are told.
     """
 
     items: tuple[Recommendation, ...]
@@ -130,6 +178,7 @@ class Answer:
     recommendation_id: str = ""
     choice: Choice | None = None
     strategy: Pursued | None = None
+    narration: Narration | None = None
 
 
 @dataclass(frozen=True)
@@ -158,6 +207,8 @@ class Explanation:
     context
         What the moment, the visit and the time since add, each as ``name``, ``text``, ``contribution`` and the
         ``features`` it sums, strongest first; empty where the weighted average ranks.
+    story, narration
+        The reasons in words and how they were come by; None until ``Engine.narrate`` has told them.
     """
 
     item: str
@@ -169,6 +220,8 @@ class Explanation:
     features: list[dict[str, Any]]
     reasons: tuple[Reason, ...] = ()
     context: list[dict[str, Any]] = field(default_factory=list)
+    story: Story | None = None
+    narration: Narration | None = None
 
 
 @dataclass(frozen=True)

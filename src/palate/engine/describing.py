@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from palate.behaviour import branch
+from palate.language.generation import TemplateGenerator
 
 if TYPE_CHECKING:
     from palate.engine.engine import Engine
@@ -25,6 +26,8 @@ def described(engine: Engine) -> dict[str, Any]:
         **({} if (judge := engine.assembled.attractiveness) is None else {"attractiveness": judge.describe()}),
         **({} if engine.shown is None else {"shown": engine.shown.describe()}),
         "masks_seen": engine.masks_seen,
+        # Whether a model writes, never which or where: this stands on a page.
+        "writer": "template" if isinstance(engine.writer, TemplateGenerator) else "model",
         "notes": list(engine.notes),
         "seconds": {name: round(value, 2) for name, value in engine.timings.items()},
     }

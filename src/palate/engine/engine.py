@@ -26,7 +26,7 @@ from palate.engine.relating import Relating
 from palate.engine.settings import EngineSettings
 from palate.engine.shelf import Shelf
 from palate.engine.strategy import pursue
-from palate.language.generation import TemplateGenerator, TextGenerator
+from palate.language.terms import is_cjk
 from palate.ranking.mixes import Mix
 from palate.ranking.pipeline import BATCH
 from palate.ranking.shown import ShownRanker
@@ -41,7 +41,6 @@ class Engine(Living):
         super().__init__(dataset, settings, assembled)
         self.shown = shown
         self._relating, self._asking = Relating(dataset), Asking(dataset, settings.questions)
-        self.writer: TextGenerator = TemplateGenerator()
 
     @classmethod
     def fit(
@@ -101,7 +100,7 @@ class Engine(Living):
             seed=own.seed,
             progress=progress or silent,
             inner=own.inner,
-            trees=None if ranker is None else ranker.trees,
+            growth=None if ranker is None else ranker.growth,
             encoder=own.encoder,
         )
         return Engine(dataset, self.settings, *taught_by_lists(dataset, self.settings, assembled, own.seed))
@@ -143,7 +142,8 @@ class Engine(Living):
         prices
             What each candidate costs the asker, None where the catalogue says it.
         context
-            ``when`` (seconds), ``lat`` and ``lon``, ``device``, ``session`` (newest events that belong to the visit).
+            ``when`` (seconds), ``lat`` and ``lon``, ``place`` (as events name it), ``device``, ``session`` (newest
+            events that belong to the visit).
         diversity
             0 to 1; the engine's setting where None.
         objectives
@@ -246,7 +246,9 @@ class Engine(Living):
         # Objectives are said so that no bandit takes this for a list that somebody saw.
         self.recommend(someone, explain=True, objectives={})
         if self.kind == "text":
-            self.recommend(someone, text="something for a friend", explain=True, objectives={})
+            chinese = any(is_cjk(name) for name in (*self.catalogue.strings("title_zh"), *self.catalogue.titles))
+            for wish in ("something for a friend", "送给朋友的礼物")[: 1 + chinese]:
+                self.recommend(someone, text=wish, explain=True, objectives={})
 
     def similar(self, item: str, k: int = 10, *, kind: str = "any", language: str = "en") -> Answer:
         """Items most like one item, by what is chosen with it and by what it says; or what goes with it, or instead.
@@ -328,6 +330,7 @@ class Engine(Living):
         *,
         history: Told | None = None,
         text: str = "",
+        context: Mapping[str, Any] | None = None,
         language: str = "en",
     ) -> Explanation:
         """Why an item gets its score for somebody, among the candidates of the same question to ``recommend``.
@@ -343,7 +346,7 @@ class Engine(Living):
             position = shelf.catalogue.ids.position(item)
             own = self._history(shelf, user, history)
             masks = self.masks_seen and position not in own.items
-            queries = question(shelf.catalogue, own, k=1, mask_seen=masks, text=text)
+            queries = question(shelf.catalogue, own, k=1, mask_seen=masks, text=text, context=context)
             queries = self._corrected(shelf, queries, [user if history is None else None], keep=position)
             if shelf.may is None or shelf.may[position]:
                 queries = shelf.ruled(queries)

@@ -21,7 +21,7 @@ from palate.ranking.sources import ask
 _READERS = frozenset({"semantic", "lexical"})
 """Models that read a wish."""
 
-_MODELS = {
+MODELS = {
     "en": {
         "repeats": "what you come back to",
         "baskets": "what completes the basket",
@@ -36,6 +36,16 @@ _MODELS = {
         "semantic": "what it is about",
         "lexical": "its words",
         "interest": "the same kind of thing",
+        "sequential": "the order of what you chose",
+        "sasrec": "the order of what you chose",
+        "gru4rec": "the order of what you chose",
+        "lstm": "the order of what you chose",
+        "transferred": "what follows such things in other shops too",
+        "generative": "the kind of thing that comes next",
+        "semantic_tuned": "what suits what you had",
+        "bilinear": "your habits and its description",
+        "places": "where you are, and when",
+        "next_behaviour": "what you will probably do next",
         "popularity": "popular now",
     },
     "zh": {
@@ -52,9 +62,20 @@ _MODELS = {
         "semantic": "内容相近",
         "lexical": "用词相同",
         "interest": "同类商品",
+        "sequential": "你选择的先后顺序",
+        "sasrec": "你选择的先后顺序",
+        "gru4rec": "你选择的先后顺序",
+        "lstm": "你选择的先后顺序",
+        "transferred": "在其他店铺也常随其后",
+        "generative": "接下来会选的那类商品",
+        "semantic_tuned": "与你已有的相配",
+        "bilinear": "你的习惯与它的描述",
+        "places": "你所在的地点和时间",
+        "next_behaviour": "你接下来可能做的事",
         "popularity": "近期热门",
     },
 }
+"""What the proposal of a source rests on, to the person who is recommended something."""
 
 
 def title(catalogue: Catalogue, position: int, language: str) -> str:
@@ -275,8 +296,8 @@ def _because(catalogue: Catalogue, source: int, item: int, share: float, *, lang
 
 
 def _by_models(names: tuple[str, ...], language: str) -> Reason:
-    known = _MODELS[language]
-    told = [known[name] for name in names if name in known]
+    known = MODELS[language]
+    told = list(dict.fromkeys(known[name] for name in names if name in known))
     if not told or names == ("popularity",):
         return Reason("popular", "Popular with other people" if language == "en" else "许多人都在选", 0.1)
     return Reason(

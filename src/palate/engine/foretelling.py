@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from palate.core import Histories, Queries, UnknownIdError, UsageError
+from palate.core import Histories, Queries, UsageError
 from palate.data import Catalogue, Dataset
 from palate.engine.questions import Told, check_language, told
 from palate.language import TextEncoder, load_encoder
@@ -120,7 +120,7 @@ class Foretelling:
         if not len(items):
             raise UsageError("name at least one item to foresee something about")
         if (places < 0).any():
-            raise UnknownIdError(f"unknown item {items[int(np.nonzero(places < 0)[0][0])]!r}")
+            raise catalogue.ids.unknown(items[int(np.nonzero(places < 0)[0][0])])
         if prices is not None and len(prices) != len(items):
             raise UsageError(f"{len(prices)} prices for {len(items)} items; give one an item")
         for kind in kinds or ():

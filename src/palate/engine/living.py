@@ -1,26 +1,29 @@
-"""The engine among people: what they did since training, what came new, how they correct what is known of them."""
+"""The engine among people: what they did since, what came new, how they correct its picture of them, what it tells."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, overload
 
 from palate.behaviour import Edits
 from palate.core import Histories, Queries
 from palate.data import Dataset
 from palate.engine import storage
-from palate.engine.answers import Updated
+from palate.engine.answers import Answer, Explanation, Updated
 from palate.engine.assembly import Assembled
 from palate.engine.counting import Counting
 from palate.engine.foretelling import Foretelling, Predicted, with_kinds
 from palate.engine.live import LiveHistories
+from palate.engine.narrating import narrated_answer, narrated_explanation
 from palate.engine.portraits import Portrait, Portraits
 from palate.engine.positions import Positions
 from palate.engine.questions import Told, check_language, told
 from palate.engine.settings import EngineSettings
 from palate.engine.shelf import Shelf
 from palate.engine.updating import Changes, live_events, reactions, with_items
+from palate.language.generation import TemplateGenerator, TextGenerator, or_template
+from palate.language.verbalise import behaviour_text
 from palate.ranking.bandit import Choice
 
 
@@ -33,6 +36,7 @@ class Living(Positions):
         self._live, self._portraits = LiveHistories(dataset, settings.history), Portraits(dataset)
         self._foretelling = Foretelling(dataset, settings.models.next_behaviour, assembled.encoder)
         self.counting = Counting(assembled.pipeline.sources, settings.counting)
+        self.writer: TextGenerator = TemplateGenerator()
 
     def portrait(self, user: str, language: str = "en") -> Portrait:
         """What is known of somebody, and how they corrected it; ``UnknownIdError`` where nobody has heard of them."""
@@ -130,12 +134,52 @@ class Living(Positions):
         asked: dict[str, Any] = {"kinds": kinds, "prices": prices, "when": when, "inputs": inputs, "language": language}
         return self._foretelling.predict(shelf.catalogue, known, items, **asked)
 
+    @overload
+    def narrate(self, told: Answer, *, generate: bool = ..., language: str = ...) -> Answer: ...
+    @overload
+    def narrate(self, told: Explanation, *, generate: bool = ..., language: str = ...) -> Explanation: ...
+
+    def narrate(
+        self, told: Answer | Explanation, *, generate: bool = True, language: str = "en"
+    ) -> Answer | Explanation:
+        """An answer or an explanation with its reasons in a person's words; nothing else of it changes.
+
+        ``writer`` is shown an item's title and its reasons, no id, price or score. A sentence of its own that says more
+        than the reasons it cites is refused, and the template says them as they stand. ``narration`` says who wrote.
+
+        Parameters
+        ----------
+        told
+            With reasons (``explain=True``): an item without any gets no story.
+        generate
+            Let ``writer`` write; templates do where False.
+        """
+        check_language(language)
+        writer = or_template(self.writer, generate)
+        if isinstance(told, Explanation):
+            return narrated_explanation(told, self.catalogue, writer, language)
+        return narrated_answer(told, self.catalogue, writer, language)
+
     def known_as(self, user: str) -> str:
         """The id under which this engine knows a user: a loaded engine knows pseudonyms only."""
         if self._live.known(user):
             return user
         other = storage.pseudonym(user)
         return other if other is not None and self._live.known(other) else user
+
+    def knows(self, user: str) -> bool:
+        """Whether anything is remembered of a user."""
+        return self._live.known(self.known_as(user))
+
+    def behaviour(self, user: str, events: int, language: str = "en") -> str:
+        """What somebody did last, at most so many events, in words; "" where nothing is known of them."""
+        with self._answering:
+            shelf, done = self._shelf, self._live.of(self.known_as(user))
+        if not len(done.items) or not events:
+            return ""
+        titles, kinds = shelf.catalogue.titles, self.dataset.kinds.names
+        things = [titles[item] for item in done.items[-events:].tolist()]
+        return behaviour_text(things, [kinds[kind] for kind in done.kinds[-events:].tolist()], language)
 
     def recall(self, shown: Iterable[tuple[str, Choice]]) -> None:
         """Tell the bandit which lists a log says were shown, by recommendation id."""

@@ -178,7 +178,7 @@ class Portraits:
         return Portrait(
             found.sentence(0, language),
             summary(shown, now, language=language),
-            found.table(0),
+            found.table(0, language),
             tuple(own.written(shelf.catalogue) for own in shown),
             edits.muted,
             edits.added,

@@ -35,6 +35,8 @@ from palate.models.whereabouts.settings import PlacesSettings
 from palate.ranking.attractiveness import AttractivenessSettings
 from palate.ranking.bandit import BanditSettings
 from palate.ranking.candidates import CandidateSettings
+from palate.ranking.circumstances import CircumstanceSettings
+from palate.ranking.demand import DemandSettings
 from palate.ranking.diversity import DiversitySettings
 from palate.ranking.fresh import FreshSettings
 from palate.ranking.fusion import FusionSettings
@@ -66,12 +68,16 @@ BALANCED = (*FAST, "semantic_transitions", "sequential")
 PRESETS: dict[str, tuple[str, ...]] = {"fast": FAST, "balanced": BALANCED, "thorough": BALANCED}
 """Sources of each preset."""
 
-THOROUGH: dict[str, Any] = {
-    "models": {"sequential": {"width": 192, "blocks": 3, "heads": 3, "patience": 6}},
-    "ranker": {"examples": 12_000, "stopping": 5_000, "trees": 600, "learning_rate": 0.04, "patience": 50},
-    "candidates": {"total": 200, "per_source": 100},
+CHANGES: dict[str, dict[str, Any]] = {
+    "fast": {},
+    "balanced": {"ranker": {"members": 2}},
+    "thorough": {
+        "models": {"sequential": {"width": 192, "blocks": 3, "heads": 3, "patience": 6}},
+        "ranker": {"members": 3, "examples": 12_000, "stopping": 5_000, "trees": 800, "learning_rate": 0.04},
+        "candidates": {"total": 200, "per_source": 100},
+    },
 }
-"""What ``thorough`` does with more time: a larger network, more questions, smaller steps."""
+"""What else a preset sets: with more time a larger network, more questions, smaller steps, several ensembles."""
 
 
 class ModelSettings(Settings):
@@ -140,6 +146,8 @@ class EngineSettings(Settings):
     models: ModelSettings = Field(default_factory=ModelSettings)
     candidates: CandidateSettings = Field(default_factory=CandidateSettings)
     fusion: FusionSettings = Field(default_factory=FusionSettings)
+    circumstances: CircumstanceSettings = Field(default_factory=CircumstanceSettings)
+    demand: DemandSettings = Field(default_factory=DemandSettings)
     ranker: RankerSettings = Field(default_factory=RankerSettings)
     diversity: DiversitySettings = Field(default_factory=DiversitySettings)
     wish: WishSettings = Field(default_factory=WishSettings)
@@ -168,4 +176,4 @@ class EngineSettings(Settings):
         """
         if name not in PRESETS:
             raise UsageError(f"unknown preset {name!r}; there are {', '.join(PRESETS)}")
-        return cls.model_validate({"sources": PRESETS[name], **(THOROUGH if name == "thorough" else {})})
+        return cls.model_validate({"sources": PRESETS[name], **CHANGES[name]})

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Mapping
+from dataclasses import asdict
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -22,7 +24,7 @@ from palate.language import CachedEncoder, LaterEncoder, LexicalEncoder, load_en
 from palate.ranking.attractiveness import Attractiveness, judged_by, judged_names
 from palate.ranking.facts import ItemFacts
 from palate.ranking.pipeline import Pipeline
-from palate.ranking.ranker import Ranker
+from palate.ranking.ranker import Growth, Ranker
 from palate.ranking.shown import ShownRanker
 
 if TYPE_CHECKING:
@@ -62,7 +64,7 @@ def save(engine: Engine, folder: Path) -> None:
         "settings": engine.settings.model_dump(mode="json"),
         "sources": list(pipeline.sources),
         "features": list(pipeline.names),
-        "trees": None if ranker is None else ranker.trees,
+        "ranker": None if ranker is None else asdict(ranker.growth),
         "encoder": None if encoder is None else _encoder_name(engine, encoder),
         "devices": [] if shown is None else list(shown.facts.devices),
         "kinds": [[kind.name, kind.weight] for kind in dataset.kinds],
@@ -80,7 +82,7 @@ def save(engine: Engine, folder: Path) -> None:
             manifest,
             arrays,
             {
-                **({} if ranker is None else {"ranker.txt": ranker.model}),
+                **({} if ranker is None else {_member(row): model for row, model in enumerate(ranker.models)}),
                 **({} if judge is None else {"attractiveness.txt": judge.model}),
                 **({} if shown is None else {"shown.txt": shown.model}),
                 **({} if bandit is None else {"bandit.json": json.dumps(bandit.names())}),
@@ -117,9 +119,7 @@ def load(folder: Path) -> Engine:
             model = build_model(name, settings, encoder)
             sources[name] = model.restore(artefact.arrays[f"model.{name}"])
         names = tuple(manifest["features"])
-        ranker = (
-            None if manifest["trees"] is None else Ranker(artefact.texts["ranker.txt"], names, int(manifest["trees"]))
-        )
+        ranker = _ranker(manifest["ranker"], artefact, names)
         pipeline = Pipeline(
             sources,
             np.asarray(artefact.arrays["pipeline"]["weights"]),
@@ -207,6 +207,18 @@ def _encoder(name: str | None, artefact: Artefact, settings: EngineSettings) -> 
     if name == "lexical":
         return CachedEncoder(LexicalEncoder(settings.encoder.lexical).restore(artefact.arrays["encoder"]))
     return CachedEncoder(LaterEncoder(lambda: load_encoder(name, (), settings.encoder), name))
+
+
+def _member(row: int) -> str:
+    """The file of one of the ranker's ensembles."""
+    return f"ranker.{row}.txt"
+
+
+def _ranker(told: Mapping[str, Any] | None, artefact: Artefact, names: tuple[str, ...]) -> Ranker | None:
+    if told is None:
+        return None
+    growth = Growth(tuple(map(int, told["trees"])), float(told["sharpness"]))
+    return Ranker(tuple(artefact.texts[_member(row)] for row in range(len(growth.trees))), names, growth)
 
 
 def _judge(artefact: Artefact, pipeline: Pipeline) -> Attractiveness | None:

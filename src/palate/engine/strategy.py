@@ -18,14 +18,14 @@ from pydantic import Field, ValidationError
 
 from palate.behaviour.decay import recency_weights
 from palate.core import FloatArray, Histories, IntArray, Queries, Ragged, Settings, UsageError
-from palate.core.configuration import suggestion
+from palate.core.configuration import complaint, suggestion
 from palate.engine import explaining
 from palate.engine.answering import Telling
 from palate.engine.answers import Answer, Pursued, Reason, Recommendation
 from palate.engine.mixing import Mixing
 from palate.engine.questions import check_language
 from palate.engine.shelf import Shelf
-from palate.language.generation import TemplateGenerator, TextGenerator
+from palate.language.generation import TextGenerator, or_template
 from palate.language.grounding import unsupported
 from palate.language.wishing import Wishes, interest_words, wish
 from palate.ranking.attractiveness import Attractiveness
@@ -88,7 +88,7 @@ class Strategy(Settings):
             if problem["type"] == "extra_forbidden":
                 known = suggestion(name, list(cls.model_fields))
                 raise UsageError(f"strategy: {name!r} is no part of a strategy. {known}") from None
-            raise UsageError(f"strategy: {name} = {problem['input']!r}: {problem['msg']}") from None
+            raise UsageError(f"strategy: {name} = {problem['input']!r}: {complaint(problem)}") from None
         if objectives is None:
             return chosen
         if not isinstance(objectives, Mapping):
@@ -132,7 +132,7 @@ def pursue(
     check_language(language)
     chosen = Strategy.told(strategy or {})
     check_objectives(shelf.catalogue, chosen.objectives, shelf.pipeline.facts)
-    writer = engine.writer if generate else TemplateGenerator()
+    writer = or_template(engine.writer, generate)
     chain = Chain(shelf, engine.mixing, writer, engine.assembled.attractiveness, engine.masks_seen, lock)
     return chain.pursue(history, chosen, k, Telling(engine.version, started, language), explain)
 

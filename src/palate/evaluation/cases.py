@@ -1,8 +1,8 @@
 """Questions with known answers from a file that somebody else wrote.
 
 One JSON object a line: ``{"user_id"?, "history"?: [{"item_id", "timestamp"?, "kind"?}], "when"?, "where"?, "target"}``.
-A history replaces the stored one; without it a known user's stored history is asked with. ``where`` is latitude and
-longitude in degrees, as a list or as ``{"lat", "lon"}``. ``target`` is an item id or a list of them.
+A history replaces the stored one; without it a known user is asked with what is stored from before ``when``. ``where``
+is latitude and longitude in degrees, as a list or as ``{"lat", "lon"}``. ``target`` is an item id or a list of them.
 """
 
 from __future__ import annotations
@@ -28,10 +28,11 @@ _MILLISECONDS = 1e11
 
 @dataclass
 class _Tally:
-    """What the catalogue and the users did not know."""
+    """What the catalogue and the users did not know, and how many answers the data tells."""
 
     history: int = 0
     targets: int = 0
+    told: int = 0
     users: set[str] = field(default_factory=set)
 
 
@@ -92,6 +93,11 @@ def read_cases(path: Path, dataset: Dataset) -> tuple[Fold, tuple[str, ...]]:
         notes.append(f"{tally.history:,} history items are not in the data; they were left out")
     if tally.targets:
         notes.append(f"{tally.targets:,} targets are not in the data; they stay in the denominator")
+    if tally.told:
+        notes.append(
+            f"of {tally.told:,} cases the data itself tells that their user turned to a target then or later, and the "
+            "models learn from it; give data that ends before the cases begin"
+        )
     return Fold(dataset, queries, Ragged.of([case.targets for case in cases]), users), tuple(notes)
 
 
@@ -114,8 +120,11 @@ def _case(line: str, where: str, dataset: Dataset, usual: int, tally: _Tally) ->
     targets = _targets(record, where, dataset, tally)
     when = _time(record.get("when"), where, "when")
     here = _place(record.get("where"), where)
+    stored = dataset.sequences.take(np.array([user] if user >= 0 else [], dtype=np.int32))
+    later = stored.times >= when
+    tally.told += bool(np.isin(stored.items[later], targets).any())
     if record.get("history") is None:
-        stored = dataset.sequences.take(np.array([user] if user >= 0 else [], dtype=np.int32))
+        stored = stored.where(~later)
         return _Case(user, stored.items.tolist(), stored.times.tolist(), stored.kinds.tolist(), when, here, targets)
     items, times, kinds = _history(record["history"], where, dataset, usual, tally)
     return _Case(user, items, times, kinds, when, here, targets)

@@ -13,7 +13,7 @@ import numpy as np
 from palate.core import Float64Array, FloatArray, Settings, UsageError
 from palate.data import Dataset, Fold, hold_out_last
 from palate.language import CachedEncoder, TextEncoder, VectorCache, item_texts, unit_rows
-from palate.measure import accuracy, compare
+from palate.measure import Interval, accuracy, compare
 from palate.models.semantic import Semantic
 
 Progress = Callable[[str, float], None]
@@ -181,6 +181,11 @@ def within(probes: Sequence[Probe], floor: float) -> Probe:
     """
     least = floor * probes[0].quality
     return max((probe for probe in probes if probe.quality >= least), key=lambda probe: probe.texts_per_second)
+
+
+def change(probe: Probe, first: Probe, seed: int = 0) -> Interval | None:
+    """The relative difference in N@10 to the first, with its paired 95 % interval; None where the first has none."""
+    return compare(probe.ndcg, first.ndcg, seed=seed)[0].relative if first.quality else None
 
 
 def recommended(probes: Sequence[Probe], seed: int = 0) -> tuple[Probe, list[Probe]]:

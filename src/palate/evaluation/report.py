@@ -123,10 +123,11 @@ def _tiles(evaluation: Evaluation, words: Mapping[str, str]) -> str:
     record = evaluation.headline
     if record is not None:
         low, high = record["relative_ci95"]
+        whose = "" if record["model"] == "palate" else f"{record['model']}: "
         tiles.append(
             (
                 f"{record['relative']:+.1%}",
-                f"{words['against']} {record['baseline']} [{low:+.1%}, {high:+.1%}]",
+                f"{whose}{words['against']} {record['baseline']} [{low:+.1%}, {high:+.1%}]",
                 low > 0,
             )
         )

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from palate.core import Settings, UsageError
-from palate.core.configuration import read_toml
+from palate.core.configuration import complaint, read_toml
 from palate.data.log_rows import canonical
 from palate.engine.strategy import Strategy
 from palate.experiments import metrics as usual
@@ -240,8 +240,7 @@ def told_experiment(values: Mapping[str, Any], where: str) -> Experiment:
         lines = []
         for problem in error.errors():
             place = ".".join(str(part) for part in problem["loc"])
-            text = problem["msg"].removeprefix("Value error, ")
-            lines.append(f"{where}: {place + ': ' if place else ''}{text}.")
+            lines.append(f"{where}: {place + ': ' if place else ''}{complaint(problem)}.")
         raise UsageError("\n".join(dict.fromkeys(lines))) from None
 
 

@@ -109,15 +109,15 @@ def estimate(
     found = support(logged, shares)
     if refusals := found.refusals(chosen.support):
         return Estimate(method, None, None, found, refusals)
-    weights, strength = weights_of(logged, shares), None
+    weights, model = weights_of(logged, shares), None
     if expected is None and method not in ("inverse-propensity", "self-normalised"):
         model = foretold(logged, weights, chosen.rewards)
-        expected, strength = model.rewards, model.strength
+        expected = model.rewards
     values = influence(logged, shares, method, expected, switch=chosen.switch)
     value = influence_interval(values, logged.people, level=chosen.level)
     lift = influence_interval(values - logged.rewards, logged.people, level=chosen.level)
-    if method == "direct" and strength is not None:
-        drawn = resampled_values(logged, shares, strength, seed=chosen.rewards.seed)
+    if method == "direct" and model is not None:
+        drawn = resampled_values(logged, shares, model, seed=chosen.rewards.seed)
         low, high = bounds(drawn[:, None] - drawn.mean() + value.estimate, chosen.level)
         value = Interval(value.estimate, float(low[0]), float(high[0]))
         earned = influence_interval(logged.rewards, logged.people, level=chosen.level)
@@ -224,8 +224,9 @@ def contextual(logged: Logged, settings: RewardModelSettings | None = None) -> t
     chosen = settings or RewardModelSettings()
     half, design = folds_of(logged, 2, chosen.seed), design_of(logged.contexts)
     taught = logged.take(np.flatnonzero(half == 0))
-    strength = foretold(taught, 1.0 / (taught.propensities * len(logged.names)), chosen).strength
-    expected = design[half == 1] @ coefficients(design[half == 0], taught, strength).T
+    straight = chosen.model_copy(update={"knots": 0})  # what bends is common to all arms, and prefers none
+    strength = foretold(taught, 1.0 / (taught.propensities * len(logged.names)), straight).strength
+    expected = design.take(half == 1).columns @ coefficients(design.take(half == 0), taught, strength).T
     first = expected >= expected.max(axis=1, keepdims=True) - 1e-12
     return logged.take(np.flatnonzero(half == 1)), np.asarray(first / first.sum(axis=1, keepdims=True))
 

@@ -104,7 +104,18 @@ class TextGenerator(Protocol):
 
 
 class TemplateGenerator:
-    """Says what the prompt's own template says: always there, in no time, and never more than is known."""
+    """Says what the prompt's own template says: always there, in no time, and never more than is known.
+
+    Parameters
+    ----------
+    why
+        Why no model was asked; empty where there is none.
+    """
+
+    why = ""
+
+    def __init__(self, why: str = "") -> None:
+        self.why = why
 
     @property
     def name(self) -> str:
@@ -112,7 +123,14 @@ class TemplateGenerator:
 
     def generate(self, prompts: Sequence[Prompt]) -> list[Completion]:
         """See ``TextGenerator.generate``."""
-        return [Completion(prompt.template, "template") for prompt in prompts]
+        return [Completion(prompt.template, "template", self.why) for prompt in prompts]
+
+
+def or_template(generator: TextGenerator, ask: bool) -> TextGenerator:
+    """The generator, or, where it is not to be asked, templates that say so."""
+    if ask or isinstance(generator, TemplateGenerator):
+        return generator
+    return TemplateGenerator("the text generator was not asked")
 
 
 def estimated_tokens(text: str) -> int:

@@ -50,19 +50,20 @@ def paraphrase(
     """At most so many paraphrases of each text, and what they cost.
 
     A model's words pass where they hold the same numbers, are about as long and are neither the text nor each other;
-    the template turns the order of a text's clauses or words around.
+    the template turns the order of a text's clauses or words around. Of a blank text there are none.
     """
+    said = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
+    asked = [row for row, text in enumerate(said) if text.strip()]
 
-    def check(row: int, reply: _Paraphrases) -> str:
-        return (
-            "" if _passing(texts[row], reply.texts) else "none of them holds the same numbers at about the same length"
-        )
+    def check(place: int, reply: _Paraphrases) -> str:
+        passing = _passing(said[asked[place]], reply.texts)
+        return "" if passing else "none of them holds the same numbers at about the same length"
 
-    prompts = [_prompt(text, most) for text in texts]
+    prompts = [_prompt(said[row], most) for row in asked]
     found, spent = list[Paraphrase](), list[Completion]()
-    for row, one in enumerate(write(generator, prompts, _Paraphrases, check)):
-        passing = one.value.texts if one.source == "template" else _passing(texts[row], one.value.texts)
-        found += [Paraphrase(row, text, one.source) for text in passing[:most] if text and text != texts[row]]
+    for row, one in zip(asked, write(generator, prompts, _Paraphrases, check), strict=True):
+        passing = one.value.texts if one.source == "template" else _passing(said[row], one.value.texts)
+        found += [Paraphrase(row, text, one.source) for text in passing[:most] if text and text != said[row]]
         spent += one.spent
     return found, spent
 

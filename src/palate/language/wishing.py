@@ -78,8 +78,13 @@ def interest_words(
 
 def shared_words(texts: Sequence[str], least: int = 3) -> frozenset[str]:
     """Words that at least so many texts have: the shop's vocabulary, which no single text makes."""
-    counted = Counter(word for text in texts for word in set(words(text)) if not word.isdigit())
+    counted = Counter(word for text in texts for word in set(words(text)) if _tells(word))
     return frozenset(word for word, count in counted.items() if count >= least)
+
+
+def _tells(word: str) -> bool:
+    """Neither a number nor the letter of a unit, as in 6 L and 500 g."""
+    return not word.isdigit() and (len(word) > 1 or is_cjk(word))
 
 
 def wish(

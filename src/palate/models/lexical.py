@@ -7,7 +7,8 @@ this one explains itself word by word.
 from __future__ import annotations
 
 import re
-from typing import ClassVar, Self
+from collections.abc import Sequence
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import Field
@@ -17,8 +18,13 @@ from palate.core import Abilities, FloatArray, IntArray, Queries, Rankings, Sett
 from palate.core.recommender import Arrays
 from palate.core.space import Space, Span
 from palate.data import Catalogue, Dataset
+from palate.language.detect import cjk_share
+from palate.language.registry import EncoderSettings
+from palate.language.search import SearchSettings, TextSearch
+from palate.language.verbalise import item_texts
 from palate.language.vocabulary import Vocabulary
 from palate.models.fitted import need, new_items
+from palate.models.item_blocks import part_of
 from palate.models.linear import (
     ItemWeights,
     event_weights,
@@ -51,12 +57,21 @@ class LexicalSettings(Settings):
         What a wish in words is worth relative to the latest event.
     maximum_terms
         Size of the vocabulary.
+    wishes
+        What a wish is held against: ``names``, the words that name an item, by cosine; ``texts``, all that is said of
+        it, by BM25 over words and Chinese characters; ``auto``: the texts of a catalogue that is mainly Chinese,
+        Japanese or Korean. Sixty and twenty questions about places in Beijing, N@10: names .490 and .396, texts .778
+        and .671.
+    texts
+        Of the latter.
     """
 
     neighbours: int = Field(default=200, ge=1)
     decay: float = Field(default=0.7, gt=0, le=1)
     text_weight: float = Field(default=4.0, ge=0)
     maximum_terms: int = Field(default=100_000, ge=100)
+    wishes: Literal["auto", "names", "texts"] = "auto"
+    texts: SearchSettings = Field(default_factory=SearchSettings)
 
     @classmethod
     def search(cls) -> Space:
@@ -78,6 +93,7 @@ class Lexical:
         self._vocabulary: Vocabulary | None = None
         self._vectors: sparse.csr_matrix | None = None
         self._state: ItemWeights | None = None
+        self._search: TextSearch | None = None
 
     @property
     def n_items(self) -> int:
@@ -89,6 +105,7 @@ class Lexical:
         self._vocabulary = Vocabulary.of(texts, self.settings.maximum_terms)
         self._vectors = self._vocabulary.matrix(texts)
         self._state = ItemWeights(_neighbours(self._vectors, self.settings.neighbours), self.settings.decay)
+        self._search = self._searching(dataset.catalogue)
         return self
 
     def extend(self, catalogue: Catalogue) -> Self:
@@ -127,6 +144,9 @@ class Lexical:
         else:
             matrix = _neighbours_again(state.matrix, vectors, items, most)
         self._vocabulary, self._vectors, self._state = vocabulary, vectors, ItemWeights(matrix, state.decay)
+        if self._search is not None:
+            names = [catalogue.titles[item] for item in items]
+            self._search = self._search.reread(items, item_texts(part_of(catalogue, items)), names)
         return self
 
     def score(self, queries: Queries) -> FloatArray:
@@ -137,9 +157,11 @@ class Lexical:
             scores += np.float32(self.settings.text_weight) * self.match(queries.text)
         return scores
 
-    def match(self, texts: tuple[str, ...]) -> FloatArray:
-        """Cosine of texts and items; float32 (n, n_items)."""
+    def match(self, texts: Sequence[str]) -> FloatArray:
+        """How well items answer texts, about 1 for a very good answer; float32 (n, n_items)."""
         need(self._state, self.name)
+        if self._search is not None:
+            return self._search.scores(texts)
         assert self._vocabulary is not None and self._vectors is not None  # noqa: S101
         return np.asarray((self._vocabulary.wishes(texts) @ self._vectors.T).toarray(), dtype=np.float32)
 
@@ -172,7 +194,8 @@ class Lexical:
 
         state = need(self._state, self.name)
         assert self._vocabulary is not None and self._vectors is not None  # noqa: S101
-        return {**state.arrays(), **pack_sparse("vectors", self._vectors), **self._vocabulary.arrays()}
+        search = {} if self._search is None else self._search.arrays()
+        return {**state.arrays(), **pack_sparse("vectors", self._vectors), **self._vocabulary.arrays(), **search}
 
     def restore(self, arrays: Arrays) -> Self:
         from palate.core.artefact import unpack_sparse
@@ -180,7 +203,14 @@ class Lexical:
         self._vocabulary = Vocabulary.from_arrays(arrays)
         self._vectors = unpack_sparse("vectors", arrays)
         self._state = ItemWeights.from_arrays(arrays, self.settings.decay)
+        self._search = TextSearch(self.settings.texts).restore(arrays) if "search.terms" in arrays else None
         return self
+
+    def _searching(self, catalogue: Catalogue) -> TextSearch | None:
+        texts, wishes = item_texts(catalogue), self.settings.wishes
+        if wishes == "auto":
+            wishes = "texts" if cjk_share(texts) >= EncoderSettings().cjk_share else "names"
+        return TextSearch(self.settings.texts).fit(texts, catalogue.titles) if wishes == "texts" else None
 
 
 def _texts(catalogue: Catalogue) -> list[str]:

@@ -271,6 +271,6 @@ class NextBehaviour:
 
     def _gathered(self, queries: Queries, asked: Asked, kind: str, known: Known | None = None) -> Inputs:
         state, own = self._of(kind), self.settings
-        windows = Windows.of(queries.history, own.window, len(state.bank.items), own.time_zone)
+        windows = Windows.of(queries.history, own.window, len(state.bank.items), own.time_zone, queries.where)
         known = state.standing[kind].now(asked.items, state.bank.category) if known is None else known
         return table(state.bank, windows, asked, known, taken=state.taken, zone=own.time_zone)

@@ -1,4 +1,5 @@
-"""What was learnt from several shops and is of use to another: a network that reads texts, and the space they stand in.
+"""What was learnt from several shops and is of use to another: a network that reads texts, the space they stand in, and
+what likeness is worth beside it.
 
 No id, no event and no user of the shops is in it.
 """
@@ -7,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,6 +16,7 @@ from palate.core import ArtefactError, UsageError
 from palate.core.artefact import Artefact, read, write
 from palate.core.recommender import Arrays
 from palate.models.shared_space import SharedSpace
+from palate.models.weighing import Weighing
 
 KIND = "pretrained"
 
@@ -38,6 +40,8 @@ class Pretrained:
         Name of the encoder whose vectors it reads.
     learnt_from
         How many users, items and events each shop had, by its name.
+    weighing
+        What a shop that it was not taught on is answered by.
     history
         (loss, mean validation N@10 of the shops, seconds) of each epoch.
     """
@@ -47,6 +51,7 @@ class Pretrained:
     made_of: Mapping[str, Any]
     encoder: str
     learnt_from: Mapping[str, Mapping[str, int]]
+    weighing: Weighing
     history: tuple[tuple[float, float, float], ...]
 
     def reads_by(self, encoder: str) -> Self:
@@ -70,6 +75,7 @@ class Pretrained:
             "made_of": dict(self.made_of),
             "encoder": self.encoder,
             "learnt_from": {name: dict(counts) for name, counts in self.learnt_from.items()},
+            "weighing": asdict(self.weighing),
             "history": [[None if math.isnan(value) else value for value in entry] for entry in self.history],
         }
         write(Artefact(KIND, manifest, {"space": self.space.arrays(), "weights": self.weights}), folder)
@@ -91,6 +97,7 @@ class Pretrained:
                 {name: found.manifest["made_of"][name] for name in MADE_OF},
                 str(found.manifest["encoder"]),
                 found.manifest["learnt_from"],
+                Weighing(**found.manifest["weighing"]),
                 tuple((_number(a), _number(b), _number(c)) for a, b, c in found.manifest["history"]),
             )
         except (KeyError, TypeError, ValueError) as error:

@@ -3,29 +3,35 @@
 UniSRec (Hou et al., 2022) and Recformer (Li et al., 2023) carry a sequence encoder over texts from one domain to
 another. Here the texts of every shop stand in one space (``SharedSpace``), states start as the faded mean of what was
 taken, which is the frozen semantic model, and the transformer learns in the shops it is pretrained on what to add to
-it. Zero-shot, a new shop needs nothing but its texts; few-shot, training goes on with the shop's own events.
+it. Zero-shot, a new shop needs nothing but its texts: it is answered by how they are like what was taken, in meaning
+and in words, and by as much of the network's reading as was of use (``Weighing``); few-shot, training goes on with the
+shop's own events.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from copy import copy
+from dataclasses import astuple, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import Field
 
-from palate.core import Abilities, Histories, UsageError
+from palate.core import Abilities, FloatArray, Histories, IntArray, Queries, UsageError
 from palate.core.recommender import Arrays
 from palate.core.space import Space, Span
 from palate.data import Catalogue, Dataset
 from palate.language import TextEncoder, item_texts
+from palate.models.lexical import Lexical
 from palate.models.neural.course import Course
 from palate.models.neural.described import Described
 from palate.models.neural.lessons import held_out, pairs_of, read_only, suited
 from palate.models.pretrained import MADE_OF, Pretrained
 from palate.models.sequential import Sequential, SequentialSettings
 from palate.models.shared_space import SharedSpace
+from palate.models.weighing import Asked, Weighing, reads_words, weigh
 from palate.training import Report
 from palate.training.checkpoints import place_of
 
@@ -34,6 +40,7 @@ if TYPE_CHECKING:
     from palate.training.loop import Trained
 
 _WHOLE = tuple(name for name in MADE_OF if name != "text_dimensions")
+_WORDS = "lexical."
 
 
 class TransferSettings(SequentialSettings):
@@ -44,7 +51,8 @@ class TransferSettings(SequentialSettings):
     pretrained
         Folder that ``palate pretrain`` wrote; "": it learns from this shop alone.
     training
-        ``few-shot``: what is pretrained is taught further on the shop's events; ``zero-shot``: it stays as it is.
+        ``few-shot``: what is pretrained is taught further on the shop's events; ``zero-shot``: it stays as it is,
+        beside likeness in meaning and in words.
     """
 
     pretrained: str = ""
@@ -90,21 +98,45 @@ class Transferred(Sequential):
         super().__init__(settings, encoder)
         self._begun: Pretrained | None = None
         self._made_of: dict[str, Any] = {name: getattr(self.settings, name) for name in _WHOLE}
+        self._carried: tuple[Weighing, Lexical] | None = None
+
+    def score(self, queries: Queries) -> FloatArray:
+        """Log of how much likelier than chance each item comes next; zero-shot, what ``Weighing`` says of it."""
+        if self._carried is None:
+            return super().score(queries)
+        weighing, lexical = self._carried
+        return weighing.score(self.item_vectors, lexical, queries.history, partial(self._logits, queries))
+
+    def reread(self, catalogue: Catalogue, items: IntArray) -> Self:
+        if self._carried is not None:
+            weighing, lexical = self._carried
+            self._carried = weighing, copy(lexical).reread(catalogue, items)
+        return super().reread(catalogue, items)
 
     def arrays(self) -> Arrays:
         numbers = [int(self._made_of[name]) for name in _WHOLE]
-        return {**super().arrays(), "made_of": np.array(numbers, dtype=np.int64)}
+        carried: Arrays = {}
+        if self._carried is not None:
+            weighing, lexical = self._carried
+            words = {_WORDS + name: value for name, value in lexical.arrays().items()}
+            carried = {"weighing": np.array(astuple(weighing)), **words}
+        return {**super().arrays(), "made_of": np.array(numbers, dtype=np.int64), **carried}
 
     def restore(self, arrays: Arrays) -> Self:
         numbers = [int(value) for value in arrays["made_of"]]
         self._made_of = {
             name: type(getattr(self.settings, name))(value) for name, value in zip(_WHOLE, numbers, strict=True)
         }
+        self._carried = None
+        if "weighing" in arrays:
+            decay, power, words, network = arrays["weighing"].tolist()
+            said = {name.removeprefix(_WORDS): value for name, value in arrays.items() if name.startswith(_WORDS)}
+            self._carried = Weighing(decay, int(power), words, network), reads_words(decay).restore(said)
         return super().restore(arrays)
 
     def _learn(self, dataset: Dataset, before: Self | None, progress: Report | None) -> Self:
         own = self.settings
-        self._begun = _found(own, self.encoder)
+        self._begun, self._carried = _found(own, self.encoder), None
         if before is not None:
             self._made_of = before._made_of
         follows = bool((dataset.sequences.lengths >= 2).any())
@@ -127,7 +159,12 @@ class Transferred(Sequential):
         reader.eval()
         self.history, self.epochs, self._reader = (), 0, reader
         self._vectors, self._said = vectors_of(reader)
+        weighing = self._pretrained.weighing
+        self._carried = weighing, reads_words(weighing.decay).fit(dataset)
         return self
+
+    def _logits(self, queries: Queries, history: Histories) -> FloatArray:
+        return self.user_vectors(replace(queries, history=history)) @ self.item_vectors.T
 
     @property
     def _pretrained(self) -> Pretrained:
@@ -182,7 +219,7 @@ def pretrain(
     """
     from palate.models.neural.network import Shape, build, saved
     from palate.models.neural.next_item import Objective
-    from palate.models.neural.union import Lesson, begin, learn_all, moved
+    from palate.models.neural.union import Lesson, begin, learn_all, logits_of, moved
 
     if not datasets:
         raise UsageError("there is nothing to pretrain on; give one folder of data at least.")
@@ -215,6 +252,12 @@ def pretrain(
     )
     kind = "sampled" if settings.loss == "auto" else settings.loss
     trained = learn_all(network, lessons, course, Objective(kind, settings.negatives, settings.calibration))
+    asked = []
+    for dataset, vectors, lesson in zip(datasets, texts, lessons, strict=True):
+        if lesson.held is not None:
+            histories, answers = lesson.held
+            words, logits = reads_words(1.0).fit(dataset), logits_of(network, lesson)
+            asked.append(Asked(vectors, words, histories, answers, logits, lesson.mask_seen))
     return Pretrained(
         space,
         saved(network),
@@ -224,6 +267,7 @@ def pretrain(
             dataset.name: {"users": dataset.n_users, "items": dataset.n_items, "events": dataset.n_events}
             for dataset in datasets
         },
+        weigh(asked),
         trained.history,
     )
 

@@ -23,13 +23,13 @@ class Input(Settings):
     source
         ``item``: a number of the catalogue; ``request``: told with the question; ``clock``: one of ``hour_sin``,
         ``hour_cos``, ``weekend``; ``list``: the logarithm of the list price; ``score``: how well the engine thinks
-        that the item suits this person.
+        that the item suits this person; ``willingness``: how dear a thing they would take, read from what they did.
     personal
-        Whether it comes from a person. A score always does; what is told with a question does unless this denies it.
+        Whether it comes from a person. The last two always do; what is told with a question does unless this denies it.
     """
 
     name: str = Field(min_length=1, max_length=64)
-    source: Literal["item", "request", "clock", "list", "score"] = "request"
+    source: Literal["item", "request", "clock", "list", "score", "willingness"] = "request"
     personal: bool = True
 
     @field_validator("name")
@@ -48,10 +48,32 @@ class Input(Settings):
     @property
     def from_person(self) -> bool:
         """Whether it comes from a person."""
-        return self.source == "score" or (self.source == "request" and self.personal)
+        return self.tells_willingness or (self.source == "request" and self.personal)
+
+    @property
+    def tells_willingness(self) -> bool:
+        """Whether it is a guess at what somebody would take."""
+        return self.source in WILLING
 
 
 CLOCK = ("hour_sin", "hour_cos", "weekend")
+WILLING = ("score", "willingness")
+"""Sources that guess what somebody would take."""
+
+
+class WillingnessUse(Settings):
+    """Whether guesses at what somebody would take may enter a price.
+
+    Parameters
+    ----------
+    enabled
+        Off, inputs of the sources ``score`` and ``willingness`` are 0, whoever agreed, and nobody's history is read.
+    reader
+        A folder written by ``palate willingness``; "": none, and inputs of the source ``willingness`` are 0.
+    """
+
+    enabled: bool = True
+    reader: str = ""
 
 
 class LearningSettings(Settings):
@@ -99,8 +121,12 @@ class PricingSettings(Settings):
         Prices a policy chooses among.
     inputs
         What demand may depend on.
+    willingness
+        Whether guesses at what somebody would take may be among them.
     guard
         How far prices may move.
+    elasticities
+        A file written by ``palate elasticity --json``, for the page that looks ahead; "": none.
     prices
         A CSV file with ``item_id`` and any of ``list_price``, ``cost``, ``floor``, ``ceiling``, ``currency``; goes
         before columns of the catalogue with these names (``price`` is the list price there).
@@ -129,7 +155,9 @@ class PricingSettings(Settings):
     learning: LearningSettings = Field(default_factory=LearningSettings)
     rungs: int = Field(default=21, ge=2, le=200)
     inputs: tuple[Input, ...] = ()
+    willingness: WillingnessUse = Field(default_factory=WillingnessUse)
     guard: GuardSettings = Field(default_factory=GuardSettings)
+    elasticities: str = ""
     prices: str = ""
     packs: str = ""
     zone: str = "UTC"

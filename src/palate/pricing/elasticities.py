@@ -12,6 +12,9 @@ from palate.data.tables import Note
 
 ESTIMATED = "estimated"
 
+_NEW = "\0"
+"""An id that no item has."""
+
 Source = Literal["item", "category", "shop", "none"]
 SOURCES: tuple[Source, ...] = ("item", "category", "shop", "none")
 """Where the elasticity of an item was taken from, by position."""
@@ -86,6 +89,26 @@ class Estimates:
 
 
 @dataclass(frozen=True)
+class Lately:
+    """What n items cost and sold last, where anything else is foreseen from.
+
+    Parameters
+    ----------
+    days
+        Days of a period; 0 where the history has no periods.
+    counted
+        ``units`` or ``orders``.
+    price, sales
+        float64 (n,): the median price of the newest periods, and mean sales a period; NaN where nothing was on sale.
+    """
+
+    days: int
+    counted: str
+    price: Float64Array
+    sales: Float64Array
+
+
+@dataclass(frozen=True)
 class Elasticities:
     """What was learnt from one sales history.
 
@@ -103,6 +126,8 @@ class Elasticities:
         int32 (len(items),), positions in ``categories``.
     foretold
         Share of price moves that season, promotions and the like foretold.
+    lately
+        Of the items.
     notes
         What was left out, and what makes the estimates doubtful.
     """
@@ -114,6 +139,7 @@ class Elasticities:
     items: Estimates
     category: IntArray
     foretold: float
+    lately: Lately
     notes: tuple[Note, ...] = field(default=())
 
     def of_items(self, ids: Ids) -> tuple[Float64Array, Float64Array, Float64Array, IntArray]:
@@ -154,15 +180,29 @@ class Elasticities:
         return middle, middle - half, middle + half
 
     def as_json(self) -> dict[str, Any]:
-        """All of it but the notes, as JSON values."""
+        """All of it but the notes, as JSON values: ``palate.pricing.measured`` reads them."""
+        told = self.of_items(Ids([*self.items.names, _NEW], "item"))
+        used = [
+            {
+                **dict(zip(("elasticity", "low", "high"), map(_number, own), strict=True)),
+                "from": SOURCES[source],
+            }
+            for *own, source in zip(*told, strict=True)
+        ]
+        lately = self.lately
         return {
+            "days": lately.days,
+            "counted": lately.counted,
+            "of_new_items": used[-1],
             "level": self.level,
             "response": self.response,
             "foretold": _number(self.foretold),
             "overall": self.overall.of(0) | {"name": "all"},
             "categories": [self.categories.of(row) for row in range(len(self.categories))],
             "items": [
-                self.items.of(row) | {"category": self.categories.names[self.category[row]]}
+                self.items.of(row)
+                | {"category": self.categories.names[self.category[row]], "used": used[row]}
+                | {"price": _number(lately.price[row]), "sales": _number(lately.sales[row])}
                 for row in range(len(self.items))
             ],
         }

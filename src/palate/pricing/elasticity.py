@@ -11,7 +11,7 @@ nothing is claimed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 import numpy as np
@@ -19,14 +19,16 @@ from pydantic import Field
 
 from palate.core import BoolArray, DataError, Float64Array, IntArray, Settings
 from palate.data.tables import Note
-from palate.pricing.elasticities import ESTIMATED, Elasticities, Estimates
-from palate.pricing.partialling import Design, PartiallingSettings, demeaned, folds_of, residuals
+from palate.pricing.elasticities import ESTIMATED, Elasticities, Estimates, Lately
+from palate.pricing.partialling import Design, PartiallingSettings, Residuals, demeaned, folds_of, residuals
 from palate.pricing.pooling import critical, pool
 from palate.pricing.sales import SalesPanel
 from palate.pricing.slopes import Slopes, half_width, slopes
 
-_STEPS = 6
-"""Rounds of reweighting at most."""
+_NEWEST = 8
+"""Periods that say what an item costs and sells now."""
+_STEPS, _LAST_STEPS = 6, 2
+"""Rounds of reweighting at most, first by the linear learner alone, then by all."""
 _ROOM = 3.0
 """How far a Poisson mean may lie from its unit's, in logs."""
 _PERIOD_UNITS = 12
@@ -88,22 +90,25 @@ def fit_elasticity(panel: SalesPanel, settings: ElasticitySettings | None = None
         raise DataError(f"{int(rows.sum())} usable rows of sales; at least {settings.least_rows} are needed.")
     part = _part(panel, rows, settings)
     if counts:
-        price, demand, weights, foretold = _counted(log_price[rows], panel.quantity[rows], part)
+        found, weights = _counted(log_price[rows], panel.quantity[rows], part)
     else:
         weights = np.ones(int(rows.sum()))
-        left, shares = residuals(np.column_stack([log_price[rows], np.log(panel.quantity[rows])]), part, weights)
-        price, demand, foretold = left[:, 0], left[:, 1], float(shares[0])
-    return _told(panel, settings, rows, Left(price, demand, weights, moving), foretold, counts=counts)
+        found = residuals(np.column_stack([log_price[rows], np.log(panel.quantity[rows])]), part, weights)
+    left = Left(found.left[:, 0], found.left[:, 1], weights, moving, found.spent)
+    return _told(panel, settings, rows, left, float(found.foretold[0]), counts=counts)
 
 
 @dataclass(frozen=True)
 class Left:
-    """What is left of prices and demand on the rows used, how much each counts, and which rows' prices ever moved."""
+    """What is left of prices and demand on the rows used, how much each counts, which rows' prices ever moved, and what
+    share of the rows it took to foretell the rest.
+    """
 
     price: Float64Array
     demand: Float64Array
     weights: Float64Array
     moving: BoolArray
+    spent: float
 
 
 def _part(panel: SalesPanel, rows: BoolArray, settings: ElasticitySettings) -> Design:
@@ -131,27 +136,28 @@ def _part(panel: SalesPanel, rows: BoolArray, settings: ElasticitySettings) -> D
     )
 
 
-def _counted(
-    log_price: Float64Array, quantity: Float64Array, part: Design
-) -> tuple[Float64Array, Float64Array, Float64Array, float]:
-    """Residuals of prices and of working responses, weights, and how much of prices was foretold."""
+def _counted(log_price: Float64Array, quantity: Float64Array, part: Design) -> tuple[Residuals, Float64Array]:
+    """Residuals of prices and of working responses, and weights."""
     unit = part.unit
     usual = (np.bincount(unit, quantity) / np.bincount(unit))[unit]
     mean = (quantity + usual) / 2
     slope = np.nan
-    for _ in range(_STEPS):
-        response = np.log(mean) + (quantity - mean) / mean
-        left, shares = residuals(np.column_stack([log_price, response]), part, mean)
-        price, demand = left[:, 0], left[:, 1]
-        before, slope = slope, float((mean * price * demand).sum() / max((mean * price**2).sum(), 1e-300))
-        weights = mean
-        # Fitted: everything but the residual, at the level at which each unit sells what it sold.
-        fitted = demeaned(response - demand + slope * price, unit, mean)
-        fitted = np.exp(np.clip(fitted, -_ROOM, _ROOM))
-        mean = fitted * (np.bincount(unit, quantity) / np.bincount(unit, fitted))[unit]
-        if abs(slope - before) < 1e-3 * (1 + abs(slope)):
-            break
-    return price, demand, weights, float(shares[0])
+    # Trees cost the most by far and change the means little: they join when everything else has settled.
+    straight = replace(part, settings=part.settings.model_copy(update={"trees": 0}))
+    for design, steps in ((straight, _STEPS), (part, _LAST_STEPS if part.settings.trees else 0)):
+        for _ in range(steps):
+            response = np.log(mean) + (quantity - mean) / mean
+            found = residuals(np.column_stack([log_price, response]), design, mean)
+            price, demand = found.left[:, 0], found.left[:, 1]
+            before, slope = slope, float((mean * price * demand).sum() / max((mean * price**2).sum(), 1e-300))
+            weights = mean
+            # Fitted: everything but the residual, at the level at which each unit sells what it sold.
+            fitted = demeaned(response - demand + slope * price, unit, mean)
+            fitted = np.exp(np.clip(fitted, -_ROOM, _ROOM))
+            mean = fitted * (np.bincount(unit, quantity) / np.bincount(unit, fitted))[unit]
+            if abs(slope - before) < 1e-3 * (1 + abs(slope)):
+                break
+    return found, weights
 
 
 def _told(
@@ -169,7 +175,8 @@ def _told(
         by_stretch = slopes(left.price, left.demand, left.weights, group=groups, cluster=stretches, groups=n)
         many = by_item.clusters >= settings.least_items
         pick = {name: np.where(many, getattr(by_item, name), getattr(by_stretch, name)) for name in _PICKED}
-        return Slopes(**pick)
+        # Errors of what was foretold are shared by all rows it was foretold for: no clustering of rows sees them.
+        return Slopes(**{**pick, "error": pick["error"] * np.sqrt(1.0 + left.spent)})
 
     every = np.zeros(len(item), dtype=np.int32)
     overall = of(every, 1)
@@ -190,8 +197,26 @@ def _told(
         items=items,
         category=panel.category,
         foretold=foretold,
+        lately=_lately(panel),
         notes=notes,
     )
+
+
+def _lately(panel: SalesPanel) -> Lately:
+    """Prices and sales of the newest periods of the panel."""
+    n = len(panel.ids)
+    price, sales = np.full(n, np.nan), np.full(n, np.nan)
+    if panel.days:
+        newest = np.flatnonzero(panel.period > panel.period.max() - _NEWEST)
+        item = panel.item[newest]
+        periods = min(_NEWEST, int(panel.period.max() - panel.period.min()) + 1)
+        there = np.bincount(item, minlength=n) > 0
+        sales[there] = np.bincount(item, panel.quantity[newest], n)[there] / periods
+        order = newest[np.lexsort((panel.price[newest], item))]
+        ends = np.cumsum(np.bincount(item, minlength=n))
+        middle = (ends - (np.bincount(item, minlength=n) + 1) // 2)[there]
+        price[there] = panel.price[order[middle]]
+    return Lately(panel.days, panel.counted, price, sales)
 
 
 _PICKED = ("slope", "error", "freedom", "clusters", "rows", "moved")

@@ -16,7 +16,10 @@ from palate.pricing.configuration import Input, PricingSettings
 from palate.pricing.packs import Pack, is_device, is_protected
 
 Score = Callable[[str, Sequence[str]], Sequence[float]]
-"""How well items suit a user, by the engine."""
+"""Of items for a user: how well they suit, or how dear a thing of the kind would be taken."""
+
+Asked = Mapping[str, Callable[[], Sequence[float]]]
+"""By source of an input, who is asked for its values; sources that nobody can be asked for are missing."""
 
 _ZONE_SECONDS = 900.0
 
@@ -37,7 +40,7 @@ class Inputs:
         self.names = tuple(each.name for each in self.declared)
         self.personal = tuple(each.from_person for each in self.declared)
         self.from_people = np.array(self.personal, dtype=np.bool_)
-        self._zone = settings.zone
+        self._zone, self._willing = settings.zone, settings.willingness.enabled
         self._columns = {
             each.name: numbers(book.catalogue, each.name) for each in self.declared if each.source == "item"
         }
@@ -55,7 +58,7 @@ class Inputs:
         allowed: BoolArray,
         refusal: str,
         now: float,
-        score: Callable[[], Sequence[float]] | None,
+        asked: Asked,
     ) -> Gathered:
         """The inputs of these items.
 
@@ -67,8 +70,8 @@ class Inputs:
             bool (n,): whether personal inputs may enter the price of each.
         refusal
             Why none may, "" where some may.
-        score
-            Asks the engine; None where it cannot be asked.
+        asked
+            Who knows what this person would take; it is asked only where the answer may enter.
         """
         left_out = {name: self._unused(name) for name in told if name not in self._wants}
         features = np.zeros((len(items), len(self.declared)), dtype=np.float32)
@@ -76,16 +79,25 @@ class Inputs:
             if not each.from_person:
                 features[:, place] = self._impersonal(each, items, told, now)
                 continue
-            reason = refusal or ("" if pack.permits(each.name, True) else f"not allowed by the pack {pack.id!r}")
+            reason = refusal or self._barred(each, pack)
             if reason or not allowed.any():
-                if each.name in told or each.source == "score":
+                if each.name in told or each.tells_willingness:
                     left_out[each.name] = reason or "not allowed for these categories"
                 continue
             values: float | Float64Array = float(told.get(each.name, 0.0))
-            if each.source == "score":
-                values = np.zeros(len(items)) if score is None else np.asarray(score(), dtype=np.float64)
+            if each.tells_willingness:
+                ask = asked.get(each.source)
+                values = np.zeros(len(items)) if ask is None else np.asarray(ask(), dtype=np.float64)
             features[:, place] = np.where(allowed, values, 0.0)
         return Gathered(features, left_out)
+
+    def _barred(self, each: Input, pack: Pack) -> str:
+        """Why an input of somebody who agreed may not enter all the same, "" where it may."""
+        if not pack.permits(each.name, True) or (each.tells_willingness and not pack.willingness):
+            return f"not allowed by the pack {pack.id!r}"
+        if each.tells_willingness and not self._willing:
+            return "switched off by the shop"
+        return ""
 
     def _impersonal(self, each: Input, items: IntArray, told: Mapping[str, float], now: float) -> float | Float64Array:
         match each.source:

@@ -1,14 +1,17 @@
-"""Panels of three public sales histories, from their original columns."""
+"""Panels of sales from files: a table of one's own, and three public histories with their original columns."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
-from palate.core import DataError
+from palate.core import DataError, UsageError
+from palate.core.configuration import suggestion
 from palate.data.downloads import Say, to_stderr
+from palate.data.files import read_table
 from palate.data.invoices import online_retail as invoices_of
 from palate.data.tables import Note
 from palate.pricing.sales import PanelSettings, SalesPanel, panel_of, sales_panel
@@ -91,6 +94,68 @@ def orange_juice(folder: str | Path, *, runs_as_stores: bool = False) -> SalesPa
     if runs_as_stores:
         frame = frame.with_columns(pl.col("run").alias("store"))
     return panel_of(frame, fill=False, cluster="run", notes=(Note("no_store_no_week"),))
+
+
+def sales_file(
+    path: Path, settings: PanelSettings | None = None, columns: Mapping[str, str] | None = None
+) -> SalesPanel:
+    """A table with one row an item (and store) and period; ``panel_of`` says which columns it may have.
+
+    Parameters
+    ----------
+    columns
+        Canonical name -> name in the file.
+
+    Raises
+    ------
+    DataError
+        The file cannot be read, or holds no sales.
+    """
+    frame = read_table(path, "sales").frame
+    frame = frame.rename({theirs: ours for ours, theirs in (columns or {}).items() if theirs in frame.columns})
+    texts = [name for name in frame.columns if frame[name].dtype == pl.String and name not in _NAMES]
+    numbers = frame.with_columns(pl.col(name).str.strip_chars().replace("", None) for name in texts)
+    for name in texts:
+        cast = numbers[name].replace({"true": "1", "false": "0"}).cast(pl.Float64, strict=False)
+        if cast.null_count() == numbers[name].null_count():
+            numbers = numbers.with_columns(cast)
+    whole = [name for name in ("period",) if name in numbers.columns and numbers[name].dtype.is_float()]
+    flags = [name for name in ("stock_out",) if name in numbers.columns and numbers[name].dtype.is_numeric()]
+    return panel_of(
+        numbers.with_columns(pl.col(whole).cast(pl.Int32, strict=False), pl.col(flags) > 0),
+        settings,
+    )
+
+
+_NAMES = ("item_id", "category", "store")
+
+PUBLIC = ["complete-journey", "online-retail", "orange-juice"]
+"""Histories that ``public`` knows."""
+
+
+def public(name: str, folder: str | Path, settings: PanelSettings | None = None) -> SalesPanel:
+    """A public history by its name.
+
+    Parameters
+    ----------
+    settings
+        What suits the history where None; orange juice has neither periods nor orders to choose.
+
+    Raises
+    ------
+    UsageError
+        No history has this name.
+    DataError
+        The folder does not hold it.
+    """
+    match name:
+        case "online-retail":
+            return online_retail(folder, settings)
+        case "complete-journey":
+            return complete_journey(folder, settings)
+        case "orange-juice":
+            return orange_juice(folder)
+    raise UsageError(f"{name!r} is no public history of sales. {suggestion(name, PUBLIC)}")
 
 
 def _table(folder: Path, name: str) -> pl.DataFrame:

@@ -105,6 +105,8 @@ class Pack(Settings):
         ``consent``: personal inputs enter a price only with recorded consent; ``never``: not at all.
     device
         Whether attributes of the device may enter, with that consent.
+    willingness
+        Whether guesses at what somebody would take may enter, with that consent.
     above_list
         Who may be asked more than the list price: ``nobody``, or ``everybody`` alike (``public``). Personal inputs
         never raise a price above it.
@@ -124,6 +126,7 @@ class Pack(Settings):
     laws: tuple[Law, ...] = ()
     personal: Literal["consent", "never"] = "consent"
     device: bool = False
+    willingness: bool = True
     above_list: Literal["nobody", "public"] = "nobody"
     banned: tuple[str, ...] = ()
     lowest_days: int = Field(default=0, ge=0, le=365)
@@ -222,6 +225,7 @@ def rules(pack: Pack, language: str) -> dict[str, Any]:
         ],
         "personal_inputs": pack.personal,
         "device_inputs": pack.device,
+        "willingness_inputs": pack.willingness,
         "above_list": pack.above_list,
         "banned_categories": list(pack.banned),
         "lowest_price_days": pack.lowest_days,

@@ -122,7 +122,28 @@ def demeaned(values: Float64Array, unit: IntArray, weights: Float64Array) -> Flo
     return np.asarray(values - means[unit])
 
 
-def residuals(targets: Float64Array, design: Design, weights: Float64Array) -> tuple[Float64Array, Float64Array]:
+@dataclass(frozen=True)
+class Residuals:
+    """What is left of m targets.
+
+    Parameters
+    ----------
+    left
+        float64 (n, m), of weighted mean 0 in each unit.
+    foretold
+        float64 (m,), the share of the variance within units that was foretold.
+    spent
+        Effective number of the linear learner's parameters over that of rows. With many of them the scatter of an
+        estimate grows by this share beyond what residuals show (Cattaneo, Jansson & Newey, 2018): a row's residual
+        has the errors of foretelling it, but so have, alike, the residuals of its neighbours.
+    """
+
+    left: Float64Array
+    foretold: Float64Array
+    spent: float
+
+
+def residuals(targets: Float64Array, design: Design, weights: Float64Array) -> Residuals:
     """What is left of targets once everything else has said what it can.
 
     Parameters
@@ -131,14 +152,9 @@ def residuals(targets: Float64Array, design: Design, weights: Float64Array) -> t
         float64 (n, m).
     weights
         float64 (n,), above 0; how much a row counts.
-
-    Returns
-    -------
-    float64 (n, m), residuals of weighted mean 0 in each unit; float64 (m,), the share of the variance within units
-    that was foretold.
     """
     within = np.column_stack([demeaned(column, design.unit, weights) for column in targets.T])
-    linear, inside = _ridge(within, demeaned(design.basis, design.unit, weights), design.fold, weights)
+    linear, inside, spent = _ridge(within, demeaned(design.basis, design.unit, weights), design.fold, weights)
     said = [linear]
     if design.settings.trees and design.features.shape[1]:
         said.append(_trees(within, inside, design, weights))
@@ -150,7 +166,7 @@ def residuals(targets: Float64Array, design: Design, weights: Float64Array) -> t
         left[:, column] = within[:, column] - told @ shares
     before = (weights[:, None] * within**2).sum(axis=0)
     after = (weights[:, None] * left**2).sum(axis=0)
-    return left, 1.0 - after / np.where(before > 0, before, 1.0)
+    return Residuals(left, 1.0 - after / np.where(before > 0, before, 1.0), spent)
 
 
 def _stacked(told: Float64Array, wanted: Float64Array, weights: Float64Array) -> Float64Array:
@@ -163,43 +179,46 @@ def _stacked(told: Float64Array, wanted: Float64Array, weights: Float64Array) ->
 
 def _ridge(
     within: Float64Array, basis: Float64Array, fold: IntArray, weights: Float64Array
-) -> tuple[Float64Array, Float64Array]:
+) -> tuple[Float64Array, Float64Array, float]:
     """Ridge foretellings of each fold by the others, the penalty being the one that foretells best.
 
     Returns
     -------
-    float64 (n, m), out of fold; float64 (n, m, folds), what each fold's learner says of the rows it learnt from.
+    float64 (n, m), out of fold; float64 (n, m, folds), what each fold's learner says of the rows it learnt from; the
+    effective number of parameters over that of rows.
     """
-    from scipy.linalg import solve
+    from scipy.linalg import cho_factor, cho_solve
 
-    folds = int(fold.max()) + 1
-    weighted = basis * weights[:, None]
-    grams = np.stack([weighted[fold == part].T @ basis[fold == part] for part in range(folds)])
-    goals = np.stack([weighted[fold == part].T @ within[fold == part] for part in range(folds)])
-    scale = max(float(np.trace(grams.sum(axis=0))) / max(basis.shape[1], 1), 1e-12)
-    best, inside = np.zeros_like(within), np.zeros((*within.shape, folds))
+    # Rows of a fold next to each other and scaled once: parts are then views, and a product with itself costs half.
+    order = np.argsort(fold, kind="stable")
+    ends = np.cumsum(np.bincount(fold))
+    parts = [slice(int(low), int(high)) for low, high in zip(np.r_[0, ends[:-1]], ends, strict=True)]
+    root = np.sqrt(weights[order])[:, None]
+    columns, wanted = basis[order] * root, within[order] * root
+    best, inside = np.zeros_like(within), np.zeros((*within.shape, len(parts)))
     if not basis.shape[1]:
-        return best, inside
-    error, chosen = np.inf, np.zeros((folds, basis.shape[1], within.shape[1]))
-    whole, goal = grams.sum(axis=0), goals.sum(axis=0)
-    diagonal = np.eye(basis.shape[1]) * scale
+        return best, inside, 0.0
+    grams = [columns[part].T @ columns[part] for part in parts]
+    goals = [columns[part].T @ wanted[part] for part in parts]
+    whole, goal = np.sum(grams, axis=0), np.sum(goals, axis=0)
+    scale = max(float(np.trace(whole)) / basis.shape[1], 1e-12)
+    error, chosen, penalty = np.inf, [np.zeros_like(goal)] * len(parts), 0.0
     for alpha in _ALPHAS:
-        slopes = np.stack(
-            [
-                solve(whole - grams[part] + alpha * diagonal, goal - goals[part], assume_a="pos", check_finite=False)
-                for part in range(folds)
-            ]
-        )
-        told = np.empty_like(within)
-        for part in range(folds):
-            told[fold == part] = basis[fold == part] @ slopes[part]
-        missed = float((weights * (within[:, 0] - told[:, 0]) ** 2).sum())
+        slopes, told = [], np.empty_like(wanted)
+        for part, gram, own in zip(parts, grams, goals, strict=True):
+            others = whole - gram
+            others.flat[:: len(others) + 1] += alpha * scale
+            factor = cho_factor(others, overwrite_a=True, check_finite=False)
+            slopes.append(cho_solve(factor, goal - own, check_finite=False))
+            told[part] = columns[part] @ slopes[-1]
+        missed = float(((wanted[:, 0] - told[:, 0]) ** 2).sum())
         if missed >= error:
             break
-        error, best, chosen = missed, told, slopes
-    for part in range(folds):
-        inside[:, :, part] = basis @ chosen[part]
-    return best, inside
+        error, chosen, penalty = missed, slopes, alpha * scale
+        best[order] = told / root
+    inside[order] = np.stack([columns @ own for own in chosen], axis=-1) / root[..., None]
+    powers = np.linalg.eigvalsh(whole)
+    return best, inside, float((powers / (powers + penalty)).sum() / len(basis))
 
 
 def _trees(within: Float64Array, inside: Float64Array, design: Design, weights: Float64Array) -> Float64Array:
@@ -229,7 +248,7 @@ def _trees(within: Float64Array, inside: Float64Array, design: Design, weights: 
                 categorical_feature=[design.features.shape[1]] if len(np.unique(design.group)) > 2 else [],
                 params={"max_bin": 63, "verbosity": -1, "min_data_per_group": 20},
             )
-            model = lightgbm.train(parameters, lessons, settings.trees)
+            model = lightgbm.train(parameters, lessons, settings.trees, keep_training_booster=True)
             told[asked, column] = model.predict(columns[asked])
     return told
 

@@ -7,6 +7,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from palate.pricing.configuration import PricingSettings
 from palate.pricing.deciding import Case, decide_apart
 from palate.pricing.decisions import Decision, DecisionLog, Repeated, Rules, dealt_of, repeat, ways_of
 from palate.pricing.guardrails import AT_LIST
-from palate.pricing.inputs import Score
+from palate.pricing.inputs import Asked, Score
 from palate.pricing.packs import Packs, packs
 from palate.pricing.plans import Adopted, Plan, Plans
 from palate.pricing.refusals import Refusals
@@ -51,8 +52,8 @@ class Quoter:
         A folder where each version is kept for doing its decisions again; None: only those of now can be.
     log
         Where decisions are written; without one nothing but list prices is quoted.
-    score
-        How well items suit a user, for inputs of the source ``score``.
+    score, willingness
+        How well items suit a user, and how dear a thing they would take, for inputs of these sources.
     clock
         Seconds since 1970 UTC.
     seed
@@ -70,13 +71,16 @@ class Quoter:
         *,
         versions: Path | None = None,
         score: Score | None = None,
+        willingness: Score | None = None,
         clock: Callable[[], float] = time.time,
         seed: int | None = None,
     ) -> None:
         open_or_off(settings)
         self.settings, self.log, self.refusals = settings, log, refusals
         self.packs = packs_of(settings)
-        self._catalogue, self._score, self._clock = catalogue, score, clock
+        self._catalogue, self._clock = catalogue, clock
+        told = {"score": score, "willingness": willingness}
+        self._asks = {source: ask for source, ask in told.items() if ask is not None}
         # Unguessable as a whole is enough: asking the system for each id would cost as much as the price.
         self._numbers = random.Random(secrets.randbits(256) if seed is None else seed)  # noqa: S311
         self._lock = threading.Lock()
@@ -149,8 +153,8 @@ class Quoter:
 
     @property
     def asks_engine(self) -> bool:
-        """Whether personal prices need the engine's score."""
-        return self._score is not None and any(each.source == "score" for each in self.settings.inputs)
+        """Whether personal prices need to know what the engine, or a reader of histories, thinks of somebody."""
+        return self.settings.willingness.enabled and any(each.source in self._asks for each in self.settings.inputs)
 
     @property
     def policy(self) -> PricingPolicy:
@@ -186,7 +190,7 @@ class Quoter:
         terms = terms_of(question, refused, pack, shelf, items)
         gathered = inputs.gather(
             items, question.told, pack, allowed=terms.allowed, refusal=terms.refusal, now=now,
-            score=self._asked(question),
+            asked=self._asked(question),
         )  # fmt: skip
         arms = terms.arms(question)
         dealt = dealt_of(arms)
@@ -231,10 +235,12 @@ class Quoter:
         disclosure = " ".join(dict.fromkeys(line.disclosure for line in lines if line.disclosure))
         return Quote(case.id, *told, lines, disclosure, False, gathered.left_out)
 
-    def _asked(self, question: Question) -> Callable[[], Sequence[float]] | None:
-        """The engine's score of a question, to be asked where it is needed."""
-        score, user = self._score, question.user
-        return None if score is None or user is None else lambda: score(user, question.items)
+    def _asked(self, question: Question) -> Asked:
+        """Who knows the asker of a question, to be asked where it is needed."""
+        user = question.user
+        if user is None:
+            return {}
+        return {source: partial(ask, user, question.items) for source, ask in self._asks.items()}
 
     def _refused(self, question: Question) -> bool:
         return question.consent and question.person in self.refusals
@@ -278,6 +284,7 @@ def opened(
     folder: Path,
     *,
     score: Score | None = None,
+    willingness: Score | None = None,
     clock: Callable[[], float] = time.time,
     seed: int | None = None,
 ) -> Quoter:
@@ -295,8 +302,9 @@ def opened(
         refusals = Refusals(path.with_suffix(".refused.sqlite"))
         versions = versions_beside(path)
         return Quoter(
-            catalogue, settings, believed, log, refusals, versions=versions, score=score, clock=clock, seed=seed
-        )
+            catalogue, settings, believed, log, refusals, versions=versions,
+            score=score, willingness=willingness, clock=clock, seed=seed,
+        )  # fmt: skip
     except BaseException:
         log.close()
         raise

@@ -16,6 +16,8 @@ from palate.data.tables import Note
 from palate.forecast import SeriesSettings
 from palate.forecast.series import categories_of, demand_rows
 
+Counted = Literal["units", "orders"]
+
 UNNAMED = "(none)"
 """The category of items that have none."""
 
@@ -43,7 +45,7 @@ class PanelSettings(Settings):
     """
 
     days: Annotated[int, Field(ge=1, le=91)] = 7
-    demand: Literal["units", "orders"] = "units"
+    demand: Counted = "units"
     by_store: bool = True
     least_sales: Annotated[int, Field(ge=2)] = 12
     absurd: Annotated[float, Field(gt=1)] = 10.0
@@ -72,6 +74,10 @@ class SalesPanel:
     cluster
         int32 (n,), rows that may err together where that is known and wider or narrower than an item; None where items
         are what errs together.
+    days
+        Days of a period; 0 where rows have no period.
+    counted
+        What ``quantity`` is.
     notes
         What was left out or filled on the way.
     """
@@ -87,6 +93,8 @@ class SalesPanel:
     categories: tuple[str, ...]
     category: IntArray
     cluster: IntArray | None = None
+    days: int = 0
+    counted: Counted = "units"
     notes: tuple[Note, ...] = field(default=())
 
     def __len__(self) -> int:
@@ -246,6 +254,8 @@ def panel_of(
         categories=categories,
         category=category,
         cluster=None if cluster is None else full[cluster].rank("dense").to_numpy().astype(np.int32) - 1,
+        days=settings.days if timed else 0,
+        counted=settings.demand,
         notes=(*notes, *left),
     )
 

@@ -1,40 +1,37 @@
 """Willingness: how dear a thing somebody would take, read from what they did and what it is, y = M(F(user), G(item)).
 
 Both are texts: behaviour as it is told, items as they are described, completed where their own words are thin. The
-regression head of ``palate.language.scorer`` reads them. The score and the engine's own are features of demand; both
-come from a person, so they are marked personal, and switched off they are columns of zeros.
+regression head of ``palate.language.scorer`` reads them. What it says is an input of prices like any other that comes
+from a person (``palate.pricing.inputs``): law, merchant and person can each switch it off, and then nothing is read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 from pydantic import Field
 
-from palate.core import DataError, Float64Array, FloatArray, IntArray, Settings
-from palate.data import Dataset
+from palate.core import DataError, Float64Array, FloatArray, IntArray, Settings, UsageError
+from palate.core.artefact import write_text
+from palate.data import Catalogue, Dataset
 from palate.language.scorer import ScorerSettings, TextScorer
 from palate.language.verbalise import behaviour_text, item_texts
 
-NAMES = ("willingness", "engine_score")
-"""Of the columns that ``willingness_features`` gives."""
-PERSONAL = (True, True)
-
+_SCORER, _SETTINGS = "scorer", "willingness.json"
 _LEFT = 0.0
 _TAKEN = 0.5
 """What a thing is worth to whom took it at the lowest price of its kind; at the highest it is 1."""
 
 
 class WillingnessSettings(Settings):
-    """How willingness is learnt, and whether it is used.
+    """How willingness is learnt.
 
     Parameters
     ----------
-    enabled
-        Whether it is a feature of demand. Off, nothing of a person enters by it.
     events
         Newest events of somebody that are told.
     lessons
@@ -50,7 +47,6 @@ class WillingnessSettings(Settings):
         The reader of both texts.
     """
 
-    enabled: bool = True
     events: Annotated[int, Field(ge=1)] = 12
     lessons: Annotated[int, Field(ge=2)] = 6_000
     left: Annotated[int, Field(ge=0)] = 1
@@ -117,7 +113,7 @@ def lessons(
     if len(usable) > settings.lessons:
         drawn = np.sort(rng.permutation(len(usable))[: settings.lessons])
         usable, rank = usable[drawn], rank[drawn]
-    texts = described(dataset, settings, completed=completed)
+    texts = described(dataset.catalogue, settings, completed=completed)
     told = told_before(dataset, usable, settings)
     taken = {(int(a), int(b)) for a, b in zip(user[bought], item[bought], strict=True)}
     lines = [(told[place], texts[item[row]], _TAKEN + 0.5 * rank[place], user[row]) for place, row in enumerate(usable)]
@@ -138,64 +134,75 @@ def lessons(
     )
 
 
-def fit_willingness(
-    dataset: Dataset, settings: WillingnessSettings | None = None, *, completed: Mapping[str, str] | None = None
-) -> TextScorer:
-    """The scorer taught by ``lessons``; it is saved and loaded like any other."""
-    settings = settings or WillingnessSettings()
-    if settings.scorer.kind != "regression":
-        raise DataError('willingness is a value: its scorer needs kind = "regression".')
-    pairs = lessons(dataset, settings, completed=completed)
-    return TextScorer(settings.scorer).fit(pairs.users, pairs.items, pairs.worth)
-
-
-def willingness_features(
-    scorer: TextScorer | None,
-    users: Sequence[str],
-    items: Sequence[str],
-    engine_scores: FloatArray | None = None,
-    *,
-    allowed: bool,
-) -> FloatArray:
-    """The two columns named by ``NAMES`` for n asks; float32 (n, 2).
+@dataclass(frozen=True)
+class Willingness:
+    """A taught reader, and how it is told of people and items.
 
     Parameters
     ----------
     scorer
-        None where none was taught: its column is zeros.
-    users, items
-        n texts each, as ``told_before`` or an engine tells them and ``described`` gives them.
-    engine_scores
-        float (n,), what the engine thinks of each item for its asker; zeros where None or not finite.
-    allowed
-        Whether law, merchant and person let what a person did move a price. Where not, both columns are zeros and no
-        text is read.
+        Gives a pair of texts a number: about 0 for what somebody would leave, 0.5 to 1 for what they would take, the
+        dearer the higher.
+    settings
+        It was taught with.
     """
-    if len(users) != len(items):
-        raise DataError(f"{len(users)} texts of users for {len(items)} of items; one each an ask")
-    columns = np.zeros((len(users), len(NAMES)), dtype=np.float32)
-    if not allowed or not len(users):
-        return columns
-    if scorer is not None:
-        columns[:, 0] = scorer.predict(users, items)
-    if engine_scores is not None:
-        scores = np.asarray(engine_scores, dtype=np.float32).ravel()
-        if len(scores) != len(users):
-            raise DataError(f"{len(scores)} scores of the engine for {len(users)} asks")
-        columns[:, 1] = np.where(np.isfinite(scores), scores, 0.0)
-    return columns
+
+    scorer: TextScorer
+    settings: WillingnessSettings
+
+    def of(self, users: Sequence[str], items: Sequence[str]) -> FloatArray:
+        """Of n pairs of texts; float32 (n,). Somebody of whom nothing is told gets 0."""
+        told = np.array([bool(text) for text in users], dtype=np.bool_)
+        if not told.any():
+            return np.zeros(len(told), dtype=np.float32)
+        said = self.scorer.predict([text or "-" for text in users], items)
+        return np.where(told, said, 0.0).astype(np.float32)
+
+    def save(self, folder: str | Path) -> None:
+        """Write it into a folder."""
+        self.scorer.save(Path(folder) / _SCORER)
+        write_text(Path(folder) / _SETTINGS, self.settings.model_dump_json(indent=1) + "\n")
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Willingness:
+        """What was saved.
+
+        Raises
+        ------
+        UsageError, ArtefactError
+            There is nothing of the kind, or it is damaged; the message says how to make one.
+        """
+        said = Path(folder) / _SETTINGS
+        if not said.is_file():
+            raise UsageError(f"{folder} holds no willingness; teach one: palate willingness SHOP --out {folder}")
+        try:
+            settings = WillingnessSettings.model_validate_json(said.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise UsageError(f"{said} says nothing of a willingness: {error}. Teach it again.") from None
+        return cls(TextScorer.load(Path(folder) / _SCORER), settings)
+
+
+def fit_willingness(
+    dataset: Dataset, settings: WillingnessSettings | None = None, *, completed: Mapping[str, str] | None = None
+) -> tuple[Willingness, Lessons]:
+    """The reader taught by ``lessons``, and these."""
+    settings = settings or WillingnessSettings()
+    if settings.scorer.kind != "regression":
+        raise DataError('willingness is a value: its scorer needs kind = "regression".')
+    pairs = lessons(dataset, settings, completed=completed)
+    return Willingness(TextScorer(settings.scorer).fit(pairs.users, pairs.items, pairs.worth), settings), pairs
 
 
 def described(
-    dataset: Dataset, settings: WillingnessSettings | None = None, *, completed: Mapping[str, str] | None = None
+    catalogue: Catalogue, settings: WillingnessSettings | None = None, *, completed: Mapping[str, str] | None = None
 ) -> list[str]:
     """Texts of all items; the completed one where an item's own is thin, its id where there is none."""
     settings = settings or WillingnessSettings()
-    own = item_texts(dataset.catalogue)
+    own = item_texts(catalogue)
     written = completed or {}
     return [
         " ".join(filter(None, (text, written.get(name, "")))) or name if len(text) < settings.thin else text
-        for text, name in zip(own, dataset.item_ids.names, strict=True)
+        for text, name in zip(own, catalogue.ids.names, strict=True)
     ]
 
 

@@ -20,6 +20,7 @@ from palate.core import BoolArray, FloatArray, Histories, Int64Array, IntArray, 
 from palate.data import Catalogue, Dataset
 from palate.data.baskets import taken
 from palate.data.dataset import DAY
+from palate.models.linear import wide
 
 Relation = Literal["complement", "substitute"]
 
@@ -168,7 +169,7 @@ class Relations:
     def of(cls, company: Company, catalogue: Catalogue, vectors: FloatArray, settings: RelationSettings) -> Self:
         """What was counted, over this catalogue."""
         n = len(catalogue)
-        counted = (_wide(part, n) for part in (company.together, company.after, company.beside))
+        counted = (wide(part, n) for part in (company.together, company.after, company.beside))
         prices = np.log(np.maximum(catalogue.prices, 0.01)).astype(np.float32)
         return cls(Company(*counted), catalogue.innermost_categories, prices, vectors, settings)
 
@@ -289,9 +290,3 @@ def _surplus(people: sparse.csr_matrix, item: int, shrinkage: float) -> FloatArr
 
 def _row(matrix: sparse.csr_matrix, item: int) -> FloatArray:
     return np.asarray(matrix[[item]].toarray(), dtype=np.float32).ravel()
-
-
-def _wide(matrix: sparse.csr_matrix, n: int) -> sparse.csr_matrix:
-    grown = sparse.csr_matrix(matrix, copy=True)
-    grown.resize((n, n))
-    return grown

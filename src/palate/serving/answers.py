@@ -11,7 +11,6 @@ import orjson
 from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 
-from palate.core import UnknownIdError
 from palate.pricing.asking import Quote
 from palate.serving.crowd import Crowd
 from palate.serving.experimenting import Conductor, Serving
@@ -20,7 +19,7 @@ from palate.serving.memory import Memory
 from palate.serving.metrics import Metrics
 from palate.serving.problems import documented
 from palate.serving.responses import Explained, Recommendations
-from palate.serving.schemas import Comparison, Language, Likeness, PastEvent, RecommendRequest
+from palate.serving.schemas import Comparison, Language, Likeness, Name, PastEvent, RecommendRequest
 from palate.serving.settings import ServingSettings
 
 _SIMPLE = frozenset(
@@ -53,6 +52,7 @@ class Prepared:
             "degraded": answer.degraded,
             **({} if answer.choice is None else {"mix": answer.choice.mix}),
             **({} if answer.strategy is None else {"strategy": answer.strategy}),
+            **({} if answer.narration is None else {"narration": answer.narration}),
             **({"pricing": priced} if priced else {}),
             **({} if experiment is None else {"experiment": experiment}),
             "items": [
@@ -65,6 +65,7 @@ class Prepared:
                         for reason in item.reasons
                     ],
                     "properties": item.properties if properties else {},
+                    **({} if item.story is None else {"story": item.story}),
                     **prices.get(item.item, {}),
                 }
                 for item in answer.items
@@ -129,10 +130,12 @@ def router(
                 )
             elif not asked.explain and asked.model_fields_set <= _PLAIN:
                 answer = await crowd.ask(user, asked.count, asked.diversity, mix)
-            elif asked.text or asked.explain or live.busy:
+            elif asked.text or question["explain"] or live.busy:
                 answer = await live.elsewhere(lambda: engine.recommend(user, asked.count, mix=mix, **question))
             else:
                 answer = engine.recommend(user, asked.count, mix=mix, **question)
+            if asked.narrate:
+                answer = await narrated(live, answer, asked.language)
             quote = None if asked.pricing is None or not answer.items else await priced(asked, answer)
             prepared = Prepared.of(answer, asked.return_properties, quote, serving.note if serving else None)
             if key is not None:
@@ -170,18 +173,43 @@ def router(
         responses={200: {"model": Explained}, **documented(401, 404, 422, 503)},
         summary="Why is this item scored as it is?",
     )
-    async def explain(item_id: ItemId, user_id: UserId = None, language: Language = "en") -> Response:
+    async def explain(
+        item_id: ItemId,
+        user_id: UserId = None,
+        *,
+        when: Annotated[
+            float | None, Query(ge=0, le=4_102_444_800, description="Seconds since 1970 UTC; now where left out.")
+        ] = None,
+        place: Annotated[Name | None, Query(description="Where it is asked, as events name it.")] = None,
+        device: Annotated[Name | None, Query(description="What it is asked with.")] = None,
+        language: Language = "en",
+        narrate: bool = False,
+    ) -> Response:
         _known(live, item_id)
         user = None if user_id is None else live.known_as(user_id)
-        explanation = await live.elsewhere(lambda: live.engine.explain(item_id, user, language=language))
+        context = _said(when=when, place=place, device=device)
+        explanation = await live.elsewhere(
+            lambda: live.engine.explain(item_id, user, context=context, language=language)
+        )
+        if narrate:
+            explanation = await narrated(live, explanation, language)
         return json_response({name: getattr(explanation, name) for name in Explained.model_fields})
 
     return routes
 
 
+def _said(**context: float | str | None) -> dict[str, Any]:
+    return {name: value for name, value in context.items() if value is not None}
+
+
+async def narrated(live: Live, told: Any, language: str) -> Any:
+    """The same with its reasons in words, where a text generator may keep it waiting."""
+    return await live.apart(lambda free: live.engine.narrate(told, generate=free, language=language))
+
+
 def _question(asked: RecommendRequest) -> dict[str, Any]:
     """A request in the engine's words; only what was said, so that the engine's defaults stay the engine's."""
-    question: dict[str, Any] = {"explain": asked.explain, "language": asked.language}
+    question: dict[str, Any] = {"explain": asked.explain or asked.narrate, "language": asked.language}
     if asked.history is not None:
         question["history"] = [
             event.model_dump(exclude_none=True) if isinstance(event, PastEvent) else event for event in asked.history
@@ -222,8 +250,7 @@ def _told(asked: RecommendRequest) -> dict[str, Any] | None:
 
 
 def _known(live: Live, item_id: str) -> None:
-    if item_id not in live.engine.catalogue.ids:
-        raise UnknownIdError(f"unknown item {item_id!r}")
+    live.engine.catalogue.ids.position(item_id)
 
 
 def _key(asked: RecommendRequest, user: str | None, serving: Serving | None) -> Hashable:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path
 from starlette.responses import Response
 
+from palate.core import UnknownIdError
 from palate.serving.answers import json_response
 from palate.serving.live import Live
 from palate.serving.problems import documented
@@ -29,7 +30,12 @@ def router(live: Live) -> APIRouter:
 
     async def told(user_id: str, language: str) -> Response:
         name = live.known_as(user_id)
-        return json_response(asdict(await live.elsewhere(lambda: live.engine.portrait(name, language))))
+        try:
+            portrait = await live.elsewhere(lambda: live.engine.portrait(name, language))
+        except UnknownIdError:
+            # The engine knows pseudonyms, which are nobody's business; ids stay out of what may be written down.
+            raise UnknownIdError("nobody is known under this id yet; one event of theirs is enough") from None
+        return json_response(asdict(portrait))
 
     @routes.get("/v1/users/{user_id:path}/profile", responses=_DOCUMENTED, summary="What is known of this person?")
     async def profile(user_id: PersonId, language: Language = "en") -> Response:

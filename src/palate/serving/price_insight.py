@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import numpy as np
@@ -13,8 +14,11 @@ from starlette.responses import Response
 from palate.core import Float64Array, FloatArray, IntArray, UnknownIdError
 from palate.data.log_table import latest_rows
 from palate.pricing.guardrails import names_of
+from palate.pricing.measured import Measured
+from palate.pricing.packs import LANGUAGES
 from palate.pricing.policies import DemandPolicy
 from palate.pricing.quoting import Quoter
+from palate.pricing.sales_words import why_not
 from palate.pricing.terms import Demand
 from palate.serving.answers import json_response
 from palate.serving.live import Live
@@ -27,14 +31,23 @@ _STEP = 0.02
 _MOST_ITEMS = 2_000
 _REACH = (0.6, 1.4)
 _RUNGS = 33
+_MOST_CATEGORIES = 24
 
 ItemWanted = Annotated[str, Query(min_length=1, max_length=256, description="An item's id.")]
 Decisions = Annotated[int, Query(ge=1, le=500, description="How many decisions, the newest first.")]
 
 
 def router(live: Live, quoter: Quoter | None) -> APIRouter:
-    """The routes over a quoter; without one they say that prices are off."""
+    """The routes over a quoter; without one they say that prices are off.
+
+    Raises
+    ------
+    DataError
+        The settings name a file of elasticities that is none.
+    """
     routes = APIRouter(tags=["prices"])
+    written = "" if quoter is None else quoter.settings.elasticities
+    measured = Measured.read(written) if written else None
 
     @routes.get(
         "/v1/price/decisions",
@@ -52,7 +65,7 @@ def router(live: Live, quoter: Quoter | None) -> APIRouter:
     )
     async def what_if(item: ItemWanted) -> Response:
         shop = open_quoter(quoter)
-        return json_response(await live.elsewhere(lambda: foreseen(shop, item)))
+        return json_response(await live.elsewhere(lambda: foreseen(shop, item, measured)))
 
     @routes.get(
         "/v1/price/elasticities",
@@ -61,7 +74,7 @@ def router(live: Live, quoter: Quoter | None) -> APIRouter:
     )
     async def elasticities() -> Response:
         shop = open_quoter(quoter)
-        return json_response(await live.elsewhere(lambda: by_category(shop)))
+        return json_response(await live.elsewhere(lambda: by_category(shop, measured)))
 
     return routes
 
@@ -93,8 +106,8 @@ def decided(quoter: Quoter, item: str, count: int) -> list[dict[str, Any]]:
     return told
 
 
-def foreseen(quoter: Quoter, item: str) -> dict[str, Any]:
-    """What is believed to follow from each price of an item, to a stranger who asks now.
+def foreseen(quoter: Quoter, item: str, measured: Measured | None = None) -> dict[str, Any]:
+    """What is believed to follow from each price of an item, to a stranger who asks now; and what was measured.
 
     Raises
     ------
@@ -117,6 +130,7 @@ def foreseen(quoter: Quoter, item: str) -> dict[str, Any]:
         "believed": False,
         "elasticity": None,
         "rungs": [],
+        "measured": None if measured is None else _measured(measured, item, cost),
     }
     if not isinstance(quoter.policy, DemandPolicy) or not listed > 0:
         return told
@@ -140,11 +154,12 @@ def foreseen(quoter: Quoter, item: str) -> dict[str, Any]:
     return {**told, "believed": True}
 
 
-def by_category(quoter: Quoter) -> dict[str, Any]:
-    """Mean elasticity at the list price by category, with an interval of what is believed; and how much it rests on."""
+def by_category(quoter: Quoter, measured: Measured | None = None) -> dict[str, Any]:
+    """Mean elasticity at the list price by category, with an interval of what is believed; and what was measured."""
     policy, book = quoter.policy, quoter.shelf.book
+    sales = None if measured is None else _of_sales(measured)
     if not isinstance(policy, DemandPolicy):
-        return {"policy": policy.name, "believed": False, "categories": []}
+        return {"policy": policy.name, "believed": False, "categories": [], "measured": sales}
     known = np.nonzero(book.list_price > 0)[0]
     chosen = known[np.linspace(0, len(known) - 1, min(len(known), _MOST_ITEMS)).astype(int)].astype(np.int32)
     names = np.array([_family(text) for text in book.catalogue.strings("category")])[chosen]
@@ -157,7 +172,40 @@ def by_category(quoter: Quoter) -> dict[str, Any]:
         }
         for name in sorted(set(names.tolist()))
     ]
-    return {"policy": policy.name, "believed": True, "categories": categories}
+    return {"policy": policy.name, "believed": True, "categories": categories, "measured": sales}
+
+
+def _measured(measured: Measured, item: str, cost: float) -> dict[str, Any]:
+    """What sales say of one item."""
+    used = measured.of(item)
+    return {
+        "elasticity": None if used["elasticity"] is None else [used[name] for name in ("elasticity", "low", "high")],
+        "from": used["from"],
+        "price": measured.items.get(item, {}).get("price"),
+        "days": measured.days,
+        "counted": measured.counted,
+        "rungs": measured.foreseen(item, cost),
+    }
+
+
+def _of_sales(measured: Measured) -> dict[str, Any]:
+    """What sales say of the shop and its categories, those that sold most first."""
+
+    def told(own: Mapping[str, Any]) -> dict[str, Any]:
+        known = own["elasticity"] is not None
+        return {
+            "category": own["name"],
+            "elasticity": [own[name] for name in ("elasticity", "low", "high")] if known else None,
+            "why": {language: why_not(own["reason"], language) for language in LANGUAGES},
+        }
+
+    order = sorted(measured.categories, key=lambda own: -int(own["periods"]))
+    return {
+        "level": measured.level,
+        "overall": told(measured.overall),
+        "categories": [told(own) for own in order[:_MOST_CATEGORIES]],
+        "notes": list(measured.notes),
+    }
 
 
 def elasticity(demand: Demand, features: FloatArray) -> Float64Array:
@@ -179,7 +227,7 @@ def _public(quoter: Quoter, items: IntArray) -> FloatArray:
     pack = quoter.packs.of(quoter.settings.jurisdiction)
     nobody = np.zeros(len(items), dtype=np.bool_)
     gathered = quoter.shelf.inputs.gather(
-        items, {}, pack, allowed=nobody, refusal="nobody asks", now=time.time(), score=None
+        items, {}, pack, allowed=nobody, refusal="nobody asks", now=time.time(), asked={}
     )
     return np.nan_to_num(gathered.features)
 

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from palate.core import ArtefactError, DataError, NotFittedError, PalateError, UnknownIdError, UsageError
+from palate.core.configuration import complaint
 from palate.data.event_log import LogFullError
 from palate.serving.responses import Problem
 
@@ -121,7 +122,7 @@ def _path(location: Sequence[object]) -> str:
 
 
 def _sentence(error: Mapping[str, Any]) -> str:
-    message = str(error["msg"]).removeprefix("Value error, ")
+    message = complaint(error)
     if error["type"] == "json_invalid":
         return f"this is not JSON: {error.get('ctx', {}).get('error', message)}"
     return message

@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from palate.serving.telling import Telling, Told
+
 
 class Why(BaseModel):
     """One reason, as a sentence in the asked language."""
@@ -97,6 +99,9 @@ class PriceWhatIf(BaseModel):
     believed: bool
     elasticity: list[float] | None = Field(description="Mean, and bounds of the middle 95 % of what is believed.")
     rungs: list[dict[str, Any]]
+    measured: dict[str, Any] | None = Field(
+        description="By the sales history: elasticity, and sales, revenue and margin a period at other prices."
+    )
 
 
 class Elasticities(BaseModel):
@@ -105,6 +110,7 @@ class Elasticities(BaseModel):
     policy: str
     believed: bool
     categories: list[dict[str, Any]]
+    measured: dict[str, Any] | None = Field(description="The same by the sales history, where one was measured.")
 
 
 class PricesRefused(BaseModel):
@@ -123,6 +129,7 @@ class Item(BaseModel):
     reasons: list[Why]
     properties: dict[str, Any]
     price: Priced | None = Field(None, description="Left out where no prices were asked for.")
+    story: Told | None = Field(None, description="Left out unless asked for with narrate.")
 
 
 class Pursuit(BaseModel):
@@ -175,6 +182,7 @@ class Recommendations(BaseModel):
     degraded: bool
     took_ms: float
     mix: str | None = Field(None, description="The mix a bandit chose for this list; left out where none chooses.")
+    narration: Telling | None = Field(None, description="Left out unless asked for with narrate.")
     strategy: Pursuit | None = Field(
         None, description="How the list was come by; left out where no strategy was asked."
     )
@@ -259,8 +267,11 @@ class Explained(BaseModel):
     words: list[dict[str, Any]]
     features: list[dict[str, Any]]
     context: list[dict[str, Any]] = Field(
-        description="What moment, visit and time since add: name, text, contribution."
+        description="What moment, visit, time since, hour, device ... add: name, text, contribution."
     )
+    reasons: list[Why]
+    story: Told | None = Field(description="Null unless asked for with narrate.")
+    narration: Telling | None = Field(description="Null unless asked for with narrate.")
 
 
 class Profile(BaseModel):

@@ -77,6 +77,7 @@ class Context(Request):
     when: Moment | None = None
     lat: Latitude | None = None
     lon: Longitude | None = None
+    place: Name | None = Field(None, description="As events name it: a city, a country.")
     device: Name | None = None
     session: Annotated[int, Field(ge=0, le=1_000)] | None = Field(
         None, description="How many of the newest events belong to this visit."
@@ -132,7 +133,7 @@ class StrategyWanted(Request):
 
 
 BESIDE_STRATEGY = frozenset(
-    {"user_id", "history", "count", "strategy", "explain", "return_properties", "language", "pricing"}
+    {"user_id", "history", "count", "strategy", "explain", "narrate", "return_properties", "language", "pricing"}
 )
 """What a question with a strategy may say besides."""
 
@@ -181,7 +182,7 @@ class RecommendRequest(Request):
     )
     text: Words = Field("", description="A wish in words, in any language.")
     count: int = Field(10, ge=1, le=200, description="How many items.")
-    scenario: Name | None = Field(None, description="Named settings of the engine, such as a page or a campaign.")
+    scenario: Name | None = Field(None, description="A page or a campaign; kept in the log, changes no answer.")
     filter: dict[Name, Wanted] | None = Field(
         None, max_length=20, description="Property: a value, a list of values, or operators."
     )
@@ -202,6 +203,10 @@ class RecommendRequest(Request):
         None, description="Find items by way of wishes; slower, and answered from templates where no model writes."
     )
     explain: bool = Field(False, description="Say why, for every item.")
+    narrate: bool = Field(
+        False,
+        description="Say it in a person's words too; slower, and by templates where no model writes. Implies explain.",
+    )
     return_properties: bool = Field(False, description="Return what the catalogue knows of every item.")
     language: Language = Field("en", description="Language of the reasons.")
     pricing: PriceTerms | None = Field(None, description="Price the recommended items too; off unless configured.")

@@ -19,6 +19,7 @@ from palate.serving.settings import ServingSettings
 _MEDIA_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 _FILES = (
     *("index.html", "style.css", "app.js", "call.js", "tiles.js", "why.js", "words.js"),
+    *("profile.js", "profile-words.js"),
     *("experiments.html", "study.css", "experiments.js", "experiment-words.js", "plots.js"),
     *("prices.html", "prices.js", "price-words.js"),
 )

@@ -37,6 +37,9 @@ SLACK = 0.02
 """An epoch as good as the best, up to this share, takes its place: validation is noisy, and what was learnt at a lower
 rate is the better guess."""
 
+SIZES = ("cells", "batch", "window", "width")
+"""Settings that memory grows with, by the names they have wherever they are; the cheapest to lower first."""
+
 SAVE_EVERY = 20.0
 """Seconds between two checkpoints; what trains faster than this needs none."""
 
@@ -191,8 +194,7 @@ class _Run:
         except (MemoryError, RuntimeError) as error:
             if isinstance(error, MemoryError) or "alloc" in str(error) or "out of memory" in str(error):
                 raise UsageError(
-                    f"memory ran out in epoch {self.epoch + 1}, batch {place + 1}. Lower cells (events a batch), "
-                    "dimensions or window, or choose a sampled loss."
+                    f"memory ran out in epoch {self.epoch + 1}, batch {place + 1}. {_what_to_lower(self.settings)}"
                 ) from None
             raise
         return number
@@ -270,3 +272,11 @@ def _number(value: float | None) -> float:
 def _clock(seconds: float) -> str:
     whole = int(seconds)
     return f"{whole // 60} min {whole % 60} s" if whole >= 60 else f"{whole} s"
+
+
+def _what_to_lower(settings: TrainingSettings) -> str:
+    """Which of these very settings memory grows with."""
+    own = [name for name in SIZES if name in type(settings).model_fields]
+    named = [f"{name} ({value:g} now)" if (value := getattr(settings, name)) else name for name in own]
+    sampled = ", or choose a sampled loss" if "loss" in type(settings).model_fields else ""
+    return f"Lower {', '.join(named) or 'the size of batches'}{sampled}."

@@ -9,28 +9,30 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import Field
 
-from palate.core import DataError, Settings
+from palate.core import DataError, Int64Array
 from palate.language.compression.trunk import Trunk, bert_from, read, tensors_of
 from palate.language.transformer import batches_by_length, padded, pooled, readable
+from palate.training import TrainingSettings
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
+
+    from palate.language.bert import Bert
 
 Progress = Callable[[str, float], None]
 
 _HELD_OUT = 0.05
-_CLIP = 1.0
+_STAY = ("words", "positions")
+"""Vectors that are not taught: they are most of the numbers and know enough."""
 
 
-class StudentSettings(Settings):
-    """Of smaller transformers.
+class StudentSettings(TrainingSettings):
+    """Of smaller transformers, and how they are taught; see ``TrainingSettings``.
 
     Parameters
     ----------
     layers
         Of the teacher's layers, spread evenly, the last among them.
-    epochs, learning_rate, warmup, weight_decay
-        Of AdamW; the rate climbs over the share ``warmup`` of all steps and falls to zero from there.
     tokens_per_batch
         Tokens of a step.
     """
@@ -38,15 +40,23 @@ class StudentSettings(Settings):
     layers: int = Field(default=3, ge=1)
     epochs: int = Field(default=3, ge=0)
     learning_rate: float = Field(default=2e-4, gt=0)
-    warmup: float = Field(default=0.1, ge=0, le=1)
-    weight_decay: float = Field(default=0.01, ge=0)
+    warmup: float = Field(default=0.1, ge=0, lt=1)
+    clip: float = Field(default=1.0, gt=0)
     tokens_per_batch: int = Field(default=1024, ge=1)
-    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """Texts and the teacher's vectors of them, float32 (n, h), length 1; the first ``held`` only say when to end."""
+
+    texts: list[str]
+    goals: Tensor
+    held: int
 
 
 @dataclass(frozen=True)
 class Taught:
-    """A smaller trunk, and the mean cosine to its teacher on texts it was not taught by (NaN: none were held out)."""
+    """A smaller trunk, and the mean cosine to its teacher on texts that only said when to end (NaN: there are none)."""
 
     trunk: Trunk
     held_out: float
@@ -66,6 +76,7 @@ def distil_student(
         No text says anything.
     """
     import torch
+    from torch import nn
 
     settings = settings or StudentSettings()
     said = list(dict.fromkeys(readable(texts, teacher.limit)[1]))
@@ -73,20 +84,19 @@ def distil_student(
         raise DataError("there is no text to teach a smaller transformer by")
     tell = progress or (lambda _what, _share: None)
     tell("the teacher reads the texts", 0.0)
-    goals = torch.nn.functional.normalize(read(teacher, said))
+    order = np.random.default_rng(settings.seed).permutation(len(said))
+    said = [said[place] for place in order]
+    lessons = Lessons(said, torch.nn.functional.normalize(read(teacher, said)), int(len(said) * _HELD_OUT))
     start = _fewer(teacher, settings.layers)
-    weights = {name: tensor.clone() for name, tensor in tensors_of(start.bert).items()}
-    rng = np.random.default_rng(settings.seed)
-    order = rng.permutation(len(said))
-    out = order[: int(len(said) * _HELD_OUT)]
-    kept = order[len(out) :]
-    _teach(start, weights, [said[i] for i in kept], goals[kept], settings=settings, rng=rng, tell=tell)
-    bert = bert_from(weights, teacher.bert.head_size, teacher.bert.epsilon)
-    student = replace(start, bert=bert, label=f"{teacher.label}-student").written_as("bf16")
-    if not len(out):
-        return Taught(student, float("nan"))
-    guess = torch.nn.functional.normalize(read(student, [said[i] for i in out]))
-    return Taught(student, float((guess * goals[out]).sum(1).mean()))
+    begun = tensors_of(start.bert)
+    network = nn.ParameterList(
+        nn.Parameter(tensor.clone(), requires_grad=name not in _STAY) for name, tensor in begun.items()
+    )
+    bert = bert_from(dict(zip(begun, network, strict=True)), teacher.bert.head_size, teacher.bert.epsilon)
+    nearness = _teach(network, bert, start, lessons, settings, tell=tell)
+    learnt = {name: tensor.detach() for name, tensor in zip(begun, network, strict=True)}
+    bert = bert_from(learnt, teacher.bert.head_size, teacher.bert.epsilon)
+    return Taught(replace(start, bert=bert, label=f"{teacher.label}-student").written_as("bf16"), nearness)
 
 
 def _fewer(trunk: Trunk, count: int) -> Trunk:
@@ -98,40 +108,38 @@ def _fewer(trunk: Trunk, count: int) -> Trunk:
 
 
 def _teach(
-    trunk: Trunk,
-    weights: dict[str, Tensor],
-    texts: list[str],
-    goals: Tensor,
-    *,
-    settings: StudentSettings,
-    rng: np.random.Generator,
-    tell: Progress,
-) -> None:
-    """Train the weights in place; words and positions stay, they are most of the numbers and know enough."""
+    network: nn.ParameterList, bert: Bert, trunk: Trunk, lessons: Lessons, settings: StudentSettings, *, tell: Progress
+) -> float:
+    """Train the weights of ``bert``, which the network holds, in place; the mean cosine on what was held out."""
     import torch
     from torch.nn.functional import cosine_similarity
 
-    moving = [tensor.requires_grad_() for name, tensor in weights.items() if name not in ("words", "positions")]
-    bert = bert_from(weights, trunk.bert.head_size, trunk.bert.epsilon)
-    tokens = trunk.tokenize()(texts)
+    from palate.training.checkpoints import place
+    from palate.training.loop import train
+
+    tokens = trunk.tokenize()(lessons.texts)
     lengths = np.array([len(ids) for ids in tokens], dtype=np.int32)
-    batches = batches_by_length(lengths, settings.tokens_per_batch)
-    whole = len(batches) * settings.epochs
-    optimizer = torch.optim.AdamW(moving, lr=settings.learning_rate, weight_decay=settings.weight_decay)
-    climb = max(1.0, settings.warmup * whole)
-    for step in range(whole):
-        if step % len(batches) == 0:
-            order = rng.permutation(len(batches))
-        rows = batches[order[step % len(batches)]]
-        for group in optimizer.param_groups:
-            group["lr"] = settings.learning_rate * min((step + 1) / climb, (whole - step) / max(whole - climb, 1.0))
-        ids, mask = padded([tokens[i] for i in rows])
-        vectors = pooled(bert(ids, mask), mask, trunk.pooling)
-        loss = (1 - cosine_similarity(vectors, goals[torch.from_numpy(rows)])).mean()
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(moving, _CLIP)
-        optimizer.step()
-        tell(f"a student of {len(bert.layers)} layers learns", (step + 1) / whole)
-    for tensor in moving:
-        tensor.requires_grad_(False)
+    batches = batches_by_length(lengths[lessons.held :], settings.tokens_per_batch)
+
+    def nearness(rows: Int64Array) -> Tensor:
+        ids, mask = padded([tokens[row] for row in rows])
+        goals = lessons.goals[torch.from_numpy(rows)]
+        return cosine_similarity(pooled(bert(ids, mask), mask, trunk.pooling), goals)
+
+    def held_out() -> float:
+        parts = batches_by_length(lengths[: lessons.held], settings.tokens_per_batch)
+        return float(torch.cat([nearness(rows) for rows in parts]).mean())
+
+    learnt = "\x1f".join((trunk.digest, *lessons.texts)).encode("utf-8", "surrogatepass")
+    train(
+        network,
+        batches=lambda _, rng: (batches[number] + lessons.held for number in rng.permutation(len(batches))),
+        steps=len(batches),
+        loss=lambda rows, _: (1 - nearness(rows)).mean(),
+        validate=held_out if lessons.held else None,
+        settings=settings,
+        checkpoint=place("student", settings, learnt),
+        progress=lambda what, share: tell(f"a student of {len(bert.layers)} layers learns: {what}", share),
+    )
+    with torch.inference_mode():
+        return held_out() if lessons.held else float("nan")

@@ -149,15 +149,16 @@ class Contrast(Objective):
         drawn = self._drawn(generator)
         texts, places = np.unique(np.concatenate([context.items, targets, wrong, drawn]), return_inverse=True)
         texts = texts.astype(np.int64)
-        states = self.corpus.states(texts)
-        vectors = self.vectors.of(self.corpus, texts, states)
+        said = self.corpus.drawn(texts, generator)
+        states = self.corpus.states(said)
+        vectors = self.vectors.of(self.corpus, said, states)
         had, wanted = places[: len(context.items)], torch.from_numpy(places[len(context.items) :][: len(targets)])
         read = torch.from_numpy(had)
         if self.asking is None:
             asked = _means(vectors, read, context)
         else:
             own_texts, own_places = np.unique(had, return_inverse=True)
-            own_vectors = self.asking.of(self.corpus, texts[own_texts], states[torch.from_numpy(own_texts)])
+            own_vectors = self.asking.of(self.corpus, said[own_texts], states[torch.from_numpy(own_texts)])
             asked = _means(own_vectors, torch.from_numpy(own_places), context)
         with self.corpus.trunk.autocast():
             likeness = asked @ vectors.T

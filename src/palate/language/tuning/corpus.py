@@ -11,6 +11,7 @@ from torch import Tensor
 
 from palate.core import BoolArray, Int64Array, IntArray
 from palate.core.arrays import offsets_of
+from palate.language.paraphrasing import Paraphrase
 from palate.language.tuning.trunk import Trunk
 
 
@@ -23,22 +24,27 @@ class Corpus:
         Who reads them.
     texts
         n texts; blank ones say nothing and have no tokens.
+    others
+        m of them in other words, read where ``drawn`` says so and nowhere else.
 
     Attributes
     ----------
     tokens
-        n lists of token ids.
+        n lists of token ids, and m of what the texts say in other words.
     says
         bool (n,), whether a text says anything.
     """
 
-    def __init__(self, trunk: Trunk, texts: Sequence[str]) -> None:
-        self.trunk = trunk
-        clean = _clean(texts)
+    def __init__(self, trunk: Trunk, texts: Sequence[str], others: Sequence[Paraphrase] = ()) -> None:
+        self.trunk, self._size = trunk, len(texts)
+        others = sorted(others, key=lambda one: one.row)
+        counts = np.bincount(np.array([one.row for one in others], dtype=np.int64), minlength=len(texts))
+        self._others: Int64Array = len(texts) + offsets_of(counts)
+        clean = _clean([*texts, *(one.text for one in others)])
         said = [bool(text) and not text.isspace() for text in clean]
         tokenised = trunk.tokenize([text if own else "" for text, own in zip(clean, said, strict=True)])
         self.tokens = [ids if own else [] for ids, own in zip(tokenised, said, strict=True)]
-        self.says: BoolArray = np.array([bool(ids) for ids in self.tokens], dtype=bool)
+        self.says: BoolArray = np.array([bool(ids) for ids in self.tokens[: len(texts)]], dtype=bool)
         self.digest = _digest(clean)
         lengths = np.array([len(ids) for ids in self.tokens], dtype=np.int64)
         self.offsets: Int64Array = offsets_of(lengths)
@@ -46,11 +52,26 @@ class Corpus:
         self._kept: Tensor | None = None
 
     def __len__(self) -> int:
-        return len(self.tokens)
+        return self._size
 
-    def holds(self, texts: Sequence[str]) -> bool:
-        """Whether it was made of these texts."""
-        return self.digest == _digest(_clean(texts))
+    def holds(self, texts: Sequence[str], others: Sequence[Paraphrase] = ()) -> bool:
+        """Whether it was made of these texts and these other words."""
+        told = sorted(others, key=lambda one: one.row)
+        return self.digest == _digest(_clean([*texts, *(one.text for one in told)]))
+
+    def drawn(self, rows: Int64Array, generator: torch.Generator) -> Int64Array:
+        """Rows to read for these texts: of a text and what says the same in other words, one by chance."""
+        if self._others[-1] == self._size:
+            return rows
+        counts = self._others[rows + 1] - self._others[rows]
+        place = (torch.rand(len(rows), generator=generator).numpy() * (counts + 1)).astype(np.int64)
+        return np.where(place == 0, rows, self._others[rows] + place - 1)
+
+    def beside(self, rows: Int64Array) -> Int64Array:
+        """Rows of everything that says what these texts say in other words."""
+        counts = self._others[rows + 1] - self._others[rows]
+        starts = offsets_of(counts)
+        return np.arange(starts[-1]) + np.repeat(self._others[rows] - starts[:-1], counts)
 
     def states(self, rows: Int64Array) -> Tensor:
         """Pooled states of these texts, float32 (n, h)."""

@@ -43,12 +43,14 @@ class Reading(Objective):
     def __init__(self, corpus: Corpus, validation: float = 0.05, seed: int = 0) -> None:
         super().__init__()
         self.corpus, self.trunk_ = corpus, (corpus.trunk,)
-        says = np.nonzero(corpus.says & (np.diff(corpus.offsets) > 2))[0]
+        says = np.nonzero(corpus.says & (np.diff(corpus.offsets)[: len(corpus)] > 2))[0]
         if not len(says):
             raise DataError("there is nothing to read: no text has three tokens")
         says = np.random.default_rng([seed, 5]).permutation(says)
         held = min(int(len(says) * validation), _KEPT)
-        self.held_out, self.rows = np.sort(says[:held]), np.sort(says[held:])
+        self.held_out, read = np.sort(says[:held]), np.sort(says[held:])
+        # What says the same as a held-out text in other words would tell it.
+        self.rows = np.concatenate([read, corpus.beside(read)])
         self.lessons, self.seed = len(self.rows), seed
         trunk = corpus.trunk
         self.mask = trunk.special("[MASK]", "<mask>")

@@ -147,6 +147,10 @@ class AdaptSettings(Settings):
     reading
         Passes over the catalogue's own text, to foresee hidden words, before histories are looked at; needs a trunk
         that learns.
+    paraphrases
+        Texts in other words to learn from beside each text, at most so many; a lesson reads one of them all by chance.
+        Written by a text generator where one is given, else by turning clauses or words around. Nothing encodes them
+        afterwards.
     window, decay
         Newest events before an event that foretell it, and what each counts relative to the next one. As the semantic
         model answers.
@@ -163,6 +167,7 @@ class AdaptSettings(Settings):
     vectors: VectorSettings = Field(default_factory=VectorSettings)
     contrast: ContrastSettings = Field(default_factory=ContrastSettings)
     reading: int = Field(default=0, ge=0)
+    paraphrases: int = Field(default=0, ge=0, le=8)
     window: int = Field(default=8, ge=1)
     decay: float = Field(default=0.6, gt=0, le=1)
     held_out: float = Field(default=1.0, ge=0, le=1)

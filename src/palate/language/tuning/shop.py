@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from palate.core import DataError, Histories
 from palate.data import Dataset
+from palate.language.generation import TemplateGenerator, TextGenerator
+from palate.language.paraphrasing import Paraphrase, paraphrase
 from palate.language.tuning.contrast import Contrast, Lessons
 from palate.language.tuning.corpus import Corpus
 from palate.language.tuning.objective import teach
@@ -42,6 +46,8 @@ class Adapted:
         Of the contrastive part.
     corpus
         The catalogue's texts as the trunk reads them.
+    others
+        How many texts in other words were learnt from, by who wrote them.
     """
 
     trunk: Trunk
@@ -51,6 +57,7 @@ class Adapted:
     course: Trained
     corpus: Corpus
     asking: Vectors | None = None
+    others: Mapping[str, int] = field(default_factory=dict)
 
     def save(self, folder: Path, *, whole: bool = False) -> None:
         """Write the encoder; see ``save_encoder``."""
@@ -64,6 +71,7 @@ def adapt(
     progress: Report | None = None,
     *,
     corpus: Corpus | None = None,
+    writer: TextGenerator | None = None,
 ) -> Adapted:
     """Teach a language model by the histories and the texts of a shop.
 
@@ -71,6 +79,8 @@ def adapt(
     ----------
     corpus
         Of an earlier call with the same model, frozen, and the same catalogue: its texts are not read again.
+    writer
+        Says texts in other words where the settings ask for that; templates do where None.
 
     Raises
     ------
@@ -81,8 +91,11 @@ def adapt(
     texts = item_texts(dataset.catalogue)
     if not any(texts):
         raise DataError("no item has a text, so the language model has nothing to learn from")
-    if corpus is None or not corpus.trunk.frozen or not corpus.holds(texts):
-        corpus = Corpus(open_trunk(settings.model, settings.trunk), texts)
+    others: list[Paraphrase] = []
+    if settings.paraphrases:
+        others, _ = paraphrase(writer or TemplateGenerator(), texts, settings.paraphrases)
+    if corpus is None or not corpus.trunk.frozen or not corpus.holds(texts, others):
+        corpus = Corpus(open_trunk(settings.model, settings.trunk), texts, others)
     trunk = corpus.trunk
     seed, parts = settings.course.seed, 2 if settings.reading and not trunk.frozen else 1
 
@@ -103,7 +116,8 @@ def adapt(
     )
     before = objective.eval().quality()
     trained = teach(trunk, objective, settings.course, progress=hear(parts - 1))
-    return Adapted(trunk, vectors, before, objective.quality(), trained, corpus, asking)
+    by = dict(Counter(one.source for one in others))
+    return Adapted(trunk, vectors, before, objective.quality(), trained, corpus, asking, by)
 
 
 def lessons_of(sequences: Histories, settings: AdaptSettings) -> tuple[Lessons, Lessons | None]:

@@ -139,7 +139,7 @@ class Vectors(nn.Module):
 
     def of(self, corpus: Corpus, rows: Int64Array, states: Tensor | None = None) -> Tensor:
         """Unit vectors of these texts, of whose states if they are known; zeros for those that say nothing."""
-        says = torch.from_numpy(corpus.says[rows].astype(np.float32))
+        says = torch.from_numpy((corpus.offsets[rows + 1] > corpus.offsets[rows]).astype(np.float32))
         vectors: Tensor = self(corpus.states(rows) if states is None else states, *corpus.bags(rows))
         return vectors * says[:, None]
 

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from palate.behaviour.gazetteer import coordinates
 from palate.behaviour.moments import UNTOLD, MomentReader, MomentSettings, Told, when_text
 from palate.core import Float64Array, FloatArray, IntArray
 from palate.core.recommender import Arrays
@@ -34,10 +35,14 @@ class Bank:
         float32 (WHENS + 1, d), when it was done, M(time); the last row is for an unknown time.
     middle, directions
         float32 (e,), (e, d): from what the language model says to the numbers here.
-    category
-        int32 (n,), innermost category from 1; 0 where unknown.
+    category, wider
+        int32 (n,), innermost and outermost category from 1; 0 where unknown.
+    share, wider_share
+        float32 (n,), how much of what was learnt from is in the item's category; it stays as a catalogue grows.
     price, dear
         float32 (n,), log of the list price, and that less the category's median; NaN where unknown.
+    lat, lon
+        float64 (n,), degrees; NaN where unknown.
     """
 
     items: FloatArray
@@ -47,8 +52,13 @@ class Bank:
     middle: FloatArray
     directions: FloatArray
     category: IntArray
+    wider: IntArray
+    share: FloatArray
+    wider_share: FloatArray
     price: FloatArray
     dear: FloatArray
+    lat: Float64Array
+    lon: Float64Array
 
     @classmethod
     def of(cls, dataset: Dataset, encoder: TextEncoder, dimensions: int, zone: str) -> Self:
@@ -63,7 +73,6 @@ class Bank:
         directions = _directions(items - middle, dimensions)
         place = np.full((len(catalogue), len(dataset.kinds)), -1, dtype=np.int32)
         place[dataset.sequences.items, dataset.sequences.kinds] = np.where(moments.what == UNTOLD, -1, row)
-        category, price, dear = _numbers(catalogue)
         # Clauses lean all the same way beside what they say; without their own middle they would seem alike.
         whens = whens - whens.mean(axis=0)
         whats = whats - whats.mean(axis=0) if len(whats) else whats
@@ -74,9 +83,7 @@ class Bank:
             _closed(_unit(whens @ _directions(whens, dimensions))),
             middle,
             directions,
-            category,
-            price,
-            dear,
+            *_numbers(catalogue, None),
         )
 
     def extended(self, catalogue: Catalogue, encoder: TextEncoder, new: IntArray) -> Bank:
@@ -84,7 +91,6 @@ class Bank:
         texts = item_texts(catalogue)
         read = encoder.encode([texts[item] for item in new])
         vectors = _unit((read - self.middle) @ self.directions)
-        category, price, dear = _numbers(catalogue)
         return Bank(
             np.concatenate([self.items, vectors]),
             self.whats,
@@ -92,9 +98,7 @@ class Bank:
             self.whens,
             self.middle,
             self.directions,
-            category,
-            price,
-            dear,
+            *_numbers(catalogue, self),
         )
 
     @property
@@ -137,8 +141,11 @@ def _closed(vectors: FloatArray) -> FloatArray:
     return np.concatenate([vectors, np.zeros((1, vectors.shape[1]), np.float32)])
 
 
-def _numbers(catalogue: Catalogue) -> tuple[IntArray, FloatArray, FloatArray]:
+def _numbers(catalogue: Catalogue, before: Bank | None) -> tuple[Any, ...]:
+    """The last eight fields of a bank, of a catalogue that grew where there is one from before."""
     category = catalogue.innermost_categories + 1
+    ragged, _ = catalogue.categories
+    wider = np.where(ragged.lengths > 0, np.append(ragged.values, -1)[ragged.indptr[:-1]] + 1, 0)
     prices: Float64Array = catalogue.prices.astype(np.float64)
     logs = np.log(np.where(prices > 0, prices, np.nan))
     usual = np.full(int(category.max(initial=0)) + 1, np.nan)
@@ -146,4 +153,24 @@ def _numbers(catalogue: Catalogue) -> tuple[IntArray, FloatArray, FloatArray]:
     known = order[np.isfinite(logs[order])]
     codes, first, counts = np.unique(category[known], return_index=True, return_counts=True)
     usual[codes] = 0.5 * (logs[known][first + (counts - 1) // 2] + logs[known][first + counts // 2])
-    return category.astype(np.int32), logs.astype(np.float32), (logs - usual[category]).astype(np.float32)
+    return (
+        category.astype(np.int32),
+        wider.astype(np.int32),
+        _shares(category, None if before is None else before.share),
+        _shares(wider, None if before is None else before.wider_share),
+        logs.astype(np.float32),
+        (logs - usual[category]).astype(np.float32),
+        *coordinates(catalogue),
+    )
+
+
+def _shares(codes: IntArray, before: FloatArray | None) -> FloatArray:
+    """Share of the catalogue in each item's group; of one that grew, the shares ``before`` of the items then known."""
+    width, known = int(codes.max(initial=0)) + 1, len(codes) if before is None else len(before)
+    if before is None:
+        share = np.bincount(codes, minlength=width) / max(known, 1)
+    else:
+        share = np.zeros(width)
+        share[codes[:known]] = before
+    # A group that came since is as rare as one item.
+    return np.where(share > 0, share, 1.0 / max(known, 1))[codes].astype(np.float32)

@@ -12,6 +12,7 @@ import numpy as np
 from palate.behaviour.moments import calendar, week_parts
 from palate.core import BoolArray, Float64Array, FloatArray, Histories, IntArray
 from palate.data import clock
+from palate.models.foreseeing import leaning
 from palate.models.foreseeing.bank import Bank
 from palate.models.foreseeing.standing import Known
 
@@ -45,6 +46,7 @@ NUMBERS = (
     "this_visit",
     "same_this_visit",
     "category_this_visit",
+    *leaning.NAMES,
     "hour_sin",
     "hour_cos",
     "weekend",
@@ -74,6 +76,8 @@ class Windows:
         bool (r, w).
     weeks
         int32 (r, w), parts of the week and year; -1 unknown.
+    where
+        float64 (r, 2), latitude and longitude where people say they are now; NaN where they do not.
     """
 
     items: IntArray
@@ -81,9 +85,12 @@ class Windows:
     times: Float64Array
     filled: BoolArray
     weeks: IntArray
+    where: Float64Array
 
     @classmethod
-    def of(cls, histories: Histories, window: int, n_items: int, zone: str) -> Windows:
+    def of(
+        cls, histories: Histories, window: int, n_items: int, zone: str, where: Float64Array | None = None
+    ) -> Windows:
         """The newest events of histories; items that are not known (``n_items`` and beyond) count nothing."""
         known = histories.items < n_items
         histories = (histories if known.all() else histories.where(known)).last(window)
@@ -91,9 +98,10 @@ class Windows:
         column = np.arange(width)
         filled = column < histories.lengths[:, None]
         flat = np.where(filled, histories.indptr[1:, None] - 1 - column, 0)
+        where = np.full((len(histories), 2), np.nan) if where is None else where
         if not len(histories.items):
             nothing = np.zeros(filled.shape, np.int32)
-            return cls(nothing, nothing, np.full(filled.shape, np.nan), filled, nothing - 1)
+            return cls(nothing, nothing, np.full(filled.shape, np.nan), filled, nothing - 1, where)
         times = np.where(filled, histories.times[flat], np.nan)
         return cls(
             np.where(filled, histories.items[flat], 0).astype(np.int32),
@@ -101,6 +109,7 @@ class Windows:
             times,
             filled,
             week_parts(times.reshape(-1), zone).reshape(times.shape),
+            where,
         )
 
 
@@ -246,6 +255,13 @@ def _part(
         np.log1p(visit.sum(axis=1)),
         (visit & same).any(axis=1),
         np.log1p((visit & alike).sum(axis=1)),
+        leaning.lean(bank.category, bank.share, seen=seen, items=items, filled=filled),
+        leaning.lean(bank.wider, bank.wider_share, seen=seen, items=items, filled=filled),
+        leaning.price_lean(bank.dear[seen], dear, filled),
+        leaning.lingered(times, when, close, filled),
+        *leaning.distances(
+            (bank.lat, bank.lon), windows.where[row], seen=seen, items=items, fade=fade.astype(np.float32)
+        ),
     ]
     past = np.einsum("nw,nwd->nd", fade / mass[:, None], moments)
     return np.column_stack(columns).astype(np.float32), past.astype(np.float32)

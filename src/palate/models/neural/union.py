@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from palate.core import FloatArray, Histories, Int64Array
 from palate.core.recommender import Arrays
 from palate.models.neural.course import Course
-from palate.models.neural.network import SequenceNetwork, read
+from palate.models.neural.network import SequenceNetwork, read, vectors_of
 from palate.models.neural.next_item import Objective, Step, drawn_from, foreseen, ndcg, steps_of
 from palate.models.neural.packing import Padded
 from palate.training.loop import Trained, train
@@ -104,6 +104,13 @@ def _quality(network: SequenceNetwork, table: Tensor, lesson: Lesson) -> float:
     own = table[lesson.rows.start : lesson.rows.stop]
     hidden = torch.from_numpy(read(network, own.numpy(), histories, None))
     return ndcg(lambda rows: hidden[rows] @ own.T, histories, answers, lesson.mask_seen)
+
+
+def logits_of(network: SequenceNetwork, lesson: Lesson) -> Callable[[Histories], FloatArray]:
+    """What a taught network says of a shop's items after histories; float32 (n, n_items)."""
+    vectors, _ = vectors_of(network)
+    own = vectors[lesson.rows.start : lesson.rows.stop]
+    return lambda histories: read(network, own, histories, None) @ own.T
 
 
 def taken(network: SequenceNetwork, weights: Arrays) -> None:

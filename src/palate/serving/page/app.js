@@ -2,12 +2,13 @@
 
 import { call, onKey } from "./call.js";
 import { currentLanguage, number, say, speak, told } from "./words.js";
+import { listenToProfile, showProfile } from "./profile.js";
 import { leaf, make, tile } from "./tiles.js";
 import { explain } from "./why.js";
 
 const COUNT = 12;
 const $ = (id) => document.getElementById(id);
-const state = { people: [], person: null, visitor: newVisitor(), trails: new Map(), wish: "", shown: [], answer: null, status: null };
+const state = { people: [], person: null, visitor: newVisitor(), trails: new Map(), wish: "", corrected: new Set(), shown: [], answer: null, status: null };
 let asked = 0;
 
 function newVisitor() {
@@ -100,7 +101,7 @@ function card(item, rank, oldRank, first) {
   if (item.source.length > 1) foot.append(make("span", "chip", `+${item.source.length - 1}`));
   const why = make("button", "link why", say("why"));
   why.type = "button";
-  why.addEventListener("click", () => guarded(() => explain(item, userId(), call)));
+  why.addEventListener("click", () => guarded(() => explain(item, userId(), call, state.status?.writer === "model")));
   foot.append(why);
   node.append(act, foot, make("span", "rank", String(rank + 1)));
   if (!first && oldRank === undefined) node.append(make("span", "move fresh", say("newcomer")));
@@ -122,7 +123,7 @@ async function choose(item, node) {
   trail().unshift({ id: item.id, properties: item.properties });
   trail().length = Math.min(trail().length, 8);
   showTrail(true);
-  await refresh();
+  await Promise.all([refresh(), profile()]);
 }
 
 function showTrail(arrived = false) {
@@ -164,6 +165,15 @@ async function become(person) {
   state.shown = [];
   showPeople();
   showTrail();
+  await Promise.all([refresh(), profile()]);
+}
+
+/** Of a newcomer nothing is known before the first click. */
+const profile = () => showProfile(userId(), Boolean(state.person) || trail().length > 0 || state.corrected.has(userId()));
+
+/** What follows from a correction. */
+async function corrected(user) {
+  state.corrected.add(user);
   await refresh();
 }
 
@@ -225,7 +235,7 @@ function listen() {
       showFacts();
       showPeople();
       showTrail();
-      guarded(refresh);
+      guarded(() => Promise.all([refresh(), profile()]));
     });
   }
   $("wish").addEventListener("submit", (event) => {
@@ -248,6 +258,7 @@ function listen() {
       await become(null);
     });
   });
+  listenToProfile(guarded, corrected);
   onKey(() => guarded(start));
 }
 
@@ -259,7 +270,7 @@ async function start() {
   showFacts();
   showPeople();
   showTrail();
-  await refresh();
+  await Promise.all([refresh(), profile()]);
 }
 
 speak(currentLanguage());

@@ -2,15 +2,15 @@
 
 import { say } from "./words.js";
 
-/** Ask the server. Trouble is thrown as a sentence; where a key is wanted, the dialog opens. */
-export async function call(path, body = undefined) {
+/** Ask the server, or tell it a body. Trouble is thrown as a sentence; where a key is wanted, the dialog opens. */
+export async function call(path, body = undefined, method = "POST") {
   const headers = { accept: "application/json" };
   const key = sessionStorage.getItem("palate-key");
   if (key) headers.authorization = `Bearer ${key}`;
   if (body !== undefined) headers["content-type"] = "application/json";
   let response;
   try {
-    response = await fetch(path, body === undefined ? { headers } : { method: "POST", headers, body: JSON.stringify(body) });
+    response = await fetch(path, body === undefined ? { headers } : { method, headers, body: JSON.stringify(body) });
   } catch {
     throw new Error(say("offline"));
   }

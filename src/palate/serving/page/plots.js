@@ -68,8 +68,9 @@ export function intervals(rows, show, label) {
   return svg;
 }
 
-/** How bands narrowed from look to look. series: {name, points: [{at, estimate, low, high}]}; x is a share of units or a time. */
-export function bands(series, show, showAt, label) {
+/** How bands narrowed from look to look. series: {name, points: [{at, estimate, low, high}]}; x is a share of units, a time or
+ *  a price. whole: nothing is cut off at the top. */
+export function bands(series, show, showAt, label, whole = false) {
   const width = WIDTH;
   const height = 170;
   const svg = drawing(width, height, label);
@@ -77,7 +78,7 @@ export function bands(series, show, showAt, label) {
   const x = scale(points.map((point) => point.at), 60, width - 12);
   // The first bands are so wide that nothing else would be seen: what is drawn is bounded by the later ones.
   const widths = points.map((point) => Math.max(Math.abs(point.low), Math.abs(point.high))).sort((one, other) => one - other);
-  const most = widths[Math.floor(widths.length * 0.8)] * 1.15;
+  const most = whole ? Infinity : widths[Math.floor(widths.length * 0.8)] * 1.15;
   const cut = (value) => Math.max(-most, Math.min(most, value));
   const y = scale([...points.flatMap((point) => [cut(point.low), cut(point.high)]), 0], height - 24, 8);
   for (const tick of y.ticks) {

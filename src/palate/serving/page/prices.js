@@ -16,6 +16,7 @@ teach(PRICE_WORDS);
 const spoken = () => (currentLanguage() === "zh" ? "zh-CN" : "en-GB");
 const money = (value) => (value === null ? "—" : Number(value).toLocaleString(spoken(), { minimumFractionDigits: 2, maximumFractionDigits: 2 }));
 const percent = (value) => `${(value * 100).toFixed(value < 0.1 ? 1 : 0)} %`;
+const amount = (value) => Number(value).toLocaleString(spoken(), { maximumFractionDigits: value < 10 ? 1 : 0 });
 const fixed = (value) => value.toFixed(2);
 const moment = (seconds) => new Date(seconds * 1000).toLocaleString(spoken(), { dateStyle: "short", timeStyle: "medium" });
 const clock = (seconds) => new Date(seconds * 1000).toLocaleTimeString(spoken(), { timeStyle: "short" });
@@ -60,7 +61,7 @@ function show() {
   const parts = [];
   if (state.whatIf) parts.push(whatIf(state.whatIf));
   if (state.own.length) parts.push(history());
-  if (state.elasticities.categories.length) parts.push(elasticities());
+  if (state.elasticities.categories.length || state.elasticities.measured) parts.push(elasticities());
   parts.push(audit());
   $("study").replaceChildren(...parts);
   $("study").setAttribute("aria-busy", "false");
@@ -112,8 +113,9 @@ function whatIf(own) {
   if (own.low !== null) meta.append(make("span", "chip", say("bounds", money(own.low), money(own.high))));
   if (own.elasticity) meta.append(make("span", "chip", say("elasticityIs", ...own.elasticity.map(fixed))));
   panel.append(meta);
+  if (own.measured) panel.append(...bySales(own));
   if (!own.believed) {
-    panel.append(make("p", "note", say("noBelief", own.policy)));
+    if (!own.measured?.rungs.length) panel.append(make("p", "note", say("noBelief", own.policy)));
     return panel;
   }
   const pair = make("div", "pair");
@@ -126,6 +128,25 @@ function whatIf(own) {
   pair.append(earned);
   panel.append(pair);
   return panel;
+}
+
+/** What the sales history foresees at other prices. */
+function bySales({ item_id, measured }) {
+  const { elasticity, days, counted, rungs } = measured;
+  const said = elasticity ? say("measuredIs", ...elasticity.map(fixed), say(`from_${measured.from}`)) : say("notMeasured");
+  const parts = [make("p", "note measured", said)];
+  if (!rungs.length) return parts;
+  const sales = say(`sales_${counted}`, days);
+  const earned = say("salesEarn", days);
+  const points = (key) => rungs.map((rung) => ({ at: rung.price, estimate: rung[key][0], low: rung[key][1], high: rung[key][2] }));
+  const pair = make("div", "pair");
+  pair.append(figure(bands([{ name: item_id, points: points("sales") }], amount, money, sales, true), sales));
+  const series = [{ name: say("revenue"), points: points("revenue") }];
+  if (rungs[0].margin) series.push({ name: say("margin"), points: points("margin") });
+  const drawn = figure(bands(series, money, money, earned, true), earned);
+  drawn.append(legend(series));
+  pair.append(drawn);
+  return [...parts, pair];
 }
 
 function history() {
@@ -148,14 +169,23 @@ function history() {
 function elasticities() {
   const panel = make("section", "panel metric");
   panel.id = "elasticities";
-  const rows = state.elasticities.categories.slice(0, 12).map((own) => ({
-    name: own.category || "—",
-    interval: own.elasticity,
-    mood: "undecided",
-  }));
   const head = make("header");
   head.append(make("h2", "", say("elasticities")));
-  panel.append(head, figure(intervals(rows, fixed, say("elasticities")), say("elasticityNote")));
+  panel.append(head);
+  const { categories, measured } = state.elasticities;
+  const row = (own, name = own.category || "—") => ({ name, interval: own.elasticity, mood: "undecided" });
+  if (categories.length) {
+    const rows = categories.slice(0, 12).map((own) => row(own));
+    panel.append(figure(intervals(rows, fixed, say("elasticities")), say("elasticityNote")));
+  }
+  if (!measured) return panel;
+  const shop = measured.overall.elasticity ? [row(measured.overall, say("all"))] : [];
+  const rows = [...shop, ...measured.categories.filter((own) => own.elasticity).slice(0, 12).map((own) => row(own))];
+  const text = say("measuredNote", percent(measured.level));
+  panel.append(rows.length ? figure(intervals(rows, fixed, text), text) : make("p", "note", say("notMeasured")));
+  const silent = measured.categories.filter((own) => !own.elasticity).slice(0, 6);
+  const language = currentLanguage() === "zh" ? "zh" : "en";
+  for (const own of silent) panel.append(make("p", "note", say("silent", own.category || "—", own.why[language])));
   return panel;
 }
 

@@ -27,13 +27,23 @@ function part(body, title, rows) {
   body.append(make("h3", "", say(title)), bars(rows));
 }
 
-/** Fetch the explanation of an item and show it. */
-export async function explain(item, user, call) {
+/** Let a model say the reasons in words, and show them above the reasons once they are there; they come late or never. */
+async function tell(body, path, call) {
+  const told = await call(path).catch(() => null);
+  if (!told?.story || told.story.written_by === "template") return;
+  const text = make("p", "story", `${told.story.text} `);
+  text.append(make("small", "", say("told")));
+  body.prepend(text);
+}
+
+/** Fetch the explanation of an item and show it; where a model ``writes``, its words join in when they are there. */
+export async function explain(item, user, call, writes) {
   const query = `user_id=${encodeURIComponent(user)}&language=${currentLanguage()}`;
   const told = await call(`/v1/explain/${encodeURIComponent(item.id)}?${query}`);
   document.getElementById("why-title").textContent = inWords(item.properties, "title") ?? item.id;
   const body = make("div");
   for (const reason of item.reasons) body.append(make("p", `reason ${reason.kind}`, reason.text));
+  if (writes) tell(body, `/v1/explain/${encodeURIComponent(item.id)}?${query}&narrate=true`, call);
   const written = item.properties.generated && item.properties.description_generated;
   if (written) {
     const text = make("p", "written", `${written} `);
