@@ -27,6 +27,7 @@ POLICIES: Mapping[str, PolicySettings] = {
     "thompson": PolicySettings(kind="thompson"),
     "ucb": PolicySettings(kind="ucb"),
 }
+WARY: Mapping[str, PolicySettings] = {"ucb-ends": PolicySettings(kind="ucb", ends=1.0)}
 KIND: Mapping[str, PolicySettings] = {
     "ucb-kind": PolicySettings(kind="ucb", objective=ObjectiveSettings(satisfaction=0.2)),
 }
@@ -42,8 +43,8 @@ class Row:
 
 
 ROWS: Mapping[str, Row] = {
-    "plain": Row("plain", POLICIES),
-    "varied": Row("varied", POLICIES),
+    "plain": Row("plain", {**POLICIES, **WARY}),
+    "varied": Row("varied", {**POLICIES, **WARY}),
     "shifting": Row("shifting", POLICIES, memory=5_000.0),
     "diverse": Row("diverse", {**POLICIES, **KIND}),
     "rivals": Row("rivals", {"ucb": POLICIES["ucb"]}),
@@ -61,6 +62,8 @@ def main() -> None:
         "--first", type=int, default=0, help="the first seed; settings were chosen on seeds from 1000 on"
     )
     parser.add_argument("--rounds", type=int, default=20_000)
+    parser.add_argument("--informed", action="store_true", help="race also whoever learns for nothing, as a bound")
+    parser.add_argument("--demand", default="{}", help="what is believed beforehand, as JSON; see DemandSettings")
     parser.add_argument("--json", type=Path, help="write the figures here")
     arguments = parser.parse_args()
     figures: dict[str, Any] = {}
@@ -72,8 +75,8 @@ def main() -> None:
             MARKETS[row.market].model_copy(update={"rounds": arguments.rounds}),
             {name: policy for name, policy in row.policies.items() if not named or name in named},
             seeds=range(arguments.first, arguments.first + arguments.seeds),
-            demand=DemandSettings(memory=row.memory),
-            race_settings=RaceSettings(step=STEP),
+            demand=DemandSettings.model_validate({"memory": row.memory, **json.loads(arguments.demand)}),
+            race_settings=RaceSettings(step=STEP, informed=arguments.informed),
         )
         seconds = round(time.process_time() - began, 1)
         figures[row_name] = {"processor_seconds": seconds, "races": [one.as_json() for one in races]}

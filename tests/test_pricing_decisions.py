@@ -19,7 +19,7 @@ from palate.data.log_rows import check
 from palate.pricing.asking import Question
 from palate.pricing.beliefs import Believed, believed, earlier, keep, kept
 from palate.pricing.configuration import Input, PricingSettings
-from palate.pricing.deciding import Outcome, decide, generator_of
+from palate.pricing.deciding import Outcome, Way, decide, generator_of
 from palate.pricing.decisions import Decision, DecisionLog, repeat, replayed
 from palate.pricing.demand import DemandSettings, LogitDemand
 from palate.pricing.guardrails import GuardSettings
@@ -65,7 +65,7 @@ def busy(folder: Path, vault: Vault, count: int = 60, policy: object = None) -> 
 def test_every_decision_is_the_same_when_done_again(tmp_path: Path, vault: Vault) -> None:
     quoter = busy(tmp_path, vault)
     rules = quoter.log.rules()
-    results = [repeat(decision, rules[decision.rules], Drawn()) for decision in quoter.log.decisions()]
+    results = [repeat(decision, rules, lambda version: Drawn()) for decision in quoter.log.decisions()]
     assert len(results) == 60
     assert [result.problem for result in results if not result.same] == []
     quoter.close()
@@ -74,7 +74,7 @@ def test_every_decision_is_the_same_when_done_again(tmp_path: Path, vault: Vault
 def test_another_policy_comes_to_other_prices_and_is_found_out(tmp_path: Path, vault: Vault) -> None:
     quoter = busy(tmp_path, vault)
     rules = quoter.log.rules()
-    results = [repeat(decision, rules[decision.rules], Nearest(0.8)) for decision in quoter.log.decisions()]
+    results = [repeat(decision, rules, lambda version: Nearest(0.8)) for decision in quoter.log.decisions()]
     assert sum(not result.same for result in results) > 30
     different = next(result for result in results if not result.same)
     assert " was " in different.problem and " is " in different.problem
@@ -113,7 +113,7 @@ def test_personal_inputs_lie_sealed_and_go_with_the_key(tmp_path: Path, vault: V
     gone = quoter.log.find(quote.decision_id)
     assert gone is not None and gone.erased and np.isnan(gone.case.features[0, 0])
     assert gone.outcome.price[0] == quote.lines[0].price, "what was asked is not the person's secret"
-    result = repeat(gone, next(iter(quoter.log.rules().values())), Nearest(pull=-0.02))
+    result = repeat(gone, quoter.log.rules(), lambda version: Nearest(pull=-0.02))
     assert not result.same and "erased" in result.problem
     assert quoter.log.log.verify().ok, "the chain stays whole"
     quoter.close()
@@ -207,7 +207,7 @@ def test_a_policy_that_fails_sells_at_list_prices(tmp_path: Path, vault: Vault) 
         known = np.isfinite(decision.outcome.price)
         np.testing.assert_array_equal(decision.outcome.price[known], decision.case.rails.list_price[known])
         assert not any(decision.personal)
-        assert repeat(decision, quoter.log.rules()[decision.rules], Broken()).same
+        assert repeat(decision, quoter.log.rules(), lambda version: Broken()).same
     quoter.close()
 
 
@@ -282,8 +282,8 @@ def test_rounding_to_json_and_back_changes_no_decision(
     )
     decision = quoter.log.find(quote.decision_id)
     assert decision is not None
-    assert repeat(decision, quoter.log.rules()[decision.rules], Drawn()).same
-    assert decide(decision.case, Drawn(), SETTINGS.guard, SETTINGS.rungs).price.tolist() == [
+    assert repeat(decision, quoter.log.rules(), lambda version: Drawn()).same
+    assert decide(decision.case, Way(Drawn(), SETTINGS.guard, SETTINGS.rungs)).price.tolist() == [
         line.price for line in quote.lines
     ]
     quoter.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import get_args
 
 import numpy as np
@@ -127,6 +128,26 @@ def test_propensities_are_the_odds_of_what_was_drawn(kind: PolicyKind) -> None:
     for place in range(9):
         weights = (told.chosen == place) / told.propensity
         assert abs(weights.mean() - 1.0) < 5 * weights.std() / np.sqrt(n) + 1e-12, place
+
+
+@pytest.mark.parametrize("rows", [0, 400, 40_000])
+def test_the_ends_are_asked_the_less_the_more_is_known(rows: int) -> None:
+    asks, demand = asks_of(1), replace(taught(400), rows=rows)
+    n = 20_000
+    many = PriceAsks(
+        np.repeat(asks.items, n), np.repeat(asks.list_price, n), np.repeat(asks.cost, n),
+        np.repeat(asks.features, n, axis=0), asks.names, asks.personal,
+    )  # fmt: skip
+    settings = PolicySettings(kind="greedy", exploration=0.0, ends=1.0)
+    told = make_policy(settings, demand).propose(many, prices(many), np.random.default_rng(3))
+    share = min(0.1, 1 / np.sqrt(1 + rows))
+    counts = np.bincount(told.chosen, minlength=9)
+    best = int(counts.argmax())
+    for place in {0, 8} - {best}:
+        odds = told.propensity[told.chosen == place]
+        np.testing.assert_allclose(odds, share / 2)
+        assert abs(counts[place] / n - share / 2) < 5 * np.sqrt(share / 2 / n)
+    assert set(np.flatnonzero(counts)) <= {0, 8, best}
 
 
 @given(st.integers(0, 2**31), st.sampled_from(KINDS), st.integers(1, 12), st.floats(0, 1))

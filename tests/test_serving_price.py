@@ -90,7 +90,7 @@ def test_a_price_has_what_the_contract_says(shop: httpx.Client) -> None:
     (line,) = answer["prices"]
     assert line == {
         "item_id": "i1", "price": 90.0, "list_price": 100.0, "low": 70.0, "high": 100.0, "currency": "EUR",
-        "personal": False, "disclosure": "", "lowest_before": 100.0, "clips": [],
+        "personal": False, "disclosure": "", "lowest_before": 100.0, "clips": [], "experiment": None,
     }  # fmt: skip
 
 

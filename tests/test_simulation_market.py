@@ -181,3 +181,13 @@ def test_what_forgets_beats_a_fixed_price_in_a_market_that_drifts() -> None:
     how, demand = RaceSettings(step=50), DemandSettings(memory=2_500.0)
     _, flat, greedy = race(settings, policies, seeds=(0,), demand=demand, race_settings=how)
     assert greedy.share[0] > max(flat.share[0] + 0.01, 0.93)
+
+
+def test_who_learns_for_nothing_bounds_who_pays_for_it() -> None:
+    settings = MARKETS["plain"].model_copy(update={"rounds": 4_000})
+    how = RaceSettings(step=50, informed=True)
+    races = race(settings, {"ucb": PolicySettings(kind="ucb")}, seeds=range(3), race_settings=how)
+    assert [one.name for one in races] == ["clairvoyant", "best fixed", "informed", "ucb"]
+    told, paid = races[2:]
+    assert paid.share.mean() < told.share.mean() < 1.0
+    assert told.regret[-1] < paid.regret[-1]

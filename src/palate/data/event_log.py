@@ -28,8 +28,8 @@ from palate.privacy import ErasedError, Vault
 __all__ = ["Entry", "EventLog", "EventLogSettings", "Head", "LogFullError", "Row", "Verdict"]
 
 DAY = 86_400.0
-_ROWS_A_STATEMENT = 500
-_ROWS_A_TURN = 16
+_ROWS_A_STATEMENT = 100
+_ROWS_A_TURN = 4
 _logger = logging.getLogger("palate.event_log")
 
 

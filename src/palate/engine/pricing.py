@@ -13,7 +13,8 @@ from palate.data import Catalogue
 from palate.pricing.beliefs import believed
 from palate.pricing.configuration import PricingSettings
 from palate.pricing.inputs import Score
-from palate.pricing.quoting import Quoter, opened
+from palate.pricing.learning import learnt_before
+from palate.pricing.quoting import Quoter, learnt_beside, log_of, opened
 from palate.pricing.willingness import Willingness, described
 from palate.privacy import Vault
 
@@ -49,7 +50,8 @@ def quoter_of(
     UsageError, DataError, ArtefactError
         Prices are off, or a file cannot be used; the message says which.
     """
-    belief, use = believed(settings), settings.willingness
+    demand, _ = learnt_before(settings, learnt_beside(log_of(settings, folder)))
+    belief, use = believed(settings, demand), settings.willingness
     reader = Willingness.load(use.reader) if use.enabled and use.reader else None
     willing = None if reader is None else willingness_of(engine, reader)
     return opened(

@@ -240,7 +240,7 @@ class Slotted:
 
 
 def switched(allocation: Allocation, switchback: Switchback, item: str, when: float, start: float) -> Slotted | None:
-    """The arm of an item at a time; None before the start.
+    """The arm of an item at a time; None before the start, and of items outside the experiment's part of a namespace.
 
     Arms of equal weights come in blocks: in as many slots as there are arms, each item has each arm once, in an order
     drawn anew for every block, so that items and hours of the day are balanced. Others are drawn slot by slot.
@@ -250,7 +250,8 @@ def switched(allocation: Allocation, switchback: Switchback, item: str, when: fl
     when, start
         Seconds since 1970 UTC.
     """
-    if when < start:
+    space = allocation.namespace
+    if when < start or (space is not None and not in_namespace(item, space.name, space.span)):
         return None
     length = switchback.hours * HOUR
     slot = int((when - start) // length)

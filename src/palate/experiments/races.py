@@ -23,7 +23,7 @@ Chooser = Callable[[Visitors, int], IntArray]
 Learner = Callable[[Visitors, Float64Array, BoolArray], None]
 """Hears which visitors decided, at what shares of the list price, and who bought."""
 
-CLAIRVOYANT = "clairvoyant"
+CLAIRVOYANT, INFORMED = "clairvoyant", "informed"
 BEST_FIXED = "best fixed"
 
 
@@ -36,10 +36,13 @@ class RaceSettings(Settings):
         Visitors between two looks at what was sold: a policy learns from them together.
     curve
         Points of the regret curve, evenly spaced in the log of rounds, from a hundredth of all rounds on.
+    informed
+        Race whoever is ``informed`` as well.
     """
 
     step: int = Field(default=10, ge=1)
     curve: int = Field(default=40, ge=3)
+    informed: bool = False
 
 
 @dataclass(frozen=True)
@@ -147,19 +150,38 @@ def best_fixed(market: Market, step: int) -> tuple[Run, float]:
 def policed(market: Market, policy: PolicySettings, demand: DemandSettings, seed: int, step: int) -> Run:
     """A policy that learns demand from nothing while it sells."""
     model = LogitDemand.prior(market.names, demand)
-    personal = tuple(name.startswith("x") for name in market.names)
 
     def choose(visitors: Visitors, start: int) -> IntArray:
-        rows = visitors.rows
-        list_price, cost = market.list_price[rows], market.cost[rows]
-        asks = PriceAsks(market.items[rows], list_price, cost, visitors.features, market.names, personal)
-        ladder = list_price[:, None] * market.ladder
-        return make_policy(policy, model).propose(asks, ladder, np.random.default_rng((seed, start))).chosen
+        return _proposed(market, visitors, policy, model, np.random.default_rng((seed, start)))
 
     def learn(visitors: Visitors, relative: Float64Array, bought: BoolArray) -> None:
         nonlocal model
         if policy.kind in LEARNING:
             model = model.learn(visitors.features, relative, bought.astype(np.float32))
+
+    return play(market, choose, learn, step)
+
+
+def informed(market: Market, demand: DemandSettings, seed: int, step: int) -> Run:
+    """Who learns for nothing: asks what is believed best, and is told what an end of the band would have brought.
+
+    Prices at the ends, drawn evenly, tell most of demand. A policy hears only of the prices it asks and earns by the
+    same, so that nobody who starts with this belief can be expected to do better by much.
+    """
+    model, ladder = LogitDemand.prior(market.names, demand), market.ladder
+    greedy = PolicySettings(kind="greedy", exploration=0.0)
+
+    def choose(visitors: Visitors, start: int) -> IntArray:
+        return _proposed(market, visitors, greedy, model, np.random.default_rng((seed, start)))
+
+    def learn(visitors: Visitors, relative: Float64Array, bought: BoolArray) -> None:
+        nonlocal model
+        if not len(visitors):
+            return
+        rng = np.random.default_rng((seed, 7, int(visitors.rows[0])))
+        at = np.where(rng.random(len(visitors)) < 0.5, ladder[0], ladder[-1])
+        would = market.chance[visitors.rows, 0] < market.probability(visitors, at[:, None])[:, 0]
+        model = model.learn(visitors.features, at, would.astype(np.float32))
 
     return play(market, choose, learn, step)
 
@@ -226,22 +248,35 @@ def race(
 
     Returns
     -------
-    The clairvoyant and the best fixed price first, then the policies in the order given.
+    The clairvoyant and the best fixed price first, whoever is informed if asked for, then the policies in their order.
     """
     demand, how = demand or DemandSettings(), race_settings or RaceSettings()
-    runs: dict[str, list[Run]] = {name: [] for name in (CLAIRVOYANT, BEST_FIXED, *policies)}
+    references = (CLAIRVOYANT, BEST_FIXED, *((INFORMED,) if how.informed else ()))
+    runs: dict[str, list[Run]] = {name: [] for name in (*references, *policies)}
     for done, seed in enumerate(seeds):
         market = make_market(settings, seed)
         # Where nobody answers to prices, steps make no difference to who learns nothing.
         step = how.step if settings.answers else len(market)
         runs[CLAIRVOYANT].append(clairvoyant(market, step))
         runs[BEST_FIXED].append(best_fixed(market, step)[0])
+        if how.informed:
+            runs[INFORMED].append(informed(market, demand, seed, how.step))
         for place, (name, policy) in enumerate(policies.items()):
             progress("race", (done + place / len(policies)) / len(seeds))
             runs[name].append(policed(market, policy, demand, seed, how.step))
     progress("race", 1.0)
     best, plain = runs[CLAIRVOYANT], runs[BEST_FIXED]
     return [_told(name, own, best, plain, how.curve) for name, own in runs.items()]
+
+
+def _proposed(
+    market: Market, visitors: Visitors, policy: PolicySettings, model: LogitDemand, generator: np.random.Generator
+) -> IntArray:
+    """Columns (n,) of the market's ladder that a policy takes by what it believes."""
+    rows, personal = visitors.rows, tuple(name.startswith("x") for name in market.names)
+    list_price, cost = market.list_price[rows], market.cost[rows]
+    asks = PriceAsks(market.items[rows], list_price, cost, visitors.features, market.names, personal)
+    return make_policy(policy, model).propose(asks, list_price[:, None] * market.ladder, generator).chosen
 
 
 def _told(name: str, runs: Sequence[Run], best: Sequence[Run], plain: Sequence[Run], points: int) -> Race:

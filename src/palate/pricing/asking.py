@@ -5,11 +5,39 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
+
+import orjson
 
 from palate.core import UsageError
 
 MOST_ITEMS = 200
+
+
+@dataclass(frozen=True)
+class PriceArm:
+    """Where an experiment put the price of an item.
+
+    Parameters
+    ----------
+    experiment, arm
+        Their names.
+    pricing
+        The policy's kind; None: the shop's own.
+    unit
+        What was dealt: an item and its slot of time, or "" for the person who asks.
+    """
+
+    experiment: str
+    arm: str
+    pricing: str | None
+    unit: str = ""
+
+    @property
+    def of_person(self) -> bool:
+        """Whether it was dealt to the person who asks; others may be asked another price at the same time."""
+        return not self.unit
 
 
 @dataclass(frozen=True)
@@ -38,6 +66,8 @@ class Question:
         Refused where it is not the shop's; "" where not said.
     language
         Of what is disclosed.
+    arms
+        Of each item, where an experiment put it, None where none did; empty: no experiment is on.
     """
 
     items: tuple[str, ...]
@@ -50,11 +80,21 @@ class Question:
     consent: bool = False
     currency: str = ""
     language: str = "en"
+    arms: tuple[PriceArm | None, ...] = ()
 
     @property
     def key(self) -> Hashable:
         """What tells one question from another."""
-        own = (self.items, self.person, self.user, self.session, self.segment, self.jurisdiction, self.consent)
+        own = (
+            self.items,
+            self.person,
+            self.user,
+            self.session,
+            self.segment,
+            self.jurisdiction,
+            self.consent,
+            self.arms,
+        )
         return *own, self.currency, self.language, *sorted(self.told.items())
 
     def check(self, currency: str) -> None:
@@ -96,6 +136,8 @@ class Line:
         The lowest price of the days before, where it must be shown beside a discount.
     clips
         What changed the policy's wish, see ``palate.pricing.guardrails.Clip``.
+    experiment
+        Name and arm of the experiment that decided by which policy it was made; None: none did.
     """
 
     item: str
@@ -108,6 +150,7 @@ class Line:
     disclosure: str
     lowest_before: float | None
     clips: tuple[str, ...]
+    experiment: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -146,10 +189,14 @@ class Quote:
         names = ("decision_id", "at", "valid_until", "jurisdiction", "pack", "disclosure", "degraded")
         return {
             **{name: getattr(self, name) for name in names},
-            "prices": [
-                {name: getattr(line, name) for name in Line.__dataclass_fields__ if name != "item"}
-                | {"item_id": line.item}
-                for line in self.lines
-            ],
+            "prices": [{"item_id": line.item, **{name: getattr(line, name) for name in _TOLD}} for line in self.lines],
             "left_out": dict(self.left_out),
         }
+
+    @cached_property
+    def body(self) -> bytes:
+        """``as_json`` as JSON, written once however often the quote is given."""
+        return orjson.dumps(self.as_json())
+
+
+_TOLD = tuple(name for name in Line.__dataclass_fields__ if name != "item")

@@ -6,9 +6,11 @@ belief of its time.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import shutil
+from collections.abc import Callable, Mapping, Set
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xxhash
@@ -46,8 +48,13 @@ class Believed:
     artefact: Artefact | None = None
 
 
-def believed(settings: PricingSettings) -> Believed:
-    """The policy that the settings ask for, over the demand they name, or over what is believed before any sale.
+def believed(settings: PricingSettings, demand: LogitDemand | None = None) -> Believed:
+    """The policy that the settings ask for, over what is believed of demand.
+
+    Parameters
+    ----------
+    demand
+        What was learnt while selling; None: the demand that the settings name, or what they say before any sale.
 
     Raises
     ------
@@ -56,16 +63,27 @@ def believed(settings: PricingSettings) -> Believed:
     """
     if settings.policy.kind not in _BY_DEMAND:
         return kept(settings.policy, None)
+    return kept(settings.policy, first_demand(settings) if demand is None else demand)
+
+
+def first_demand(settings: PricingSettings) -> LogitDemand:
+    """The demand that the settings name, or what they say before any sale.
+
+    Raises
+    ------
+    ArtefactError
+        The demand is damaged, or of other inputs than the settings declare.
+    """
     names = tuple(each.name for each in settings.inputs)
     if not settings.belief:
-        return kept(settings.policy, LogitDemand.prior(names, settings.demand))
+        return LogitDemand.prior(names, settings.demand)
     found = _restored(read(Path(settings.belief), KIND))
     if found is None or found.names != names:
         told = "none" if found is None else ", ".join(found.names) or "none"
         raise ArtefactError(
             f"{settings.belief} goes by the inputs {told}; [pricing] declares {', '.join(names) or 'none'}."
         )
-    return kept(settings.policy, found)
+    return found
 
 
 def kept(policy: PolicySettings, demand: LogitDemand | None) -> Believed:
@@ -87,6 +105,35 @@ def keep(what: Believed, folder: Path) -> None:
     """Write a version down in a folder of versions, once."""
     if what.artefact is not None and not (folder / what.version).is_dir():
         write(what.artefact, folder / what.version)
+
+
+def prune(folder: Path, needed: Set[str]) -> int:
+    """Let versions go that no decision names any more; returns how many."""
+    gone = [each for each in folder.iterdir() if each.is_dir() and each.name not in needed] if folder.is_dir() else []
+    for each in gone:
+        shutil.rmtree(each, ignore_errors=True)
+    return len(gone)
+
+
+def write_demand(folder: Path, demand: LogitDemand, **more: int) -> None:
+    """Write a demand down, whole or not at all; ``settings.belief`` may name the folder."""
+    artefact = kept(PolicySettings(kind="greedy"), demand).artefact
+    assert artefact is not None  # noqa: S101 - only policies made in code have none
+    write(replace(artefact, manifest={**artefact.manifest, **more}), folder)
+
+
+def read_demand(folder: Path) -> tuple[LogitDemand | None, Mapping[str, Any]]:
+    """What ``write_demand`` wrote, and what it was told besides; None where nothing was.
+
+    Raises
+    ------
+    ArtefactError
+        It is damaged.
+    """
+    if not folder.is_dir():
+        return None, {}
+    artefact = read(folder, KIND)
+    return _restored(artefact), artefact.manifest
 
 
 def earlier(folder: Path) -> Earlier:

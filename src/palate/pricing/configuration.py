@@ -76,6 +76,30 @@ class WillingnessUse(Settings):
     reader: str = ""
 
 
+class LearningSettings(Settings):
+    """How demand goes on learning while the shop sells.
+
+    Only asks of named people teach: whether somebody unnamed bought is not known. Sales come in by ``/v1/events``, with
+    the decision's id as their ``recommendation_id`` where the shop has it.
+
+    Parameters
+    ----------
+    seconds
+        Between two turns; 0: nothing is learnt.
+    window_hours
+        How long after an ask a sale still belongs to it. So old an ask is before it teaches anything.
+    kind
+        Of event that is a sale.
+    most
+        Decisions a turn takes up at most; what is left waits for the next.
+    """
+
+    seconds: float = Field(default=600.0, ge=0)
+    window_hours: float = Field(default=24.0, gt=0, le=24 * 90)
+    kind: str = "purchase"
+    most: int = Field(default=5_000, ge=1)
+
+
 class PricingSettings(Settings):
     """How a shop prices.
 
@@ -90,7 +114,9 @@ class PricingSettings(Settings):
     policy
         Who proposes prices: the list price unless it says otherwise.
     demand, belief
-        What is believed of demand before the first sale; a folder of what was learnt since, "" for nothing yet.
+        What is believed of demand before the first sale; a folder of what was learnt elsewhere, "" for nothing yet.
+    learning
+        How demand goes on learning; what it learnt lies beside the decisions and goes before ``belief``.
     rungs
         Prices a policy chooses among.
     inputs
@@ -126,6 +152,7 @@ class PricingSettings(Settings):
     policy: PolicySettings = Field(default_factory=lambda: PolicySettings(kind="fixed"))
     demand: DemandSettings = Field(default_factory=DemandSettings)
     belief: str = ""
+    learning: LearningSettings = Field(default_factory=LearningSettings)
     rungs: int = Field(default=21, ge=2, le=200)
     inputs: tuple[Input, ...] = ()
     willingness: WillingnessUse = Field(default_factory=WillingnessUse)

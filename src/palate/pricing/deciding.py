@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 
 import numpy as np
@@ -38,6 +39,8 @@ class Case:
         float32 (n, f), zero where an input is personal and not allowed; NaN where unknown.
     names, personal
         Of the f columns.
+    dealt
+        bool (n,), whether an experiment dealt the way this price is made to the person who asks; None: none of them.
     """
 
     id: str
@@ -46,13 +49,41 @@ class Case:
     features: FloatArray
     names: tuple[str, ...]
     personal: tuple[bool, ...]
+    dealt: BoolArray | None = None
 
     @cached_property
     def uses_personal(self) -> BoolArray:
-        """Of each ask, whether anything personal enters; bool (n,)."""
+        """Of each ask, whether anything personal enters, be it who was dealt to which arm; bool (n,)."""
         if not any(self.personal):
-            return np.zeros(len(self.items), dtype=np.bool_)
-        return np.asarray((self.features[:, np.array(self.personal)] != 0).any(axis=1))
+            return np.zeros(len(self.items), dtype=np.bool_) if self.dealt is None else self.dealt
+        own = np.asarray((self.features[:, np.array(self.personal)] != 0).any(axis=1))
+        return own if self.dealt is None else own | self.dealt
+
+    def only(self, rows: NDArray[np.intp]) -> Case:
+        """These asks alone."""
+        dealt = None if self.dealt is None else self.dealt[rows]
+        return replace(
+            self, items=self.items[rows], rails=self.rails.only(rows), features=self.features[rows], dealt=dealt
+        )
+
+
+@dataclass(frozen=True)
+class Way:
+    """How prices are made: everything but the case.
+
+    Parameters
+    ----------
+    guard, rungs
+        The guard-rails, and among how many prices is chosen.
+    strangers
+        Who proposes what somebody unknown would pay; None: the policy itself. Where an experiment deals policies to
+        people, it is the one in force, so that parity holds between them as well.
+    """
+
+    policy: PricingPolicy
+    guard: GuardSettings
+    rungs: int
+    strangers: PricingPolicy | None = None
 
 
 @dataclass(frozen=True)
@@ -82,24 +113,46 @@ class Outcome:
     high: Float64Array
 
 
-def decide(case: Case, policy: PricingPolicy, settings: GuardSettings, rungs: int) -> Outcome:
+def decide_apart(case: Case, ways: Mapping[str, Way], chosen: Sequence[str]) -> Outcome:
+    """Prices for one case, each made in a way of its own.
+
+    Parameters
+    ----------
+    ways
+        By name.
+    chosen
+        Names (n,).
+    """
+    names = list(dict.fromkeys(chosen))
+    if len(names) == 1:
+        return decide(case, ways[names[0]])
+    place = np.array([names.index(name) for name in chosen])
+    parts = [np.flatnonzero(place == number) for number in range(len(names))]
+    made = [decide(case.only(rows), ways[name]) for rows, name in zip(parts, names, strict=True)]
+    order = np.argsort(np.concatenate(parts), kind="stable")
+    columns = {each.name: [getattr(one, each.name) for one in made] for each in fields(Outcome)}
+    return Outcome(**{name: np.concatenate(values)[order] for name, values in columns.items()})
+
+
+def decide(case: Case, way: Way) -> Outcome:
     """Prices for one case.
 
     A policy that fails proposes nothing, and what is unknown is sold at the list price.
     """
+    policy, settings = way.policy, way.guard
     bounds = bounds_of(case.rails, settings)
     n = len(case.items)
     proposed, propensity, stranger = np.full(n, np.nan), np.full(n, np.nan), np.full(n, np.nan)
     personal = case.uses_personal
     free = np.flatnonzero((bounds.fixed == 0) & np.isfinite(case.features).all(axis=1))
     if len(free):
-        ladder = ladder_of(bounds, settings, rungs)[free]
+        ladder = ladder_of(bounds, settings, way.rungs)[free]
         own = _proposed(case, free, case.features[free], policy, ladder)
         if own is not None:
             proposed[free], propensity[free] = own.price, own.propensity
         if own is not None and personal.any():
             public = np.where(np.array(case.personal), np.float32(0), case.features[free])
-            other = _proposed(case, free, public, policy, ladder)
+            other = _proposed(case, free, public, way.strangers or policy, ladder)
             if other is not None:
                 stranger[free] = other.price
             # Without knowing what a stranger pays parity cannot be kept, and so there is no personal price.

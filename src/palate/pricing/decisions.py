@@ -6,20 +6,21 @@ chain, the seals under each person's key, the bound. What is written here are th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import xxhash
 
-from palate.core import Float64Array
+from palate.core import BoolArray, Float64Array
 from palate.data.event_log import Entry, EventLog, EventLogSettings, Row
 from palate.data.log_rows import canonical
-from palate.pricing.deciding import Case, Outcome, decide
+from palate.pricing.asking import PriceArm
+from palate.pricing.beliefs import Earlier
+from palate.pricing.deciding import Case, Outcome, Way, decide_apart
 from palate.pricing.guardrails import GuardSettings, Rails
-from palate.pricing.terms import PricingPolicy
 from palate.privacy import Vault
 
 __all__ = ["Decision", "DecisionLog", "Repeated", "Rules", "repeat", "replayed"]
@@ -90,6 +91,9 @@ class Decision:
         Jurisdiction, pack, consent, language, disclosures: JSON values that are no secret.
     erased
         Read back after the person's key was destroyed.
+    arms, by
+        Of each item, where an experiment put it, and the version of the rules that its price was made by; both empty
+        where no experiment had a say.
     """
 
     case: Case
@@ -101,6 +105,8 @@ class Decision:
     personal: tuple[bool, ...]
     facts: Mapping[str, Any]
     erased: bool = False
+    arms: tuple[PriceArm | None, ...] = ()
+    by: tuple[str, ...] = ()
 
     def entry(self) -> Entry:
         """The row of the log."""
@@ -124,6 +130,9 @@ class Decision:
             "clips": self.outcome.clips,
             "facts": self.facts,
         }
+        if self.arms:
+            body["arms"] = [None if arm is None else asdict(arm) for arm in self.arms]
+            body["by"] = self.by
         sealed: dict[str, Any] | None = None
         if self.subject and (self.owned or bool(case.uses_personal.any())):
             sealed = {"features": {name: columns[name] for name in case.names if name in private}}
@@ -136,6 +145,7 @@ class Decision:
         """The decision in a row."""
         body, sealed = row.body, row.personal or {}
         n = len(body["items"])
+        arms = tuple(None if arm is None else PriceArm(**arm) for arm in body.get("arms", ()))
         rails = {**body["rails"], **sealed.get("rails", {})}
         columns = {**body["features"], **sealed.get("features", {})}
         missing = np.nan if row.erased else 0.0
@@ -154,6 +164,7 @@ class Decision:
             features,
             tuple(body["names"]),
             tuple(body["private"]),
+            dealt_of(arms),
         )
         outcome = Outcome(
             clips=np.array(body["clips"], dtype=np.uint32),
@@ -161,8 +172,14 @@ class Decision:
         )
         return cls(
             case, outcome, tuple(body["items"]), body["rules"], row.subject, body["owned"], tuple(body["personal"]),
-            body["facts"], row.erased,
+            body["facts"], row.erased, arms, tuple(body.get("by", ())),
         )  # fmt: skip
+
+
+def dealt_of(arms: Sequence[PriceArm | None]) -> BoolArray | None:
+    """Which prices an experiment dealt to the person who asks, bool (n,); None: none of them."""
+    dealt = [arm is not None and arm.of_person for arm in arms]
+    return np.array(dealt) if any(dealt) else None
 
 
 @dataclass(frozen=True)
@@ -174,24 +191,29 @@ class Repeated:
     problem: str = ""
 
 
-def repeat(decision: Decision, rules: Rules | None, policy: PricingPolicy | None) -> Repeated:
+def repeat(decision: Decision, rules: Mapping[str, Rules], policies: Earlier) -> Repeated:
     """Do a decision again and compare every number of its outcome, bit for bit.
 
     Parameters
     ----------
     rules
-        Those the decision names; None where the log has them no more.
-    policy
-        With the same model version as then; None where there is none.
+        By version.
+    policies
+        The policy of a model version, None where it is not here.
     """
     name = decision.case.id
     if decision.erased:
         return Repeated(name, False, "what it rested on was erased with the person's key; its row is as it was written")
-    if rules is None:
-        return Repeated(name, False, f"the log no longer holds the rules {decision.rules}")
-    if policy is None:
-        return Repeated(name, False, f"the model {rules.model} of the policy {rules.policy!r} is not here")
-    again = decide(decision.case, policy, rules.guard, rules.rungs)
+    ways: dict[str, Way] = {}
+    for version in dict.fromkeys((decision.rules, *decision.by)):
+        own = rules.get(version)
+        if own is None:
+            return Repeated(name, False, f"the log no longer holds the rules {version}")
+        policy = policies(own.model)
+        if policy is None:
+            return Repeated(name, False, f"the model {own.model} of the policy {own.policy!r} is not here")
+        ways[version] = Way(policy, own.guard, own.rungs)
+    again = decide_apart(decision.case, *ways_of(decision.rules, decision.arms, decision.by, ways))
     for each in fields(Outcome):
         one, other = getattr(decision.outcome, each.name), getattr(again, each.name)
         if _without_nans(one).tobytes() != _without_nans(other).tobytes():
@@ -199,9 +221,35 @@ def repeat(decision: Decision, rules: Rules | None, policy: PricingPolicy | None
     return Repeated(name, True)
 
 
-def replayed(
-    path: Path, vault: Vault, policies: Callable[[str], PricingPolicy | None]
-) -> tuple[int, int, list[Repeated]]:
+def ways_of(
+    rules: str, arms: Sequence[PriceArm | None], by: Sequence[str], ways: Mapping[str, Way]
+) -> tuple[dict[str, Way], tuple[str, ...]]:
+    """In which way each price of a decision is made, as ``decide_apart`` takes it.
+
+    Parameters
+    ----------
+    rules
+        The version in force.
+    arms, by
+        As in ``Decision``; where both are empty, one name stands for all prices.
+    ways
+        By version of the rules.
+    """
+    if not by:
+        return {rules: ways[rules]}, (rules,)
+    chosen = tuple(
+        f"{version} to one" if arm is not None and arm.of_person else version
+        for arm, version in zip(arms, by, strict=True)
+    )
+    to_one = {
+        name: replace(ways[version], strangers=ways[rules].policy)
+        for name, version in zip(chosen, by, strict=True)
+        if name != version
+    }
+    return {**ways, **to_one}, chosen
+
+
+def replayed(path: Path, vault: Vault, policies: Earlier) -> tuple[int, int, list[Repeated]]:
     """Every decision of a log done again.
 
     Parameters
@@ -218,8 +266,7 @@ def replayed(
         known = _rules(log)
         same, erased, others = 0, 0, []
         for decision in map(Decision.read, log.replay(("price",))):
-            rules = known.get(decision.rules)
-            result = repeat(decision, rules, None if rules is None else policies(rules.model))
+            result = repeat(decision, known, policies)
             same, erased = same + result.same, erased + decision.erased
             if not (result.same or decision.erased):
                 others.append(result)

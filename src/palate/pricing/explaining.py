@@ -94,6 +94,7 @@ def _line(decision: Decision, row: int, without: Float64Array | None, language: 
         for place, (name, own) in enumerate(zip(case.names, case.personal, strict=True))
     ]
     other = math.nan if without is None else float(without[row])
+    arm = decision.arms[row] if decision.arms else None
     return {
         "item_id": decision.items[row],
         "price": _number(price),
@@ -107,6 +108,7 @@ def _line(decision: Decision, row: int, without: Float64Array | None, language: 
         "personal": personal,
         "inputs": inputs,
         "clips": list(clips),
+        "experiment": None if arm is None else {"name": arm.experiment, "arm": arm.arm},
         "disclosure": decision.facts.get("disclosed", [""] * len(decision.items))[row],
         "text": _told(
             price=price,

@@ -8,7 +8,7 @@ its nearest edge. The list price is always allowed, and is asked wherever anythi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import IntFlag
 from functools import lru_cache
 from typing import Literal, Self, TypeAlias
@@ -142,6 +142,10 @@ class Rails:
 
     def __len__(self) -> int:
         return len(self.list_price)
+
+    def only(self, rows: NDArray[np.intp]) -> Rails:
+        """Those of some of the prices."""
+        return Rails(**{each.name: getattr(self, each.name)[rows] for each in fields(self)[:-1]}, now=self.now)
 
 
 @dataclass(frozen=True)

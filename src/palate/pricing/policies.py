@@ -91,7 +91,8 @@ class DemandPolicy:
         for start in range(0, len(rows), size):
             part = rows[start : start + size]
             shares[part] = self._shares(asks, relative[part], part, generator)
-        return drawn(shares, ladder, known, self.settings.exploration, generator)
+        ends = self.settings.ends_after(self.demand.rows)
+        return drawn(shares, ladder, known, self.settings.exploration, generator, ends=ends)
 
     def _shares(
         self, asks: PriceAsks, relative: Float64Array, rows: np.ndarray, generator: np.random.Generator
@@ -115,15 +116,28 @@ class DemandPolicy:
 
 
 def drawn(
-    shares: Float64Array, ladder: Float64Array, known: BoolArray, exploration: float, generator: np.random.Generator
+    shares: Float64Array,
+    ladder: Float64Array,
+    known: BoolArray,
+    exploration: float,
+    generator: np.random.Generator,
+    *,
+    ends: float = 0.0,
 ) -> Proposals:
     """Prices drawn by shares (n, m), with exploration spread evenly over the ladder wherever an ask is known.
+
+    A share ``ends`` of what is not explored goes to the lowest and the highest price, half each.
 
     A price that is taken surely has the propensity 1. An ask whose ladder is empty gets column 0, a NaN.
     """
     there = np.isfinite(ladder)
     count = there.sum(axis=1, keepdims=True)
     explored = np.where(known & (count[:, 0] > 0), exploration, 0.0)[:, None]
+    if ends:
+        edge = np.where(known & (count[:, 0] > 0), ends, 0.0)[:, None]
+        column = np.arange(ladder.shape[1])
+        outer = 0.5 * ((column == 0).astype(np.float64) + (column == np.maximum(count - 1, 0)))
+        shares = (1.0 - edge) * shares + edge * outer
     mixed = (1.0 - explored) * shares + explored * there / np.maximum(count, 1)
     below = np.cumsum(mixed, axis=1)
     # Of a sum that falls short of 1 by its last bits the last price that has a share takes the rest.

@@ -6,57 +6,37 @@ import random
 import secrets
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from palate.core import BoolArray, IntArray, UsageError
+from palate.core import UsageError
 from palate.data import Catalogue
 from palate.data.event_log import Entry, LogFullError
+from palate.pricing.allowing import refusal_of, terms_of
 from palate.pricing.asking import Question, Quote
-from palate.pricing.beliefs import Believed, Earlier, earlier, keep
-from palate.pricing.book import PriceBook
+from palate.pricing.beliefs import Believed
 from palate.pricing.configuration import PricingSettings
-from palate.pricing.deciding import Case, decide
-from palate.pricing.decisions import Decision, DecisionLog, Repeated, Rules, repeat
-from palate.pricing.guardrails import AT_LIST, GuardSettings, Rails
-from palate.pricing.inputs import Asked, Inputs, Score, banned
-from palate.pricing.packs import Pack, Packs, packs
+from palate.pricing.deciding import Case, decide_apart
+from palate.pricing.decisions import Decision, DecisionLog, Repeated, Rules, dealt_of, repeat, ways_of
+from palate.pricing.guardrails import AT_LIST
+from palate.pricing.inputs import Asked, Score
+from palate.pricing.packs import Packs, packs
+from palate.pricing.plans import Adopted, Plan, Plans
 from palate.pricing.refusals import Refusals
 from palate.pricing.remembering import Quotes
-from palate.pricing.shown import DAY, Before, Shown
+from palate.pricing.shelf import Shelf, rails_of
+from palate.pricing.shown import DAY, Shown
 from palate.pricing.telling import lines_of, list_lines
+from palate.pricing.terms import PricingPolicy
 from palate.privacy import Vault
 
 LOG = "prices.sqlite"
 _REMEMBERED_DAYS = 30
 _RECALLED = 500_000
 """Decisions that are looked through at the start, so that starting takes seconds however long the log is."""
-
-_RULES_EVERY = 50_000
-"""Decisions after which the rules are written again, so that retention never parts the two."""
-
-
-@dataclass(frozen=True)
-class Shelf:
-    """What belongs to one catalogue: its book, its inputs, its banned categories by pack."""
-
-    book: PriceBook
-    inputs: Inputs
-    banned: dict[str, BoolArray]
-
-
-@dataclass(frozen=True)
-class _Terms:
-    """What holds for one question."""
-
-    pack: Pack
-    refusal: str
-    """Why nothing personal may enter, "" where it may."""
-    allowed: BoolArray
 
 
 class Quoter:
@@ -96,8 +76,7 @@ class Quoter:
         seed: int | None = None,
     ) -> None:
         open_or_off(settings)
-        self.settings, self.log, self.refusals, self._versions = settings, log, refusals, versions
-        self._believe(believed)
+        self.settings, self.log, self.refusals = settings, log, refusals
         self.packs = packs_of(settings)
         self._catalogue, self._clock = catalogue, clock
         told = {"score": score, "willingness": willingness}
@@ -105,11 +84,10 @@ class Quoter:
         # Unguessable as a whole is enough: asking the system for each id would cost as much as the price.
         self._numbers = random.Random(secrets.randbits(256) if seed is None else seed)  # noqa: S311
         self._lock = threading.Lock()
-        self._shelf = self._stocked(catalogue())
+        self._shelf = Shelf.of(catalogue(), settings)
         self._shown, self._remembered = Shown(settings.remembered, _REMEMBERED_DAYS), Quotes(settings.remembered_quotes)
-        self._known_rules: dict[str, Rules] = {}
-        self._written_on, self._since_written = -1, 0
-        self._take_rules()
+        self._plans = Plans(self.packs, versions)
+        self._plans.adopt(self._plans.named(Plan(believed, settings)), {})
         self._recall()
 
     @property
@@ -117,17 +95,35 @@ class Quoter:
         """What belongs to the catalogue of now."""
         catalogue = self._catalogue()
         if self._shelf.book.catalogue is not catalogue:
-            self._shelf = self._stocked(catalogue)
+            self._shelf = Shelf.of(catalogue, self.settings)
         return self._shelf
 
     def change(self, believed: Believed, settings: PricingSettings | None = None) -> None:
         """Price otherwise from the next question on: another policy, other guard-rails, the kill switch."""
+        self.go_by(Plan(believed, settings or self.settings))
+
+    def go_by(self, plan: Plan, arms: Mapping[str | None, Plan] | None = None) -> None:
+        """Price by this plan from the next question on.
+
+        Parameters
+        ----------
+        arms
+            By ``PriceArm.pricing``, what experiments may deal beside it. An arm that is not among them goes by what is
+            in force.
+        """
+        # Files are read and written before the lock is taken: quotes go on meanwhile.
+        in_force = self._plans.named(plan)
+        others = {name: self._plans.named(own) for name, own in (arms or {}).items()}
+        shelf = self._shelf if plan.settings is self.settings else Shelf.of(self._catalogue(), plan.settings)
         with self._lock:
-            self._believe(believed)
-            if settings is not None:
-                self.settings = settings
-                self._shelf = self._stocked(self._catalogue())
-            self._take_rules()
+            self.settings, self._shelf = plan.settings, shelf
+            self._plans.adopt(in_force, others)
+            self._remembered.clear()
+
+    def may_be_personal(self, question: Question) -> bool:
+        """Whether this person's price may differ from that of others at all."""
+        pack = self.packs.of(question.jurisdiction or self.settings.jurisdiction)
+        return not refusal_of(question, self._refused(question), pack)
 
     def quote(self, question: Question) -> Quote:
         """Prices for a question.
@@ -140,7 +136,7 @@ class Quoter:
             The question makes no sense: see ``Question.check``. What is merely unknown is answered at list prices.
         """
         question.check(self.settings.currency)
-        refused = question.consent and question.person in self.refusals
+        refused = self._refused(question)
         with self._lock:
             now, catalogue = self._clock(), self._catalogue()
             key = (question.key, refused)
@@ -160,15 +156,20 @@ class Quoter:
         """Whether personal prices need to know what the engine, or a reader of histories, thinks of somebody."""
         return self.settings.willingness.enabled and any(each.source in self._asks for each in self.settings.inputs)
 
+    @property
+    def policy(self) -> PricingPolicy:
+        """Who proposes prices where no experiment has a say."""
+        return self._plans.in_force.way.policy
+
+    @property
+    def model(self) -> str:
+        """The version of what it believes."""
+        return self._plans.in_force.rules.model
+
     def repeated(self, decision: Decision) -> tuple[Rules | None, Repeated]:
         """A decision done again by the rules it names and the belief of its time, where both are still here."""
-        if decision.rules not in self._known_rules:
-            self._known_rules.update(self.log.rules())
-        then = self._known_rules.get(decision.rules)
-        policy = None
-        if then is not None:
-            policy = self.policy if then.model == self.model else self._earlier(then.model)
-        return then, repeat(decision, then, policy)
+        rules = self._plans.rules_of({decision.rules, *decision.by}, self.log)
+        return rules.get(decision.rules), repeat(decision, rules, self._plans.policy_of)
 
     def close(self) -> None:
         """Write what waits and let go of the files."""
@@ -185,39 +186,48 @@ class Quoter:
         shelf, settings = self.shelf, self.settings
         book, inputs = shelf.book, shelf.inputs
         items = book.catalogue.ids.positions(question.items)
-        terms = self._terms(question, refused, shelf, items)
+        pack = self.packs.of(question.jurisdiction or settings.jurisdiction)
+        terms = terms_of(question, refused, pack, shelf, items)
         gathered = inputs.gather(
-            items, question.told, terms.pack, allowed=terms.allowed, refusal=terms.refusal, now=now,
+            items, question.told, pack, allowed=terms.allowed, refusal=terms.refusal, now=now,
             asked=self._asked(question),
         )  # fmt: skip
+        arms = terms.arms(question)
+        dealt = dealt_of(arms)
         uses = (gathered.features[:, inputs.from_people] != 0).any(axis=1)
+        if dealt is not None:
+            uses |= dealt
         owners = [question.person if own else "" for own in uses.tolist()]
         allowed = terms.allowed.tolist()
         before = self._shown.before(
             question.items, owners, question.session, allowed=allowed, settings=settings.guard, now=now
         )
         owned = bool(uses.any() or before.personal.any())
-        rails = _rails(book, items, terms.pack, settings.guard, uses=uses, before=before, question=question, now=now)
-        case = Case(self._fresh("q"), items, rails, gathered.features, inputs.names, inputs.personal)
-        outcome = decide(case, self.policy, settings.guard, settings.rungs)
+        rails = rails_of(book, items, pack, settings.guard, uses=uses, before=before, question=question, now=now)
+        case = Case(self._fresh("q"), items, rails, gathered.features, inputs.names, inputs.personal, dealt)
+        in_force, ways = self._plans.in_force, [self._plans.of(arm) for arm in arms]
+        by = tuple(own.version for own in ways)
+        known = {own.version: own.way for own in (in_force, *ways)}
+        outcome = decide_apart(case, *ways_of(in_force.version, arms, by, known))
         entered = ((outcome.clips & AT_LIST) == 0) & (uses | before.personal)
         lines = lines_of(
-            question, terms.pack, book, items, outcome=outcome, entered=entered, lows=self._shown.lows, now=now
+            question, pack, book, items, outcome=outcome, entered=entered, arms=arms, lows=self._shown.lows, now=now
         )
         place = (question.jurisdiction or settings.jurisdiction).upper()
-        told = (now, now + settings.valid_seconds, place, terms.pack.id)
+        told = (now, now + settings.valid_seconds, place, pack.id)
         facts = {
             "jurisdiction": place,
-            "pack": terms.pack.id,
+            "pack": pack.id,
             "consent": question.consent,
             "refused": terms.refusal,
             "language": question.language,
             "disclosed": [line.disclosure for line in lines],
         }
-        version, personal = self._version, tuple(entered.tolist())
-        if not self._recorded(
-            Decision(case, outcome, question.items, version, question.person, owned, personal, facts)
-        ):
+        decision = Decision(
+            case, outcome, question.items, in_force.version, question.person, owned, tuple(entered.tolist()),
+            facts, arms=arms, by=by,
+        )  # fmt: skip
+        if not self._recorded(decision, (in_force, *ways)):
             return Quote("", *told, list_lines(question, book, items), "", True, gathered.left_out)
         self._shown.note(
             question.items, items, owners, question.session, prices=outcome.price, personal=entered, now=now
@@ -232,40 +242,20 @@ class Quoter:
             return {}
         return {source: partial(ask, user, question.items) for source, ask in self._asks.items()}
 
-    def _terms(self, question: Question, refused: bool, shelf: Shelf, items: IntArray) -> _Terms:
-        """Whether personal inputs may enter, item by item, and why not."""
-        pack = self.packs.of(question.jurisdiction or self.settings.jurisdiction)
-        refusal = ""
-        if not question.person:
-            refusal = "nobody is named whose key could seal it"
-        elif not question.consent:
-            refusal = "no consent"
-        elif pack.personal == "never":
-            refusal = f"not allowed by the pack {pack.id!r}"
-        elif refused:
-            refusal = "this person refused personal prices"
-        if refusal:
-            return _Terms(pack, refusal, np.zeros(len(items), dtype=np.bool_))
-        if not pack.banned:
-            return _Terms(pack, "", items >= 0)
-        off = shelf.banned.get(pack.id)
-        if off is None:
-            off = shelf.banned[pack.id] = banned(shelf.book.catalogue, pack)
-        return _Terms(pack, "", (items >= 0) & ~off[items])
+    def _refused(self, question: Question) -> bool:
+        return question.consent and question.person in self.refusals
 
-    def _recorded(self, decision: Decision) -> bool:
+    def _recorded(self, decision: Decision, ways: Sequence[Adopted]) -> bool:
         """Whether a decision will be written down; the rules it names go before it."""
         if self.log.log.failure is not None:
             return False
         try:
-            day = int(decision.case.rails.now // DAY)
-            if self._written_on != day or self._since_written >= _RULES_EVERY:
-                self.log.note_rules(self._rules, decision.case.id)
-                self._written_on, self._since_written = day, 0
+            for own in self._plans.unwritten(ways, day=int(decision.case.rails.now // DAY)):
+                self.log.note_rules(own.rules, decision.case.id)
             self.log.note(decision)
         except LogFullError:
+            self._plans.forget_written()
             return False
-        self._since_written += 1
         return True
 
     def _recall(self) -> None:
@@ -284,31 +274,6 @@ class Quoter:
     def _fresh(self, letter: str) -> str:
         """An id nobody has used: a letter and 128 random bits."""
         return f"{letter}_{self._numbers.getrandbits(128):032x}"
-
-    def _believe(self, believed: Believed) -> None:
-        self.policy, self.model = believed.policy, believed.version
-        self._earlier: Earlier = lambda version: None
-        if self._versions is not None:
-            keep(believed, self._versions)
-            self._earlier = earlier(self._versions)
-
-    def _take_rules(self) -> None:
-        """From now on prices are made by the rules of now; the next decision writes them down before itself."""
-        self._rules = Rules(
-            self.settings.guard,
-            self.settings.rungs,
-            self.policy.name,
-            self.model,
-            self.settings.model_dump(mode="json"),
-            {name: pack.model_dump(mode="json") for name, pack in self.packs.by_id.items()},
-        )
-        self._version, self._written_on, self._since_written = self._rules.version, -1, 0
-        self._known_rules[self._version] = self._rules
-        self._remembered.clear()
-
-    def _stocked(self, catalogue: Catalogue) -> Shelf:
-        book = PriceBook.of(catalogue, self.settings.currency, self.settings.prices)
-        return Shelf(book, Inputs(self.settings, book), {})
 
 
 def opened(
@@ -330,7 +295,7 @@ def opened(
     UsageError, DataError, ArtefactError
         Prices are off, or a file cannot be used; the message says which.
     """
-    path = Path(settings.log) if settings.log else folder / LOG
+    path = log_of(settings, folder)
     kept = max(settings.keep_days, *(pack.keep_days for pack in packs_of(settings).by_id.values()))
     log = DecisionLog(path, vault, keep_days=kept, max_decisions=settings.max_decisions, clock=clock)
     try:
@@ -362,29 +327,16 @@ def packs_of(settings: PricingSettings) -> Packs:
     return packs(Path(settings.packs) if settings.packs else None)
 
 
+def log_of(settings: PricingSettings, folder: Path) -> Path:
+    """The file of decisions: the one that the settings name, or ``prices.sqlite`` in the folder."""
+    return Path(settings.log) if settings.log else folder / LOG
+
+
+def learnt_beside(log: Path) -> Path:
+    """Where what was learnt of demand is kept."""
+    return log.with_suffix(".learnt")
+
+
 def versions_beside(log: Path) -> Path:
     """Where the versions that priced are kept."""
     return log.with_suffix(".versions")
-
-
-def _rails(
-    book: PriceBook,
-    items: IntArray,
-    pack: Pack,
-    guard: GuardSettings,
-    *,
-    uses: BoolArray,
-    before: Before,
-    question: Question,
-    now: float,
-) -> Rails:
-    """Between what these prices lie; ``uses`` bool (n,), whether personal inputs enter."""
-    known = items >= 0
-    # Personal inputs never raise a price above the list price, wherever that may be done.
-    highest = np.where(uses, 1.0, np.nan if pack.above_list == "public" else 1.0)
-    parity = np.where(uses, guard.segments.get(question.segment, guard.parity), guard.parity)
-    same = np.where(known, book.same_currency[items], True) if len(book.list_price) else ~known
-    return Rails(
-        book.at(book.list_price, items), book.at(book.cost, items), book.at(book.floor, items),
-        book.at(book.ceiling, items), highest, parity, before.price, before.at, before.hold, known, same, now,
-    )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 from typing import Literal
 
@@ -10,6 +11,8 @@ from pydantic import Field, model_validator
 from palate.core import Settings
 
 PolicyKind = Literal["fixed", "rule", "cost_plus", "score", "greedy", "thompson", "ucb"]
+
+_MOST_ENDS = 0.1
 
 LEARNING: tuple[PolicyKind, ...] = ("greedy", "thompson", "ucb")
 """Policies that go by demand."""
@@ -83,6 +86,10 @@ class PolicySettings(Settings):
     exploration
         Share of asks whose price is drawn evenly from the ladder; no price of it is ever less likely than this over
         their number.
+    ends
+        Where demand decides, a share ends / sqrt(1 + asks learnt from) of prices, a tenth at most, is the lowest or the
+        highest of the ladder: what these tell of the price effect none between them does (Broder and Rusmevichientong,
+        2012). 1 guards against a wrong belief that is never put to the test; on average it brings nothing.
     draws
         Models that Thompson sampling draws for an ask; it takes the best price of one of them, so that the propensity
         is the share of draws that agree, and exact.
@@ -101,6 +108,7 @@ class PolicySettings(Settings):
     score: str = "score"
     quantiles: tuple[float, ...] = (0.0, 1.0)
     exploration: float = Field(default=0.01, ge=0, le=1)
+    ends: float = Field(default=0.0, ge=0, le=100)
     draws: int = Field(default=32, ge=1, le=10_000)
     width: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     objective: ObjectiveSettings = ObjectiveSettings()
@@ -111,6 +119,10 @@ class PolicySettings(Settings):
         if self.width is not None:
             return self.width
         return 1.0 if self.kind == "ucb" else 0.3
+
+    def ends_after(self, rows: int) -> float:
+        """Share of prices at the ends of the ladder after so many asks learnt from."""
+        return min(_MOST_ENDS, self.ends / math.sqrt(1.0 + rows))
 
     @model_validator(mode="after")
     def _rising(self) -> PolicySettings:

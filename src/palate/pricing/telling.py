@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from palate.core import BoolArray, IntArray
-from palate.pricing.asking import Line, Question
+from palate.pricing.asking import Line, PriceArm, Question
 from palate.pricing.book import PriceBook
 from palate.pricing.deciding import Outcome
 from palate.pricing.guardrails import LARGEST, names_of
@@ -23,6 +24,7 @@ def lines_of(
     *,
     outcome: Outcome,
     entered: BoolArray,
+    arms: Sequence[PriceArm | None],
     lows: Lows,
     now: float,
 ) -> tuple[Line, ...]:
@@ -32,6 +34,8 @@ def lines_of(
     ----------
     entered
         bool (n,): personal inputs entered the price.
+    arms
+        Of each item, where an experiment put it; empty where none is on.
     """
     listed = book.at(book.list_price, items)
     discounted = (outcome.price < listed) & (pack.lowest_days > 0)
@@ -40,15 +44,16 @@ def lines_of(
         lowest = np.fmin(lows.lowest(items, now, pack.lowest_days), listed)
     columns = (outcome.price, listed, outcome.low, outcome.high, lowest, entered, discounted, outcome.clips, items)
     lines = []
-    for item, price, list_price, low, high, before, personal, cut, clips, position in zip(
-        question.items, *(column.tolist() for column in columns), strict=True
+    for item, arm, price, list_price, low, high, before, personal, cut, clips, position in zip(
+        question.items, arms or (None,) * len(items), *(column.tolist() for column in columns), strict=True
     ):
         currency = currency_of(book, position)
+        tried = None if arm is None else {"name": arm.experiment, "arm": arm.arm}
         if math.isnan(price):
-            lines.append(Line(item, None, None, None, None, currency, False, "", None, names_of(clips)))
+            lines.append(Line(item, None, None, None, None, currency, False, "", None, names_of(clips), tried))
             continue
         disclosure = pack.disclosure.of(personal, price != list_price, question.language)
-        told = (currency, personal, disclosure, before if cut else None, names_of(clips))
+        told = (currency, personal, disclosure, before if cut else None, names_of(clips), tried)
         lines.append(Line(item, price, list_price, low, high, *told))
     return tuple(lines)
 

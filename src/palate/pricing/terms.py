@@ -68,6 +68,11 @@ class Proposals:
 class Demand(Protocol):
     """How likely a purchase is at a price. Prices enter as shares of the list price: one model serves a whole shop."""
 
+    @property
+    def rows(self) -> int:
+        """Asks learnt from so far."""
+        ...
+
     def probability(self, features: FloatArray, relative: Float64Array) -> Float64Array:
         """Of n asks at m shares of the list price each, (n, f) and (n, m): float64 (n, m)."""
         ...

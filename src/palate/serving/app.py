@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 import palate
 from palate.data.event_log import EventLog
+from palate.pricing.learning import Learner
 from palate.pricing.quoting import Quoter
 from palate.serving import (
     answers,
@@ -38,7 +39,7 @@ from palate.serving.problems import documented
 from palate.serving.responses import Health
 from palate.serving.settings import ServingSettings
 
-_logger = logging.getLogger("palate.experiments")
+_logger = logging.getLogger("palate.serving")
 
 
 def create_app(
@@ -48,6 +49,7 @@ def create_app(
     *,
     quoter: Quoter | None = None,
     conductor: Conductor | None = None,
+    learner: Learner | None = None,
     clock: Callable[[], float] = time.time,
 ) -> FastAPI:
     """An ASGI application over an engine.
@@ -62,6 +64,8 @@ def create_app(
         Who quotes prices; without one they are off. The caller closes it too.
     conductor
         Who conducts experiments; without one there are none. The caller closes its logs.
+    learner
+        Who learns demand from sales, for the quoter; without one nothing is learnt.
     clock
         Seconds since 1970 UTC; when an event without a time happened.
     """
@@ -74,7 +78,9 @@ def create_app(
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with contextlib.AsyncExitStack() as stack:
             if conductor is not None:
-                await stack.enter_async_context(turning(conductor, settings.experiment_seconds))
+                await stack.enter_async_context(turning(conductor.turn, settings.experiment_seconds, "experiments"))
+            if learner is not None:
+                await stack.enter_async_context(turning(learner.turn, learner.seconds, "learning demand"))
             yield
         live.close()
 
@@ -118,7 +124,9 @@ def create_app(
         }
         return json_response({**engine.describe(), "version": engine.version, **counts})
 
-    app.include_router(answers.router(live, settings, metrics, prices.pricer(live, quoter), conductor))
+    # Routes are tried in turn, and each costs time: what is asked most comes first.
+    app.include_router(prices.asked(live, quoter, conductor))
+    app.include_router(answers.router(live, settings, metrics, prices.pricer(live, quoter, conductor), conductor))
     app.include_router(experiments.router(live, conductor))
     app.include_router(prices.router(live, quoter))
     app.include_router(price_insight.router(live, quoter))
@@ -134,21 +142,21 @@ def create_app(
 
 
 @asynccontextmanager
-async def turning(conductor: Conductor, seconds: float) -> AsyncIterator[None]:
-    """The loop of experiments turns beside the answers, for as long as the block lasts."""
+async def turning(turn: Callable[[], object], seconds: float, what: str) -> AsyncIterator[None]:
+    """Something turns beside the answers, over and over, for as long as the block lasts."""
 
     stopped = asyncio.Event()
 
-    async def turn() -> None:
+    async def over_and_over() -> None:
         while not stopped.is_set():
             try:
-                await asyncio.to_thread(conductor.turn)
-            except Exception:  # whatever it was, tomorrow's guard-rails are watched too
-                _logger.exception("a turn of the loop over experiments failed")
+                await asyncio.to_thread(turn)
+            except Exception:  # whatever it was, tomorrow's turns are due too
+                _logger.exception("a turn of %s failed", what)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stopped.wait(), seconds)
 
-    task = asyncio.create_task(turn())
+    task = asyncio.create_task(over_and_over())
     try:
         yield
     finally:

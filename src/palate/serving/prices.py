@@ -16,10 +16,12 @@ from palate.pricing.explaining import explained
 from palate.pricing.packs import rules
 from palate.pricing.quoting import Quoter, open_or_off
 from palate.serving.answers import Pricer, json_response
+from palate.serving.experimenting import Conductor
 from palate.serving.live import Live
 from palate.serving.problems import documented
 from palate.serving.responses import PriceExplained, PriceRules, PricesRefused, Quoted
 from palate.serving.schemas import Id, Language, PriceTerms, RecommendRequest, Request
+from palate.serving.swift import SwiftRoute
 
 Jurisdiction = Annotated[
     str, Query(max_length=16, description="ISO 3166, such as CN or US-NY; the shop's own if empty.")
@@ -92,30 +94,49 @@ def open_quoter(quoter: Quoter | None) -> Quoter:
     return quoter
 
 
-async def quoted(live: Live, quoter: Quoter | None, question: Question, user: str | None) -> Quote:
-    """A quote; outside the event loop where the engine has to be asked for its score of a user."""
+async def quoted(
+    live: Live, quoter: Quoter | None, conductor: Conductor | None, question: Question, user: str | None
+) -> Quote:
+    """A quote, by the arms of experiments where some are on.
+
+    It is made outside the event loop where the engine has to be asked for its score of a user.
+    """
     shop = open_quoter(quoter)
+    if conductor is not None and conductor.tries_prices:
+        question = dealt(live, shop, conductor, question, user)
     if user is not None and question.consent and shop.asks_engine:
         known = replace(question, user=live.known_as(user))
         return await live.elsewhere(lambda: shop.quote(known))
     return shop.quote(question)
 
 
-def pricer(live: Live, quoter: Quoter | None) -> Pricer:
+def dealt(live: Live, quoter: Quoter, conductor: Conductor, question: Question, user: str | None) -> Question:
+    """A question whose items were dealt to arms; what the catalogue does not hold takes no part."""
+    question.check(quoter.settings.currency)  # who asks what makes no sense is exposed to nothing
+    ids = live.engine.catalogue.ids
+    known = [item for item in question.items if item in ids]
+    arms = conductor.price_arms(user, known, apart=quoter.may_be_personal(question))
+    if not arms:
+        return question
+    found = dict(zip(known, arms, strict=True))
+    return replace(question, arms=tuple(found.get(item) for item in question.items))
+
+
+def pricer(live: Live, quoter: Quoter | None, conductor: Conductor | None = None) -> Pricer:
     """Prices what was recommended, in the terms of the request."""
 
     async def priced(asked: RecommendRequest, answer: Any) -> Quote:
         items = tuple(item.item for item in answer.items)
         terms = asked.pricing or PriceTerms()
         question = asked_for(live, asked.user_id, items, terms, asked.language)
-        return await quoted(live, quoter, question, asked.user_id)
+        return await quoted(live, quoter, conductor, question, asked.user_id)
 
     return priced
 
 
-def router(live: Live, quoter: Quoter | None) -> APIRouter:
-    """The routes over a live engine; without a quoter they say that prices are off."""
-    routes = APIRouter(tags=["prices"])
+def asked(live: Live, quoter: Quoter | None, conductor: Conductor | None = None) -> APIRouter:
+    """The route that is asked most; without a quoter it says that prices are off."""
+    routes = APIRouter(tags=["prices"], route_class=SwiftRoute)
 
     @routes.post(
         "/v1/price",
@@ -124,7 +145,15 @@ def router(live: Live, quoter: Quoter | None) -> APIRouter:
     )
     async def price(asked: PriceRequest) -> Response:
         question = asked_for(live, asked.user_id, tuple(asked.items), asked, asked.language)
-        return json_response((await quoted(live, quoter, question, asked.user_id)).as_json())
+        quote = await quoted(live, quoter, conductor, question, asked.user_id)
+        return Response(quote.body, media_type="application/json")
+
+    return routes
+
+
+def router(live: Live, quoter: Quoter | None) -> APIRouter:
+    """The other routes over a live engine; without a quoter they say that prices are off."""
+    routes = APIRouter(tags=["prices"])
 
     @routes.get(
         "/v1/price/rules",

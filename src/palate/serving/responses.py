@@ -31,6 +31,9 @@ class Priced(BaseModel):
     disclosure: str
     lowest_before: float | None = Field(description="The lowest price of the days before, due beside a discount.")
     clips: list[str] = Field(description="What changed the policy's wish.")
+    experiment: dict[str, str] | None = Field(
+        None, description="Name and arm of the experiment that decided by which policy it was made."
+    )
 
 
 class Quoted(BaseModel):

@@ -247,7 +247,9 @@ class EventRow(Request):
     lon: Longitude | None = None
     device: Name | None = None
     text: Words | None = Field(None, description="The review, or what was searched for. Stored encrypted.")
-    recommendation_id: Id | None = Field(None, description="The answer this event reacts to.")
+    recommendation_id: Id | None = Field(
+        None, description="The answer this event reacts to, or the quote: its decision_id."
+    )
     impression_id: Id | None = None
 
     @model_validator(mode="after")

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from palate.pricing.configuration import PricingSettings
+    from palate.pricing.learning import Learner
     from palate.pricing.quoting import Quoter
+    from palate.serving.price_switch import PriceSwitch
 
 DEFAULT_PORT = 8420
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
@@ -124,9 +126,10 @@ def prepared(
             one_blas_thread(),
             EventLog(path, keys) as events,
             quoting(served, pricing, keys, path.parent) as quoter,
-            conducting(served, events, keys, path.parent / "experiments", quoter) as conductor,
         ):
-            yield create_app(served, events, settings, quoter=quoter, conductor=conductor)
+            switch, learner = learning(quoter, events)
+            with conducting(served, events, keys, path.parent / "experiments", switch) as conductor:
+                yield create_app(served, events, settings, quoter=quoter, conductor=conductor, learner=learner)
     finally:
         keys.close()
 
@@ -146,6 +149,23 @@ def quoting(
         yield quoter
     finally:
         quoter.close()
+
+
+def learning(quoter: Quoter | None, events: EventLog) -> tuple[PriceSwitch | None, Learner | None]:
+    """What switches a quoter's policies and demand, and who learns demand from sales; None where prices are off."""
+    if quoter is None:
+        return None, None
+    from palate.pricing.learning import Learner, learnt_before
+    from palate.pricing.quoting import learnt_beside, versions_beside
+    from palate.serving.price_switch import PriceSwitch
+
+    path, settings = quoter.log.log.path, quoter.settings
+    folder = learnt_beside(path)
+    switch = PriceSwitch(quoter, learnt_before(settings, folder)[0])
+    if not settings.learning.seconds:
+        return switch, None
+    kept = versions_beside(path)
+    return switch, Learner(settings, quoter.log, events, folder=folder, versions=kept, told=switch.believe)
 
 
 def loaded(folder: Path) -> ServedEngine:
