@@ -83,7 +83,7 @@ results: $(READY)
 	$(BIN)/python bench/results.py $(FOLDERS) --write docs/results.md $(CELLS)
 
 headline: $(READY)
-	$(BIN)/python bench/headline.py $(FOLDERS) --preset $(PRESET) --json out/headline.json
+	$(BIN)/python bench/headline.py $(FOLDERS) --preset $(PRESET) --kept out/headline
 
 demo/engine/manifest.json: | $(READY)
 	$(BIN)/palate demo --once

@@ -261,7 +261,14 @@ class FakeEngine:
         told = tuple(Prediction(item, kind, 0.5, 0.4, 0.6, 0) for kind in kinds or ("view",) for item in items)
         return Predicted(told, {"view": "viewed"}, "fixed", 0.9, {"view": "fake"}, ())
 
-    def explain(self, item: str, user: str | None = None, *, language: str = "en") -> FakeExplanation:
+    def explain(
+        self,
+        item: str,
+        user: str | None = None,
+        *,
+        context: Mapping[str, Any] | None = None,
+        language: str = "en",
+    ) -> FakeExplanation:
         return FakeExplanation(item, 1.0, 0.25, features=[{"name": "category", "value": 1, "contribution": 0.75}])
 
     def narrate(self, told: Any, *, generate: bool = True, language: str = "en") -> Any:

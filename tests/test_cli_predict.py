@@ -87,7 +87,9 @@ def test_the_report_measures_each_body_on_what_came_later(folder: Path) -> None:
 def test_mistakes_are_told_in_words(folder: Path) -> None:
     for words, why in (
         ((), "say about what"),
-        (("--items", "kitchen0", "--user", "nobody"), "nobody called 'nobody'"),
+        (("--user", "u00"), "--items A,B"),
+        (("--items", ","), "name at least one item"),
+        (("--items", "kitchen0", "--user", "nobody"), "name one of them, or give a --history"),
         (("--items", "moon"), "unknown item 'moon'"),
         (("--items", "kitchen0", "--kinds", "dream"), "'dream' cannot be foreseen"),
         (("--items", "kitchen0", "--kinds", "click"), "of 0 occasions"),
@@ -102,6 +104,22 @@ def test_mistakes_are_told_in_words(folder: Path) -> None:
         told = run(folder, *words)
         assert told.exit_code == 2, (words, told.stdout, told.stderr)
         assert why in told.stderr, (words, told.stderr)
+
+
+def test_folders_that_hold_no_data_are_told_apart(tmp_path: Path) -> None:
+    (tmp_path / "engine").mkdir()
+    (tmp_path / "engine" / "manifest.json").write_text("{}")
+    for name, why in (("missing", "does not exist"), ("engine", "such as an engine"), ("", "no events file")):
+        told = run(tmp_path / name, "--items", "kitchen0")
+        assert told.exit_code == 1
+        assert why in told.stderr
+    assert CliRunner().invoke(app, ["predict"]).exit_code == 2
+
+
+def test_who_is_nobody_is_told_so(folder: Path) -> None:
+    told = run(folder, "--items", "kitchen0", "--kinds", "purchase", "--body", "linear", "--json", "-")
+    assert told.exit_code == 0, told.stderr
+    assert any("nobody is named" in note for note in json.loads(told.stdout)["notes"])
 
 
 def test_without_times_there_is_no_report(folder: Path, tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def test_what_speaks_for_an_item_is_a_reason_and_what_speaks_against_it_is_none(
     assert [part["name"] for part in context] == ["visit", "moment", "since"]
     assert context[0]["contribution"] == pytest.approx(0.5)
     assert context[0]["text"] == "What you do in this visit speaks for it"
-    assert context[1]["text"] == "What people choose at this time speaks against it"
+    assert context[1]["text"] == "What people choose these days speaks against it"
     [reason] = context_reasons(context, features)
     assert reason.kind == "context"
     assert reason.text == context[0]["text"]

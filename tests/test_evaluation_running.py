@@ -135,8 +135,12 @@ def test_named_models_only() -> None:
     assert set(found.models) == {"palate", "ease"}
     assert {"small engine", "rank palate", "rank ease"} <= set(stages)
     assert set(evaluate(world(), models=["ease"], fit=SmallEngine.fit).models) == {"ease"}
-    with pytest.raises(UsageError, match="unknown model 'eese'; known here: palate, popularity, ease"):
-        evaluate(world(), models=["eese"], fit=SmallEngine.fit)
+    stages.clear()
+    with pytest.raises(UsageError, match=r"unknown model 'eese'\. Did you mean 'ease'"):
+        evaluate(world(), models=["eese"], fit=SmallEngine.fit, progress=lambda stage, _share: stages.append(stage))
+    assert "small engine" not in stages, "a slip of the pen is told before anything is fitted"
+    with pytest.raises(UsageError, match="'semantic' is no source of this engine"):
+        evaluate(world(), models=["semantic"], fit=SmallEngine.fit)
 
 
 @pytest.mark.parametrize("protocol", ["loo-strict", "loo-refit"])

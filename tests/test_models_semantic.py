@@ -70,6 +70,20 @@ def test_whitening_evens_the_directions_out() -> None:
     assert TextSpace.of(np.zeros((5, 6), np.float32), 3).project(np.zeros((2, 6), np.float32)).any() == np.False_
 
 
+def test_what_the_encoder_said_is_recovered_from_directions() -> None:
+    rng = np.random.default_rng(3)
+    raw = rng.normal(size=(400, 12)).astype(np.float32) * np.geomspace(4, 0.02, 12, dtype=np.float32) + 0.8
+    raw /= np.linalg.norm(raw, axis=1, keepdims=True)
+    raw[0] = 0
+    whole, most = TextSpace.of(raw, 12, whitening=1.0), TextSpace.of(raw, 6, whitening=1.0)
+    np.testing.assert_allclose(whole.recover(whole.project(raw) * 3), raw, atol=1e-3)
+    near = most.recover(most.project(raw))
+    assert np.einsum("nd,nd->n", near[1:], raw[1:]).mean() > 0.97
+    assert not near[0].any()
+    own = TextSpace.plain(12)
+    np.testing.assert_allclose(own.recover(own.project(raw)), raw, atol=1e-6)
+
+
 def test_moments_never_hold_their_answer() -> None:
     sequences = Histories.of([[1, 2, 3, 4], [5], [], [6, 7]])
     moments, answers = moments_of(sequences, window=2, maximum=100, seed=0)

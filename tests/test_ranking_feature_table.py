@@ -19,20 +19,31 @@ from palate.models.popularity import Popularity
 from palate.models.transitions import Transitions
 from palate.ranking import feature_table, shown_features
 from palate.ranking.candidates import CandidateSettings, propose
+from palate.ranking.circumstances import CircumstanceSettings
+from palate.ranking.demand import DemandSettings
 from palate.ranking.facts import ItemFacts
-from palate.ranking.feature_table import OF_ITEMS, OF_LISTS, OF_SOURCES, OF_TEXT, OF_THE_NEWEST, declared
+from palate.ranking.feature_table import (
+    OF_CIRCUMSTANCES,
+    OF_ITEMS,
+    OF_LISTS,
+    OF_SOURCES,
+    OF_TEXT,
+    OF_THE_NEWEST,
+    declared,
+)
 from palate.ranking.features import feature_names as names_of
 from palate.ranking.pipeline import Pipeline
 from palate.ranking.sources import ask
 from palate.simulation import ShopSettings, make_shop
 
-DECLARED = (*OF_SOURCES, *OF_ITEMS, OF_THE_NEWEST, *OF_TEXT)
+DECLARED = (*OF_SOURCES, *OF_ITEMS, OF_THE_NEWEST, *OF_TEXT, *OF_CIRCUMSTANCES)
 SOURCES = ("popularity", "transitions", "item_knn")
 
 
 @cache
 def shop() -> Dataset:
-    made = make_shop(ShopSettings(users=150, items=80, days=90), 0)
+    # Long enough for seasons to come again before the moment asked about, and over by now.
+    made = make_shop(ShopSettings(users=150, items=80, days=650, start=1_640_995_200.0), 0)
     return Dataset.from_frames(made.events, made.items, made.users, name="demo")
 
 
@@ -49,6 +60,8 @@ def altered(dataset: Dataset, moment: float) -> Dataset:
             pl.Series("item", item.astype(np.int32)),
             pl.Series("kind", kind.astype(np.int8)),
             pl.Series("weight", weight.astype(np.float32)),
+            pl.Series("device", np.where(later, "phone", dataset.events["device"].to_numpy())),
+            pl.Series("place", np.where(later, "London", dataset.events["place"].to_numpy())),
         ),
     )
 
@@ -68,7 +81,9 @@ def tables() -> tuple[FloatArray, FloatArray, tuple[str, ...]]:
         }
         vectors = np.random.default_rng(0).normal(size=(dataset.n_items, 8)).astype(np.float32)
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-        facts = ItemFacts.of(fold.dataset, vectors, comes_back=True)
+        circumstances = CircumstanceSettings().told_by(fold.dataset)
+        demand = DemandSettings(learn=True, moments=3).told_by(fold.dataset)
+        facts = ItemFacts.of(fold.dataset, vectors, circumstances=circumstances, demand=demand, comes_back=True)
         names = names_of(SOURCES, facts)
         uniform = np.full(len(sources), 1 / len(sources), np.float32)
         pipeline = Pipeline(sources, uniform, facts, None, names, CandidateSettings(total=40))
@@ -76,7 +91,13 @@ def tables() -> tuple[FloatArray, FloatArray, tuple[str, ...]]:
         there = np.flatnonzero(fold.dataset.sequences.lengths > 0).astype(np.int32)
         queries = fold.dataset.queries(there, mask_seen=False)
         visit = np.minimum(queries.history.lengths, 3).astype(np.int32)
-        queries = replace(queries, when=np.full(len(there), moment + 60), session=visit)
+        queries = replace(
+            queries,
+            when=np.full(len(there), moment + 60),
+            session=visit,
+            devices=("phone",) * len(there),
+            places=("London",) * len(there),
+        )
         scores = ask(sources, queries, dataset.n_items)
         made.append(pipeline.features(queries, propose(scores, pipeline.candidates), scores))
     return made[0], made[1], names

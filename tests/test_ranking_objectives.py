@@ -16,12 +16,13 @@ from palate.core.rankings import NEVER
 from palate.data import Catalogue
 from palate.engine import Engine
 from palate.measure import category_diversity, novelty, vector_diversity
-from palate.ranking.diversity import category_vectors
+from palate.ranking.diversity import in_common, likeness
+from palate.ranking.lists import chances, composed
 from palate.ranking.mixes import Manner, Mix
 from palate.ranking.objectives import (
     ObjectiveSettings,
     Worth,
-    blended,
+    beside,
     check_objectives,
     margins,
     novelty_of,
@@ -39,6 +40,8 @@ WEIGHTS = st.builds(
     margin=st.floats(0, 1),
 )
 WORTH = Worth(np.linspace(0, 1, 6, dtype=np.float32), np.linspace(1, 0, 6, dtype=np.float32))
+DISTANT = np.abs(np.subtract.outer(np.arange(6), np.arange(6)))[None].repeat(3, axis=0)
+ALIKE: FloatArray = (1 - DISTANT / 5).astype(np.float32)
 ITEMS = np.tile(np.arange(6, dtype=np.int32), (3, 1))
 
 
@@ -53,36 +56,44 @@ def goods(**columns: list[object]) -> Catalogue:
 
 
 @settings(max_examples=60)
-@given(ROWS, WEIGHTS)
-def test_a_blend_stays_within_bounds_and_what_is_ruled_out_stays_out(
-    scores: FloatArray, weights: ObjectiveSettings
-) -> None:
-    mixed = blended(scores, ITEMS, weights, WORTH)
-    np.testing.assert_array_equal(np.isfinite(mixed), np.isfinite(scores))
-    if weights.novelty or weights.margin:
-        assert np.abs(mixed[np.isfinite(mixed)]).max(initial=0) <= 1 + 1e-5
-    else:
-        np.testing.assert_array_equal(mixed, scores)
+@given(WEIGHTS)
+def test_what_items_are_worth_beside_being_right_is_a_weighted_sum(weights: ObjectiveSettings) -> None:
+    found = beside(ITEMS, weights, WORTH)
+    if not (weights.novelty or weights.margin):
+        assert found is None
+        return
+    assert found is not None and WORTH.margin is not None
+    np.testing.assert_allclose(found[0], weights.novelty * WORTH.novelty + weights.margin * WORTH.margin, atol=1e-5)
 
 
 @settings(max_examples=60)
-@given(ROWS, WEIGHTS, st.floats(0.1, 1))
-def test_only_ratios_of_weights_matter(scores: FloatArray, weights: ObjectiveSettings, scale: float) -> None:
-    scaled = ObjectiveSettings(**{name: value * scale for name, value in weights})
-    first, second = blended(scores, ITEMS, scaled, WORTH), blended(scores, ITEMS, weights, WORTH)
-    np.testing.assert_allclose(first, second, atol=1e-4, rtol=1e-3)
-    assert scaled.strength == pytest.approx(weights.strength, abs=1e-6)
+@given(WEIGHTS, st.floats(0, 1))
+def test_a_share_of_diversity_leaves_the_others_their_ratios(weights: ObjectiveSettings, strength: float) -> None:
+    told = weights.with_diversity(strength)
+    others = told.accuracy + abs(told.novelty) + told.margin + told.satisfaction
+    assert told.diversity == pytest.approx(strength * (told.diversity + others), abs=1e-6)
+    assert told.accuracy * abs(weights.novelty) == pytest.approx(weights.accuracy * abs(told.novelty), abs=1e-6)
+
+
+@settings(max_examples=60)
+@given(ROWS, WEIGHTS, st.integers(1, 4))
+def test_only_ratios_of_weights_matter(scores: FloatArray, weights: ObjectiveSettings, halvings: int) -> None:
+    lists = []
+    for factor in (1.0, 0.5**halvings):
+        own = ObjectiveSettings(**{name: value * factor for name, value in weights})
+        chance = chances(scores, np.ones((3, 1), np.float32))
+        lists.append(composed(scores, chance, own, 4, beside=beside(ITEMS, own, WORTH), likeness=ALIKE))
+    np.testing.assert_array_equal(lists[0], lists[1])
 
 
 def test_more_weight_brings_more_of_what_is_weighed() -> None:
     scores = np.array([[3.0, 2.0, 1.0, 0.5, 0.2, 0.0]], dtype=np.float32)
-    places = []
-    for weight in (0.0, 0.5, 1.0):
-        mixed = blended(scores, ITEMS[:1], ObjectiveSettings(novelty=weight), WORTH)
-        places.append(int(np.flatnonzero(np.argsort(-mixed[0], kind="stable") == 5)[0]))
-    assert places[0] == 5 > places[1] > places[2]
-    shy = blended(scores[:, ::-1].copy(), ITEMS[:1], ObjectiveSettings(accuracy=0.3, novelty=-1), WORTH)
-    assert shy[0].argmax() == 0
+    chance = chances(scores, np.ones((1, 1), np.float32))
+    lists = []
+    for novelty_weight in (0.0, 0.5, 1.0):
+        own = ObjectiveSettings(accuracy=0.05, novelty=novelty_weight)
+        lists.append(set(composed(scores, chance, own, 3, beside=beside(ITEMS[:1], own, WORTH))[0].tolist()))
+    assert lists[0] == {0, 1, 2} and lists[2] >= {4, 5} and len(lists[1] & {3, 4, 5}) >= 1
 
 
 def test_novelty_is_self_information() -> None:
@@ -218,14 +229,16 @@ def test_unit_knows_rows_without_candidates() -> None:
     assert unit(scores).tolist() == [[0, 0, 0], [0, 1, 0]]
 
 
-def test_cosines_of_categories_are_about_what_they_share() -> None:
-    categories = np.array([[0, 1, -1], [0, 1, -1], [0, 2, -1], [3, 4, -1], [-1, -1, -1]], dtype=np.int32)
-    vectors = category_vectors(categories, 5)
-    cosines = vectors @ vectors.T
-    assert cosines[0, 1] == pytest.approx(1, abs=1e-5)
-    assert abs(cosines[0, 2] - 0.5) < 0.25 and abs(cosines[0, 3]) < 0.3
-    assert not vectors[4].any()
-    np.testing.assert_array_equal(vectors, category_vectors(categories, 5))
+def test_categories_in_common_are_a_share_of_all_there_are() -> None:
+    categories = np.array([[[0, 1, -1], [0, 1, -1], [2, 0, -1], [3, 4, -1], [-1, -1, -1]]], dtype=np.int32)
+    shares = in_common(categories)[0]
+    np.testing.assert_allclose(shares[0], [1, 1, 1 / 3, 0, 0], atol=1e-6)
+    np.testing.assert_array_equal(shares, shares.T)
+    texts = np.eye(5, dtype=np.float32)[None]
+    np.testing.assert_array_equal(likeness(texts, np.full((1, 5, 3), -1, np.int32))[0], np.eye(5))
+    np.testing.assert_array_equal(likeness(texts[:, :, :0], categories)[0], shares)
+    both = likeness(texts, categories)[0]
+    assert both[0, 0] == 1 and 0 < both[0, 1] < 1 and both[0, 3] == 0
 
 
 def test_lists_without_texts_differ_by_category() -> None:

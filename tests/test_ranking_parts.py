@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -12,13 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from palate.core import FloatArray, Queries
+from palate.core import FloatArray, IntArray, Queries
 from palate.core.rankings import NEVER
 from palate.data import Fold, hold_out_last
 from palate.engine import Engine, EngineSettings, assembly
 from palate.ranking.candidates import CandidateSettings, propose
-from palate.ranking.diversity import diversify
 from palate.ranking.fusion import FusionSettings, fuse, learn_weights, normalised
+from palate.ranking.lists import ACCURACY, chances, composed
+from palate.ranking.objectives import ObjectiveSettings
 from palate.ranking.pipeline import Pipeline
 from palate.ranking.rules import boosted, within_quotas
 from palate.ranking.sources import SourceScores, ask
@@ -67,6 +70,17 @@ def test_every_question_has_its_own_weights() -> None:
     np.testing.assert_array_equal(fuse(scores, weights), [[1, 0], [0, NEVER]])
 
 
+def listed(scores: FloatArray, vectors: FloatArray, k: int, strength: float) -> IntArray:
+    likeness = np.matmul(vectors, vectors.transpose(0, 2, 1))
+    weights = ObjectiveSettings().with_diversity(strength)
+    return composed(scores, chances(scores, np.ones((len(scores), 1), np.float32)), weights, k, likeness=likeness)
+
+
+def directions(rng: np.random.Generator, *shape: int) -> FloatArray:
+    vectors = rng.normal(size=shape).astype(np.float32)
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=-1, keepdims=True), dtype=np.float32)
+
+
 @settings(max_examples=60)
 @given(
     arrays(np.float32, (3, 8), elements=SCORES | st.just(float(NEVER))),
@@ -77,9 +91,7 @@ def test_every_question_has_its_own_weights() -> None:
 def test_diverse_choices_are_different_columns_the_possible_first(
     scores: FloatArray, k: int, strength: float, seed: int
 ) -> None:
-    vectors = np.random.default_rng(seed).normal(size=(3, 8, 4)).astype(np.float32)
-    vectors /= np.linalg.norm(vectors, axis=2, keepdims=True)
-    chosen = diversify(scores, vectors, k, strength)
+    chosen = listed(scores, directions(np.random.default_rng(seed), 3, 8, 4), k, strength)
     assert chosen.shape == (3, min(k, 8))
     for row in range(3):
         columns = chosen[row].tolist()
@@ -87,27 +99,52 @@ def test_diverse_choices_are_different_columns_the_possible_first(
         possible = scores[row, columns] > NEVER
         assert possible.sum() == min(k, int((scores[row] > NEVER).sum()))
         assert not np.diff(possible.astype(int)).max(initial=0) > 0
-        if strength == 0:
-            expected = np.argsort(-scores[row], kind="stable")[: possible.sum()]
-            np.testing.assert_array_equal(scores[row, columns][possible], scores[row, expected])
+        assert (np.diff(scores[row, columns][possible]) <= 0).all()
 
 
 def test_alike_things_give_way() -> None:
     vectors = np.array([[[1, 0], [1, 0], [0, 1]]], dtype=np.float32)
     scores = np.array([[1.0, 0.9, 0.0]], dtype=np.float32)
-    assert diversify(scores, vectors, 3, 0.0)[0].tolist() == [0, 1, 2]
-    assert diversify(scores, vectors, 2, 0.6)[0].tolist() == [0, 2]
-    assert diversify(scores, vectors, 3, 0.6)[0].tolist() == [0, 1, 2]
+    assert listed(scores, vectors, 3, 0.0)[0].tolist() == [0, 1, 2]
+    assert listed(scores, vectors, 2, 0.0)[0].tolist() == [0, 1]
+    assert listed(scores, vectors, 2, 0.8)[0].tolist() == [0, 2]
+    assert listed(scores, vectors, 3, 0.8)[0].tolist() == [0, 1, 2]
+
+
+def test_where_the_ranking_is_sure_it_is_left_alone() -> None:
+    vectors = np.array([[[1, 0], [1, 0], [0, 1]]] * 2, dtype=np.float32)
+    scores = np.array([[9.0, 8.0, 0.0], [0.2, 0.1, 0.0]], dtype=np.float32)
+    assert [row.tolist() for row in listed(scores, vectors, 2, 0.6)] == [[0, 1], [0, 2]]
+
+
+@pytest.mark.parametrize("k", [2, 4, 6])
+def test_lists_of_all_objectives_are_about_the_best_there_are(k: int) -> None:
+    rng = np.random.default_rng(k)
+    scores, vectors = rng.normal(size=(20, 9)).astype(np.float32), directions(rng, 20, 9, 3)
+    chance, alike = chances(scores, np.ones((20, 1), np.float32)), np.matmul(vectors, vectors.transpose(0, 2, 1))
+    weights = ObjectiveSettings(accuracy=0.3, diversity=0.7)
+    discounts = 1 / np.log2(np.arange(k) + 2)
+
+    def worth(row: int, columns: Sequence[int]) -> float:
+        ordered = sorted(columns, key=lambda column: -scores[row, column])
+        distance = 1 - alike[row][np.ix_(ordered, ordered)][np.triu_indices(k, 1)].mean()
+        return float(weights.accuracy / ACCURACY * chance[row, ordered] @ discounts + weights.diversity * distance)
+
+    chosen = composed(scores, chance, weights, k, likeness=alike)
+    shares = []
+    for row in range(20):
+        best = max(worth(row, columns) for columns in combinations(range(9), k))
+        shares.append(worth(row, chosen[row].tolist()) / best)
+    assert min(shares) > 0.85 and np.mean(shares) > 0.99
 
 
 def test_the_first_page_of_a_long_list_is_the_short_one() -> None:
     rng = np.random.default_rng(0)
-    scores = rng.normal(size=(4, 60)).astype(np.float32)
-    vectors = rng.normal(size=(4, 60, 5)).astype(np.float32)
-    vectors /= np.linalg.norm(vectors, axis=2, keepdims=True)
-    short, long = (diversify(scores, vectors, k, 0.7) for k in (10, 40))
+    scores, vectors = rng.normal(size=(4, 60)).astype(np.float32), directions(rng, 4, 60, 5)
+    short, long = (listed(scores, vectors, k, 0.7) for k in (10, 40))
     np.testing.assert_array_equal(long[:, :10], short)
     assert (np.diff(np.take_along_axis(scores, short, axis=1), axis=1) <= 0).all()
+    assert len(set(long[0].tolist())) == 40
 
 
 @settings(max_examples=60)

@@ -38,7 +38,18 @@ _EXPLAIN = """[bold]Examples[/bold]
 
 palate explain shop.engine pot-01 --user u01
 
-palate explain shop.engine pot-01 --history tea-01,cup-01 --language zh"""
+palate explain shop.engine pot-01 --history tea-01,cup-01 --language zh
+
+palate explain shop.engine pot-01 --user u01 --context '{"when": 1766995200, "device": "phone"}'"""
+
+_MOMENT = '{"when": 1766995200, "device": "phone"}'
+
+Context = Annotated[
+    str | None,
+    typer.Option(
+        "--context", metavar="JSON", help=f"When, where and with what it is asked, now where left out: {_MOMENT}."
+    ),
+]
 
 _DESCRIBE = """[bold]Examples[/bold]
 
@@ -83,6 +94,7 @@ def recommend(
     diversity: Annotated[
         float | None, typer.Option("--diversity", min=0.0, max=1.0, help="0 = best match, 1 = most different.")
     ] = None,
+    context: Context = None,
     config: options.Config = None,
     language: options.Language = None,
     as_json: options.Json = False,
@@ -99,8 +111,10 @@ def recommend(
     chosen = options.language(language)
     if user is None and history is None and not text.strip():
         raise UsageError("say for whom: --user ID, --history A,B,C or --text WORDS.")
-    if strategy is not None and (text.strip() or filter_ or exclude or diversity is not None):
-        raise UsageError("--strategy finds its own items; leave out --text, --filter, --exclude and --diversity.")
+    if strategy is not None and (text.strip() or filter_ or exclude or diversity is not None or context):
+        raise UsageError(
+            "--strategy finds its own items; leave out --text, --filter, --exclude, --diversity and --context."
+        )
     wanted = None if strategy is None else _object(strategy, "--strategy", '{"objectives": {"novelty": 0.2}}')
     engine = Engine.load(engine_folder)
     if user is not None and history is None and not engine.knows(user):
@@ -126,6 +140,7 @@ def recommend(
             filter=None if filter_ is None else _object(filter_, "--filter", '{"brand": "X"}'),
             exclude=options.listed(exclude) or (),
             diversity=diversity,
+            context=_context(context),
             explain=explain,
             language=chosen,
         )
@@ -168,6 +183,7 @@ def explain(
     history: options.History = None,
     text: options.Text = "",
     config: options.Config = None,
+    context: Context = None,
     language: options.Language = None,
     as_json: options.Json = False,
 ) -> None:
@@ -178,7 +194,8 @@ def explain(
     chosen = options.language(language)
     engine = Engine.load(engine_folder)
     engine.writer = _writer(engine_folder, config)
-    explanation = engine.explain(item, user, history=options.listed(history), text=text, language=chosen)
+    told = options.listed(history)
+    explanation = engine.explain(item, user, history=told, text=text, context=_context(context), language=chosen)
     explanation = engine.narrate(explanation, language=chosen)
     if as_json:
         console.write_json(asdict(explanation))
@@ -192,6 +209,10 @@ def _writer(engine_folder: Path, config: Path | None) -> TextGenerator:
     from palate.language.generation_choice import text_generator
 
     return text_generator(settings_for(engine_folder, config).generation)
+
+
+def _context(text: str | None) -> dict[str, Any] | None:
+    return None if text is None else _object(text, "--context", _MOMENT)
 
 
 def _object(text: str, option: str, example: str) -> dict[str, Any]:

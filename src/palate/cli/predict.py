@@ -111,11 +111,16 @@ def predict(
     from palate.engine.foretelling import Foretelling, with_kinds
 
     if user is not None:
-        known = dataset.sequences.take(dataset.user_ids.positions([user])) if user in dataset.user_ids else None
-        if known is None:
-            raise UsageError(f"nobody called {user!r} is in the data; give a --history instead.")
+        if user not in dataset.user_ids:
+            raise UsageError(
+                f"nobody called {user!r} is among the {dataset.n_users:,} people of {folder}, such as "
+                f"{dataset.user_ids[0]!r}; name one of them, or give a --history instead."
+            )
+        known = dataset.sequences.take(dataset.user_ids.positions([user]))
     else:
         told = options.listed(history)
+        if not told:
+            notes.append("nobody is named (--user ID or --history A,B): this is foreseen of somebody never seen before")
         known = Histories.empty(1) if not told else with_kinds(dataset.catalogue, dataset, told)
     found = Foretelling(dataset, own, reads).predict(
         dataset.catalogue,
@@ -131,6 +136,8 @@ def predict(
         console.write_json({**asdict(found), "notes": [*notes, *found.notes]}, json_file)
     if json_file != console.STDOUT:
         show_predictions(found, chosen)
+        for note in notes:
+            console.say(note)
 
 
 def show_predictions(found: Predicted, language: str = "en") -> None:

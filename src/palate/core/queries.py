@@ -12,6 +12,20 @@ from palate.core.errors import UsageError
 from palate.core.histories import Histories
 from palate.core.ragged import Ragged, take_rows
 
+_OF_EACH = (
+    "candidates",
+    "excludes",
+    "text",
+    "text_weight",
+    "when",
+    "where",
+    "session",
+    "users",
+    "devices",
+    "places",
+)
+"""What has a row for each question."""
+
 
 @dataclass(frozen=True, slots=True)
 class Queries:
@@ -47,6 +61,8 @@ class Queries:
         The candidates stand in the order in which the asker sees them.
     devices
         What each asks with ("mobile", "desktop", ...), "" where unknown; None: unknown.
+    places
+        Where each asks from, as events name it (a city, a country), "" where unknown; None: unknown.
     """
 
     history: Histories
@@ -63,12 +79,13 @@ class Queries:
     prices: FloatArray | None = None
     as_shown: bool = False
     devices: tuple[str, ...] | None = None
+    places: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.k < 1:
             raise UsageError(f"k = {self.k}: at least one item must be asked for")
         n = len(self.history)
-        for name in ("candidates", "excludes", "text", "text_weight", "when", "where", "session", "users", "devices"):
+        for name in _OF_EACH:
             value = getattr(self, name)
             if value is not None and len(value) != n:
                 raise UsageError(f"{name} has {len(value)} rows for {n} questions")
@@ -102,6 +119,7 @@ class Queries:
             users=None if self.users is None else self.users[rows],
             prices=self._prices_of(rows),
             devices=None if self.devices is None else tuple(self.devices[i] for i in index),
+            places=None if self.places is None else tuple(self.places[i] for i in index),
         )
 
     def _prices_of(self, rows: IntArray | slice) -> FloatArray | None:

@@ -43,6 +43,8 @@ def load_folder(
         raise DataError(f"{folder} {what}. Give the folder that holds events.*, and items.* and users.* if any.")
     paths = {name: find_file(folder, name) for name in ("events", "items", "users")}
     if paths["events"] is None:
+        if (folder / "manifest.json").is_file():
+            raise DataError(f"{folder} is something palate made, such as an engine. Give the folder it was made from.")
         there = ", ".join(sorted(path.name for path in folder.iterdir())[:10]) or "nothing"
         raise DataError(
             f"{folder} has no events file (events.parquet, .csv, .csv.gz or .jsonl); it holds {there}. "

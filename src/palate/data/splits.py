@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+import polars as pl
 
-from palate.core import DataError, Float64Array, IntArray, Queries, Ragged
+from palate.core import DataError, Float64Array, Int64Array, IntArray, Queries, Ragged
 from palate.core.ragged import take_rows
 from palate.data.baskets import Baskets, basket_numbers
 from palate.data.dataset import DAY, Dataset
@@ -64,6 +65,7 @@ def hold_out_last(dataset: Dataset, minimum: int = 2, count: int = 1) -> Fold:
     answers = np.repeat(first, held) + np.arange(held.sum()) - np.repeat(np.cumsum(held) - held, held)
     history = sequences.between(sequences.indptr[:-1][asked], answers)
     queries = Queries(history, when=sequences.times[answers], users=asked)
+    queries = asked_from(dataset, queries, dataset.sequence_rows[answers])
     return Fold(dataset.only(keep), queries, Ragged.of(sequences.items[answers, None]), asked)
 
 
@@ -90,18 +92,43 @@ def cut_at(dataset: Dataset, learn_until: float, ask_at: float, until: float = n
     users = np.unique(rows[after]).astype(np.int32)
     first = np.full(dataset.n_users, np.inf)
     np.minimum.at(first, rows[after], sequences.times[after])
+    earliest = np.nonzero(after & (sequences.times == first[rows]))[0]
+    _, index = np.unique(rows[earliest], return_index=True)
+    earliest = earliest[index]
     if dataset.whole_days:
         relevant = after & (sequences.times < first[rows] + DAY)
     else:
         # The first in time, which need not be the first in order where the data has positions of its own.
-        earliest = np.nonzero(after & (sequences.times == first[rows]))[0]
-        _, index = np.unique(rows[earliest], return_index=True)
         relevant = np.zeros(len(rows), dtype=bool)
-        relevant[earliest[index]] = True
+        relevant[earliest] = True
     counts = np.bincount(rows[relevant], minlength=dataset.n_users)[users]
     targets = Ragged(np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), sequences.items[relevant])
     history = dataset.only(times <= ask_at).queries(users)
-    return Fold(dataset.only(times <= learn_until), replace(history, when=first[users]), targets, users)
+    queries = asked_from(dataset, replace(history, when=first[users]), dataset.sequence_rows[earliest])
+    return Fold(dataset.only(times <= learn_until), queries, targets, users)
+
+
+def asked_from(dataset: Dataset, queries: Queries, rows: Int64Array) -> Queries:
+    """The same questions with what they are asked with and from where, as far as the events say.
+
+    The device is that of the answer: who asks holds it. The place is that of the event before it, as a place where
+    somebody checks in would be the answer itself.
+
+    Parameters
+    ----------
+    rows
+        int64 (n,), the event that answers each question.
+    """
+    events, devices, places = dataset.events, None, None
+    if "device" in events.columns:
+        devices = tuple(events["device"].gather(rows).fill_null("").to_list())
+    if "place" in events.columns:
+        before = np.maximum(rows - 1, 0)
+        mine = events["user"].gather(before) == events["user"].gather(rows)
+        there = mine & pl.Series(rows > 0)
+        told = events["place"].gather(before).fill_null("")
+        places = tuple(place if known else "" for place, known in zip(told, there, strict=True))
+    return replace(queries, devices=devices, places=places)
 
 
 def time_quantile(dataset: Dataset, share: float) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -20,13 +20,14 @@ from palate.engine.choosing import TEXT_SOURCES, sources_for, teachable
 from palate.engine.settings import EngineSettings
 from palate.engine.teaching import fresh_places, teach_ranker
 from palate.language import CachedEncoder, LaterEncoder, TextEncoder, VectorCache, choose_encoder, load_encoder
+from palate.language.text_space import TextSpace
 from palate.language.verbalise import item_texts
 from palate.ranking.attractiveness import Attractiveness
 from palate.ranking.facts import ItemFacts
 from palate.ranking.features import feature_names
 from palate.ranking.fusion import learn_weights
 from palate.ranking.pipeline import Pipeline
-from palate.ranking.ranker import Examples, RankerSettings
+from palate.ranking.ranker import Examples, Growth, RankerSettings
 from palate.ranking.training import examples, sample
 
 Progress = Callable[[str, float], None]
@@ -100,7 +101,7 @@ def assemble(
     validation: Fold | None = None,
     learn_validation: bool = False,
     inner: Inner = "last",
-    trees: Sequence[int] | None = None,
+    growth: Growth | None = None,
     encoder: TextEncoder | None = None,
     fit: FitModel | None = None,
 ) -> Assembled:
@@ -114,8 +115,8 @@ def assemble(
     ----------
     inner
         Whether inner questions are everybody's last event, the last tenth of time, or items held out of its baskets.
-    trees
-        How many each ensemble of the ranker gets, no stopping.
+    growth
+        How large each ensemble of the ranker gets and how sharp its scores are, no stopping.
     fit
         What fits a source; ``fit_model`` where None.
 
@@ -150,21 +151,30 @@ def assemble(
         teach = partial(_fit_sources, names=names, settings=settings, content=content, encoder=encoder, fit=fit)
         before = teach(fold.dataset, before={}, progress=lambda stage, share: progress(stage, share / 2))
         full = teach(dataset, before=before, progress=lambda stage, share: progress(stage, 0.5 + share / 2))
-    vectors = _vectors(content)
+    vectors, space = _vectors(content)
     uniform = np.full(len(names), 1 / len(names), dtype=np.float32)
+    told: dict[str, Any] = {
+        "circumstances": settings.circumstances.told_by(dataset),
+        "demand": settings.demand.told_by(dataset),
+        "comes_back": not masks and dataset.repeats,
+    }
+
+    def facts_of(data: Dataset) -> ItemFacts:
+        return ItemFacts.of(data, vectors, space, **told)
 
     def pipeline(sources: Mapping[str, Scorer[Dataset]], data: Dataset) -> Pipeline:
-        facts = ItemFacts.of(data, vectors, comes_back=not masks and dataset.repeats)
+        facts = facts_of(data)
         names_of = feature_names(tuple(sources), facts)
         return Pipeline(sources, uniform, facts, None, names_of, settings.candidates, settings.wish, settings.fresh)
 
     with clock.stage("fit"):
         inner_pipeline, finished = pipeline(before, fold.dataset), pipeline(full, dataset)
+        finished = replace(finished, facts=finished.facts.resting())
         asked = sample(fold, settings.ranker.questions, seed)
         own = settings.ranker
         taught, values = examples(inner_pipeline, asked, own.examples, lambda share: progress("questions", share))
         watched: Examples | None = None
-        if validation is not None and (trees is None or learn_validation):
+        if validation is not None and (growth is None or learn_validation):
             held, enough = sample(validation, own.questions, seed), own.examples if learn_validation else own.stopping
             watched, _ = examples(finished, held, enough, lambda share: progress("validation", share))
         answers = taught.relevant.argmax(axis=1).astype(np.int32)
@@ -176,7 +186,7 @@ def assemble(
             names=finished.names,
             settings=settings,
             seed=seed,
-            trees=trees,
+            growth=growth,
             learn_validation=learn_validation,
             notes=notes,
         )
@@ -186,6 +196,7 @@ def assemble(
             dataset,
             finished,
             lambda data, own: teach(data, names=own, before={}, progress=silent),
+            facts_of,
             settings=settings.attractiveness,
             seed=seed,
             notes=notes,
@@ -331,6 +342,6 @@ def _fit_sources(
     return fitted
 
 
-def _vectors(content: Mapping[str, Scorer[Dataset]]) -> FloatArray | None:
+def _vectors(content: Mapping[str, Scorer[Dataset]]) -> tuple[FloatArray | None, TextSpace | None]:
     semantic: Any = content.get("semantic")
-    return None if semantic is None else semantic.item_vectors
+    return (None, None) if semantic is None else (semantic.item_vectors, semantic.space)

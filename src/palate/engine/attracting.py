@@ -10,6 +10,7 @@ import numpy as np
 from palate.core import Queries, Scorer
 from palate.core.ids import id_hash
 from palate.data import Dataset, time_quantile
+from palate.data.splits import asked_from
 from palate.ranking.attractiveness import Attractiveness, AttractivenessSettings, judged_by, learn_attractiveness
 from palate.ranking.facts import ItemFacts
 from palate.ranking.pipeline import Pipeline
@@ -23,6 +24,7 @@ def teach_attractiveness(
     dataset: Dataset,
     finished: Pipeline,
     teach: Teach,
+    facts_of: Callable[[Dataset], ItemFacts],
     *,
     settings: AttractivenessSettings,
     seed: int,
@@ -38,6 +40,8 @@ def teach_attractiveness(
     ----------
     finished
         The engine's own ranking, whose sources it will ask.
+    facts_of
+        Gives the facts of another dataset as the ranking's own are made.
     """
     if not settings.learn:
         return None
@@ -56,14 +60,14 @@ def teach_attractiveness(
     held = held.take(np.sort(drawn.permutation(len(held))[: settings.reactions]))
     past = dataset.only(times <= moment)
     names = tuple(judged_by(finished).sources)
-    own = finished.facts
-    facts = ItemFacts.of(past, own.vectors if own.vectors.shape[1] else None, comes_back=bool(own.comebacks))
+    facts = facts_of(past)
     earlier = judged_by(replace(finished, sources=teach(past, names), facts=facts))
     groups = facts.categories[:, 0]
+    queries = Queries(held.histories(dataset), mask_seen=False, when=times[held.rows])
     judge = learn_attractiveness(
         earlier,
         Habits.of(Reactions.of(past), groups, settings.strength),
-        Queries(held.histories(dataset), mask_seen=False, when=times[held.rows]),
+        asked_from(dataset, queries, held.rows),
         held.items,
         liked=held.liked,
         users=held.users,

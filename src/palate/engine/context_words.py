@@ -6,11 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from palate.engine.answers import Reason
+from palate.ranking.circumstances import KINDS
 from palate.ranking.feature_table import declared
 
 _PART_OF = {
     "popularity_now": "moment",
     "popularity_trend": "moment",
+    "demand_category": "ahead",
+    "demand_item": "ahead",
     "item_age": "moment",
     "session_length": "visit",
     "session_minutes": "visit",
@@ -19,16 +22,33 @@ _PART_OF = {
     "session_category": "visit",
     "days_since_last": "since",
     "due": "since",
+    **{f"{kind}_{of}": kind for kind in KINDS for of in ("item", "category")},
 }
 """What each feature of the context is part of."""
 
 _CAUSES = {
     "en": {
-        "moment": "what people choose at this time",
+        "moment": "what people choose these days",
         "visit": "what you do in this visit",
         "since": "the time since you were here or had it",
+        "ahead": "what people are expected to want soon",
+        "hour": "what people choose at this time of day",
+        "weekday": "what people choose on this day of the week",
+        "season": "what people choose at this time of year",
+        "device": "what people choose on this device",
+        "place": "what people choose where you are",
     },
-    "zh": {"moment": "大家此时的选择", "visit": "你这次浏览的内容", "since": "距你上次来或上次选它的时间"},
+    "zh": {
+        "moment": "大家近来的选择",
+        "visit": "你这次浏览的内容",
+        "since": "距你上次来或上次选它的时间",
+        "ahead": "预计大家近期的需求",
+        "hour": "大家在这个时段的选择",
+        "weekday": "大家在一周中这一天的选择",
+        "season": "大家在这个季节的选择",
+        "device": "大家在这种设备上的选择",
+        "place": "当地人的选择",
+    },
 }
 _SPEAKS = 0.1
 """Share of all that speaks for an item from which on a context is given as a reason."""
@@ -44,7 +64,8 @@ def context_of_score(features: Sequence[Mapping[str, Any]], language: str) -> li
 
     Returns
     -------
-    ``name`` (``moment``, ``visit`` or ``since``), ``text``, ``contribution``, and the ``features`` it sums.
+    ``name`` (``moment``, ``visit``, ``since``, or a circumstance: ``hour``, ``device`` ...), ``text``,
+    ``contribution``, and the ``features`` it sums.
     """
     parts: dict[str, list[Mapping[str, Any]]] = {}
     for feature in features:

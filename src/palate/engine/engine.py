@@ -100,7 +100,7 @@ class Engine(Living):
             seed=own.seed,
             progress=progress or silent,
             inner=own.inner,
-            trees=None if ranker is None else ranker.trees,
+            growth=None if ranker is None else ranker.growth,
             encoder=own.encoder,
         )
         return Engine(dataset, self.settings, *taught_by_lists(dataset, self.settings, assembled, own.seed))
@@ -142,7 +142,8 @@ class Engine(Living):
         prices
             What each candidate costs the asker, None where the catalogue says it.
         context
-            ``when`` (seconds), ``lat`` and ``lon``, ``device``, ``session`` (newest events that belong to the visit).
+            ``when`` (seconds), ``lat`` and ``lon``, ``place`` (as events name it), ``device``, ``session`` (newest
+            events that belong to the visit).
         diversity
             0 to 1; the engine's setting where None.
         objectives
@@ -329,6 +330,7 @@ class Engine(Living):
         *,
         history: Told | None = None,
         text: str = "",
+        context: Mapping[str, Any] | None = None,
         language: str = "en",
     ) -> Explanation:
         """Why an item gets its score for somebody, among the candidates of the same question to ``recommend``.
@@ -344,7 +346,7 @@ class Engine(Living):
             position = shelf.catalogue.ids.position(item)
             own = self._history(shelf, user, history)
             masks = self.masks_seen and position not in own.items
-            queries = question(shelf.catalogue, own, k=1, mask_seen=masks, text=text)
+            queries = question(shelf.catalogue, own, k=1, mask_seen=masks, text=text, context=context)
             queries = self._corrected(shelf, queries, [user if history is None else None], keep=position)
             if shelf.may is None or shelf.may[position]:
                 queries = shelf.ruled(queries)

@@ -127,7 +127,7 @@ class Mixing:
         chosen = self.own.objectives if objectives is None else objectives
         strength = self.diversity
         if diversity is not None:
-            strength = DiversitySettings(strength=diversity, depth=strength.depth)
+            strength = DiversitySettings(strength=diversity)
             chosen = chosen.model_copy(update={"diversity": 0.0})
         return Manner(strength, (self.own.model_copy(update={"objectives": chosen}),))
 

@@ -49,7 +49,7 @@ def question(
     as_shown, prices
         See ``Queries``; a price for every candidate, None where unknown.
     context
-        ``when`` (seconds; now where left out), ``lat`` and ``lon``, ``session``, ``device``.
+        ``when`` (seconds; now where left out), ``lat`` and ``lon``, ``place``, ``session``, ``device``.
 
     Raises
     ------
@@ -67,7 +67,7 @@ def question(
         raise UsageError("as_shown and prices speak of candidates; give the candidates too")
     if prices is not None and len(prices) != len(candidates or ()):
         raise UsageError(f"{len(prices)} prices for {len(candidates or ())} candidates; give one each, null if unknown")
-    device = context.get("device")
+    device, named = context.get("device"), context.get("place")
     return Queries(
         history,
         k=k,
@@ -81,6 +81,7 @@ def question(
         prices=None if prices is None else _prices(prices)[kept],
         as_shown=as_shown,
         devices=None if device is None else (str(device),),
+        places=None if named is None else (str(named),),
     )
 
 

@@ -35,6 +35,8 @@ from palate.models.whereabouts.settings import PlacesSettings
 from palate.ranking.attractiveness import AttractivenessSettings
 from palate.ranking.bandit import BanditSettings
 from palate.ranking.candidates import CandidateSettings
+from palate.ranking.circumstances import CircumstanceSettings
+from palate.ranking.demand import DemandSettings
 from palate.ranking.diversity import DiversitySettings
 from palate.ranking.fresh import FreshSettings
 from palate.ranking.fusion import FusionSettings
@@ -144,6 +146,8 @@ class EngineSettings(Settings):
     models: ModelSettings = Field(default_factory=ModelSettings)
     candidates: CandidateSettings = Field(default_factory=CandidateSettings)
     fusion: FusionSettings = Field(default_factory=FusionSettings)
+    circumstances: CircumstanceSettings = Field(default_factory=CircumstanceSettings)
+    demand: DemandSettings = Field(default_factory=DemandSettings)
     ranker: RankerSettings = Field(default_factory=RankerSettings)
     diversity: DiversitySettings = Field(default_factory=DiversitySettings)
     wish: WishSettings = Field(default_factory=WishSettings)

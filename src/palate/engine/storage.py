@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import asdict
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -23,7 +24,7 @@ from palate.language import CachedEncoder, LaterEncoder, LexicalEncoder, load_en
 from palate.ranking.attractiveness import Attractiveness, judged_by, judged_names
 from palate.ranking.facts import ItemFacts
 from palate.ranking.pipeline import Pipeline
-from palate.ranking.ranker import Ranker
+from palate.ranking.ranker import Growth, Ranker
 from palate.ranking.shown import ShownRanker
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def save(engine: Engine, folder: Path) -> None:
         "settings": engine.settings.model_dump(mode="json"),
         "sources": list(pipeline.sources),
         "features": list(pipeline.names),
-        "trees": None if ranker is None else list(ranker.trees),
+        "ranker": None if ranker is None else asdict(ranker.growth),
         "encoder": None if encoder is None else _encoder_name(engine, encoder),
         "devices": [] if shown is None else list(shown.facts.devices),
         "kinds": [[kind.name, kind.weight] for kind in dataset.kinds],
@@ -118,7 +119,7 @@ def load(folder: Path) -> Engine:
             model = build_model(name, settings, encoder)
             sources[name] = model.restore(artefact.arrays[f"model.{name}"])
         names = tuple(manifest["features"])
-        ranker = _ranker(manifest["trees"], artefact, names)
+        ranker = _ranker(manifest["ranker"], artefact, names)
         pipeline = Pipeline(
             sources,
             np.asarray(artefact.arrays["pipeline"]["weights"]),
@@ -213,10 +214,11 @@ def _member(row: int) -> str:
     return f"ranker.{row}.txt"
 
 
-def _ranker(trees: Sequence[int] | None, artefact: Artefact, names: tuple[str, ...]) -> Ranker | None:
-    if trees is None:
+def _ranker(told: Mapping[str, Any] | None, artefact: Artefact, names: tuple[str, ...]) -> Ranker | None:
+    if told is None:
         return None
-    return Ranker(tuple(artefact.texts[_member(row)] for row in range(len(trees))), names, tuple(map(int, trees)))
+    growth = Growth(tuple(map(int, told["trees"])), float(told["sharpness"]))
+    return Ranker(tuple(artefact.texts[_member(row)] for row in range(len(growth.trees))), names, growth)
 
 
 def _judge(artefact: Artefact, pipeline: Pipeline) -> Attractiveness | None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from palate.engine.settings import EngineSettings
 from palate.ranking.fresh import FreshSettings, telling_of
 from palate.ranking.pipeline import Pipeline
-from palate.ranking.ranker import Examples, Ranker, learn
+from palate.ranking.ranker import Examples, Growth, Ranker, learn
 from palate.ranking.training import joined, split
 
 FEWEST_TREES = 30
@@ -38,7 +36,7 @@ def teach_ranker(
     names: tuple[str, ...],
     settings: EngineSettings,
     seed: int,
-    trees: Sequence[int] | None,
+    growth: Growth | None,
     learn_validation: bool,
     notes: list[str],
 ) -> Ranker | None:
@@ -46,8 +44,8 @@ def teach_ranker(
     if len(taught) < ENOUGH:
         notes.append(f"{len(taught)} questions with a proposed answer are too few to teach a ranker; weights rank")
         return None
-    if trees is not None:
-        return learn(taught, None, names, settings.ranker, seed, trees=trees)
+    if growth is not None:
+        return learn(taught, None, names, settings.ranker, seed, growth=growth)
     if watched is None or len(watched) < ENOUGH:
         part, watched = split(taught, 0.15, seed)
         ranker = learn(part, watched, names, settings.ranker, seed)
@@ -56,8 +54,8 @@ def teach_ranker(
         # What decided the end is missed where there is little: teach again with it, as many trees, and not so few that
         # most candidates tie.
         fewest = min(settings.ranker.trees, FEWEST_TREES)
-        return learn(taught, None, names, settings.ranker, seed, trees=[max(each, fewest) for each in ranker.trees])
+        return learn(taught, None, names, settings.ranker, seed, growth=ranker.growth.at_least(fewest))
     ranker = learn(taught, watched, names, settings.ranker, seed)
     if learn_validation:
-        return learn(joined(taught, watched), None, names, settings.ranker, seed, trees=ranker.trees)
+        return learn(joined(taught, watched), None, names, settings.ranker, seed, growth=ranker.growth)
     return ranker

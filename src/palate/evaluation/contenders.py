@@ -9,11 +9,12 @@ from functools import partial
 from typing import Any, Protocol, Self
 
 from palate.core import Queries, Rankings, Refits, Scorer, UsageError
+from palate.core.configuration import suggestion
 from palate.core.recommender import fitted
 from palate.data import Dataset, Fold
 from palate.evaluation.protocols import Trial
 from palate.evaluation.tuning import MEASURE, sample, tune, validated
-from palate.models import ALONE, FROM_EVENTS, READ_CATALOGUE
+from palate.models import ALONE, BY_NAME, FROM_EVENTS, READ_CATALOGUE
 
 ENTRY = "palate"
 """The name under which the whole fused engine is reported."""
@@ -96,6 +97,9 @@ def gather(
     found = Contenders()
     report = progress or (lambda _stage, _share: None)
     wanted = None if models is None else [name for name in dict.fromkeys(models) if name != ENTRY]
+    for name in wanted or ():
+        if name not in classes and name not in BY_NAME:
+            raise UsageError(f"unknown model {name!r}. {suggestion(name, [ENTRY, *BY_NAME])}")
     if wanted is None or models is None or ENTRY in models or not set(wanted) <= set(classes):
         report("fit", 0.0)
         found.engine = fit_engine(
@@ -113,7 +117,10 @@ def gather(
     unknown = [name for name in names if name not in sources and name not in classes]
     if unknown:
         known = dict.fromkeys([ENTRY, *sources, *classes])
-        raise UsageError(f"unknown model {unknown[0]!r}; known here: {', '.join(known)}")
+        raise UsageError(
+            f"{unknown[0]!r} is no source of this engine and cannot be measured without one; here are "
+            f"{', '.join(known)}. Name it under [engine] sources."
+        )
     for place, name in enumerate(names):
         report(f"fit {name}", place / len(names))
         within = partial(report, f"fit {name}")

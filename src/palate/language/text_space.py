@@ -80,6 +80,28 @@ class TextSpace:
         known = np.any(raw, axis=1, keepdims=True)
         return unit_rows(np.where(known, (raw - self.mean) @ self.projection, np.float32(0)))
 
+    def recover(self, vectors: FloatArray) -> FloatArray:
+        """The encoder's vectors whose projections point this way, as far as the kept directions tell.
+
+        What the encoder says has length 1: that settles how far from the mean a direction reaches.
+
+        Parameters
+        ----------
+        vectors
+            float32 (n, dimensions), of any length.
+
+        Returns
+        -------
+        float32 (n, d), rows of length 1; zeros stay zeros.
+        """
+        spread = np.square(self.projection).sum(axis=0)
+        ways = vectors @ (self.projection / np.maximum(spread, 1e-12)).T
+        squared, along = np.square(ways).sum(axis=1), ways @ self.mean
+        short = 1 - float(np.square(self.mean).sum())
+        reach = np.sqrt(np.maximum(along * along + squared * short, 0)) - along
+        full = self.mean + (reach / np.maximum(squared, 1e-12))[:, None] * ways
+        return unit_rows(np.where(np.any(vectors, axis=1, keepdims=True), full, 0).astype(np.float32))
+
     def arrays(self) -> Arrays:
         return {"text_mean": self.mean, "text_projection": self.projection}
 

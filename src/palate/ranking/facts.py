@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -11,6 +11,9 @@ from palate.behaviour.comebacks import Comebacks
 from palate.core import BoolArray, Float64Array, FloatArray, IntArray, Ragged
 from palate.core.recommender import Arrays
 from palate.data import Catalogue, Dataset
+from palate.language.text_space import TextSpace
+from palate.ranking.circumstances import Circumstances, CircumstanceSettings
+from palate.ranking.demand import Demand, DemandSettings
 from palate.ranking.reactions import contentment
 from palate.ranking.trend import Trends
 
@@ -40,8 +43,14 @@ class ItemFacts:
         float32 (n_items,), log(1 + price), NaN where unknown.
     vectors
         float32 (n_items, d), unit language vectors; d = 0 where the data has no text.
+    space
+        Where the language vectors lie.
     trends
         When items were chosen; nothing where the data has no times.
+    circumstances
+        In which hours, on which weekdays and devices ... items were chosen; nothing where the data does not say.
+    demand
+        What demand of each category was foreseen to be; nothing where that is off, or the data does not say.
     comebacks
         When people come back to items; nothing where they do not, or are not told of what they had.
     contentment
@@ -56,7 +65,10 @@ class ItemFacts:
     brands: IntArray
     prices: FloatArray
     vectors: FloatArray
+    space: TextSpace
     trends: Trends
+    circumstances: Circumstances
+    demand: Demand
     comebacks: Comebacks
     contentment: FloatArray
 
@@ -71,6 +83,20 @@ class ItemFacts:
         return np.asarray(self.popularity == 0)
 
     @cached_property
+    def sayings(self) -> FloatArray:
+        """What items say as the language model reads them, unit rows, float32 (n_items, e).
+
+        ``vectors`` make the most of small differences, so that all but the likest texts are strangers; people see that
+        two shampoos are two shampoos.
+        """
+        d = self.space.dimensions
+        if self.vectors.shape[1] < d:
+            return self.vectors
+        texts, others = self.vectors[:, :d], self.vectors[:, d:]
+        lengths = np.linalg.norm(texts, axis=1, keepdims=True)
+        return np.concatenate([self.space.recover(texts) * lengths, others], axis=1).astype(np.float32)
+
+    @cached_property
     def has(self) -> frozenset[str]:
         """What of all that features need is known of these items."""
         there = {
@@ -80,8 +106,9 @@ class ItemFacts:
             "prices": self.has_prices,
             "times": bool(self.trends),
             "comebacks": bool(self.comebacks),
+            "demand": bool(self.demand),
         }
-        return frozenset(name for name, known in there.items() if known)
+        return frozenset(name for name, known in there.items() if known).union(self.circumstances.kinds)
 
     @cached_property
     def has_prices(self) -> bool:
@@ -89,8 +116,18 @@ class ItemFacts:
         return not bool(np.isnan(self.prices).all())
 
     @classmethod
-    def of(cls, dataset: Dataset, vectors: FloatArray | None, *, comes_back: bool = False) -> ItemFacts:
+    def of(
+        cls,
+        dataset: Dataset,
+        vectors: FloatArray | None,
+        space: TextSpace | None = None,
+        *,
+        circumstances: CircumstanceSettings,
+        demand: DemandSettings,
+        comes_back: bool = False,
+    ) -> ItemFacts:
         """Facts from a catalogue and from events; when people come back to items only where they may be told so."""
+        own = np.zeros((dataset.n_items, 0), np.float32) if vectors is None else vectors
         catalogue, sequences = dataset.catalogue, dataset.sequences
         first = np.full(dataset.n_items, np.inf)
         known = ~np.isnan(sequences.times)
@@ -98,6 +135,7 @@ class ItemFacts:
         ragged, names = catalogue.categories
         innermost = _innermost(ragged, len(names))
         content = contentment(dataset, innermost[:, 0])
+        trends = Trends.of(sequences, dataset.n_items)
         return cls(
             popularity=np.log1p(dataset.popularity).astype(np.float32),
             first_seen=np.where(np.isfinite(first), first, np.nan),
@@ -105,11 +143,18 @@ class ItemFacts:
             n_categories=min(len(names), _MOST_CATEGORIES),
             brands=_codes(catalogue, "brand"),
             prices=np.log1p(np.maximum(catalogue.prices, 0)).astype(np.float32),
-            vectors=np.zeros((dataset.n_items, 0), np.float32) if vectors is None else vectors,
-            trends=Trends.of(sequences, dataset.n_items),
+            vectors=own,
+            space=TextSpace.plain(own.shape[1]) if space is None else space,
+            trends=trends,
+            circumstances=Circumstances.of(dataset, trends, innermost[:, 0], circumstances),
+            demand=Demand.of(dataset, demand),
             comebacks=Comebacks.of(sequences, catalogue.innermost_categories) if comes_back else Comebacks.nothing(),
             contentment=np.zeros(0, np.float32) if content is None else content,
         )
+
+    def resting(self) -> ItemFacts:
+        """What an engine answers with: nobody can tell from it who was where, on what device, when."""
+        return replace(self, circumstances=self.circumstances.resting())
 
     def extended(self, catalogue: Catalogue, vectors: FloatArray | None) -> ItemFacts:
         """The same facts with rows for items that came since: nobody chose them yet, the rest the catalogue says.
@@ -128,7 +173,10 @@ class ItemFacts:
             brands=np.concatenate([self.brands, _as_before(catalogue.strings("brand"), self.brands)]),
             prices=np.concatenate([self.prices, prices]),
             vectors=np.concatenate([grown, np.zeros((n - len(grown), grown.shape[1]), np.float32)]),
+            space=self.space,
             trends=self.trends.extended(n),
+            circumstances=self.circumstances,
+            demand=self.demand,
             comebacks=self.comebacks.extended(n),
             contentment=self._content_with(new),
         )
@@ -157,13 +205,17 @@ class ItemFacts:
             "brands": self.brands,
             "prices": self.prices,
             "vectors": self.vectors,
+            **self.space.arrays(),
             **self.trends.arrays(),
+            **self.circumstances.arrays(),
+            **self.demand.arrays(),
             **(self.comebacks.arrays() if self.comebacks else {}),
             **({"contentment": self.contentment} if len(self.contentment) else {}),
         }
 
     @classmethod
     def from_arrays(cls, arrays: Arrays) -> ItemFacts:
+        trends, groups = Trends.from_arrays(arrays, len(arrays["popularity"])), arrays["categories"][:, 0]
         return cls(
             popularity=arrays["popularity"],
             first_seen=arrays["first_seen"],
@@ -172,7 +224,12 @@ class ItemFacts:
             brands=arrays["brands"],
             prices=arrays["prices"],
             vectors=arrays["vectors"],
-            trends=Trends.from_arrays(arrays, len(arrays["popularity"])),
+            space=TextSpace.from_arrays(arrays)
+            if "text_mean" in arrays
+            else TextSpace.plain(arrays["vectors"].shape[1]),
+            trends=trends,
+            circumstances=Circumstances.from_arrays(arrays, trends, groups),
+            demand=Demand.from_arrays(arrays),
             comebacks=Comebacks.from_arrays(arrays),
             contentment=arrays.get("contentment", np.zeros(0, np.float32)),
         )

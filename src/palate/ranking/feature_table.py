@@ -12,11 +12,26 @@ from dataclasses import dataclass
 from typing import Literal
 
 Type = Literal["number", "count", "share", "rank", "cosine", "flag", "code"]
-Needs = Literal["text", "categories", "brands", "prices", "times", "comebacks"]
+Needs = Literal[
+    "text",
+    "categories",
+    "brands",
+    "prices",
+    "times",
+    "comebacks",
+    "demand",
+    "hour",
+    "weekday",
+    "season",
+    "device",
+    "place",
+]
 
 FITTED = "what the models were fitted on; nothing later"
 MOMENT = "events before the moment asked about, of those that were fitted on"
+SEASONS_AGO = "events more than half a year before the moment asked about, of those that were fitted on"
 HISTORY = "the asker's events before the question"
+FORECAST = "the last forecast made before the moment asked about, from events before it"
 VISIT = "the asker's events of the visit, before the question"
 CATALOGUE = "the catalogue as it was when the models were fitted or last extended"
 ASKED = "the question itself"
@@ -158,6 +173,26 @@ OF_TEXT: tuple[Feature, ...] = (
         ("times",),
         True,
     ),
+    Feature(
+        "demand_category",
+        "number",
+        "forecast of the item's outermost category",
+        "log of four weeks ahead over the last four",
+        "NaN where nothing was foreseen",
+        FORECAST,
+        ("demand",),
+        True,
+    ),
+    Feature(
+        "demand_item",
+        "number",
+        "`popularity_now` and `demand_category`",
+        "their sum: log of expected events",
+        "NaN where nothing was foreseen",
+        FORECAST,
+        ("demand",),
+        True,
+    ),
     Feature("session_length", "count", "events of the visit", "log(1 + n)", _NO_TIME, VISIT, ("times",), True),
     Feature("session_minutes", "number", "begin of the visit", "log(1 + minutes)", _NO_TIME, VISIT, ("times",), True),
     Feature(
@@ -201,6 +236,43 @@ OF_TEXT: tuple[Feature, ...] = (
         True,
     ),
 )
+
+
+def _circumstance(kind: Needs, source: str, *, missing: str = _NO_TIME, known_at: str = MOMENT) -> tuple[Feature, ...]:
+    """Of an item and of its category in one circumstance."""
+    share = "log of the share over everything's, few events drawn to {}"
+    return (
+        Feature(
+            f"{kind}_item",
+            "number",
+            f"events of the item {source}",
+            share.format("the category's"),
+            missing,
+            known_at,
+            (kind,),
+            True,
+        ),
+        Feature(
+            f"{kind}_category",
+            "number",
+            f"events of the category {source}",
+            share.format("everything's"),
+            missing,
+            known_at,
+            (kind, "categories"),
+            True,
+        ),
+    )
+
+
+OF_CIRCUMSTANCES: tuple[Feature, ...] = (
+    *_circumstance("hour", "within an hour of the hour asked in"),
+    *_circumstance("weekday", "on the weekday asked on"),
+    *_circumstance("season", "within three weeks of the day of the year", known_at=SEASONS_AGO),
+    *_circumstance("device", "on the device asked with", missing="NaN: unknown device"),
+    *_circumstance("place", "at the place asked from", missing="NaN: unknown place"),
+)
+"""Of the hour, weekday, season, device and place of a question, in the order of ``circumstances.KINDS``."""
 
 _UNTOUCHED = "NaN: never touched"
 _NONE_TOUCHED = "NaN: nothing of the list was touched"
@@ -260,7 +332,7 @@ def feature_names(sources: Iterable[str], last_of: Collection[str], has: Collect
     names = [feature.name.replace("*", source) for source in own for feature in OF_SOURCES]
     names += [feature.name for feature in OF_ITEMS]
     names += [OF_THE_NEWEST.name.replace("*", source) for source in own if source in last_of]
-    names += [feature.name for feature in OF_TEXT if set(feature.needs) <= set(has)]
+    names += [feature.name for feature in (*OF_TEXT, *OF_CIRCUMSTANCES) if set(feature.needs) <= set(has)]
     return tuple(names)
 
 
@@ -270,7 +342,7 @@ def declared(name: str) -> Feature:
     return _BY_NAME[part]
 
 
-_BY_NAME = {feature.name: feature for feature in (*OF_SOURCES, *OF_ITEMS, OF_THE_NEWEST, *OF_TEXT)}
+_BY_NAME = {feature.name: feature for feature in (*OF_SOURCES, *OF_ITEMS, OF_THE_NEWEST, *OF_TEXT, *OF_CIRCUMSTANCES)}
 
 
 def page() -> str:
@@ -285,7 +357,10 @@ def page() -> str:
         "",
     ]
     tables = (
-        ("The ranker, of a question and a candidate", (*OF_SOURCES, *OF_ITEMS, OF_THE_NEWEST, *OF_TEXT)),
+        (
+            "The ranker, of a question and a candidate",
+            (*OF_SOURCES, *OF_ITEMS, OF_THE_NEWEST, *OF_TEXT, *OF_CIRCUMSTANCES),
+        ),
         ("A list that is shown, of each of its items", OF_LISTS),
     )
     for title, features in tables:

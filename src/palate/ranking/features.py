@@ -73,10 +73,18 @@ def build(
         prices = facts.prices[items]
         columns += [prices, prices - _usual(facts.prices, queries)[:, None]]
     if facts.trends:
-        columns += facts.trends.at(items, when)
+        now, rise = facts.trends.at(items, when)
+        columns += [now, rise]
+        if facts.demand:
+            ahead = facts.demand.at(items, when)
+            columns += [ahead, now + ahead]
         columns += _session(facts, Session.of(queries), items)
     if facts.comebacks:
         columns.append(_due(facts.comebacks, queries, candidates.items))
+    if facts.circumstances:
+        told = facts.circumstances.columns(queries, items, facts.categories[items][:, :, 0])
+        for of_item, of_category in told.values():
+            columns += [of_item, of_category] if facts.n_categories else [of_item]
     return np.stack(columns, axis=-1, dtype=np.float32)
 
 

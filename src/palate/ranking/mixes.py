@@ -74,11 +74,10 @@ class Manner:
     boost: FloatArray | None = None
     worth: Worth | None = None
 
-    def strength(self, mix: Mix) -> DiversitySettings:
-        """How diverse the lists of a mix are."""
-        if not mix.objectives.diversity:
-            return self.diversity
-        return DiversitySettings(strength=mix.objectives.strength, depth=self.diversity.depth)
+    def weights(self, mix: Mix) -> ObjectiveSettings:
+        """What counts in the lists of a mix, diversity where the mix says nothing of it included."""
+        own = mix.objectives
+        return own if own.diversity or not self.diversity.strength else own.with_diversity(self.diversity.strength)
 
 
 def playable(mixes: Iterable[Mix], sources: Iterable[str], *, ranker: bool, compares: bool) -> tuple[Mix, ...]:

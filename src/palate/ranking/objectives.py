@@ -24,10 +24,9 @@ class ObjectiveSettings(Settings):
     Parameters
     ----------
     accuracy
-        What the ranking says, brought to 0..1 among the candidates of a question.
+        Expected NDCG by the probabilities the ranking gives, in tenths.
     diversity
-        Difference from what stands in the list already (maximal marginal relevance); it takes the place of the engine's
-        own ``diversity``.
+        Mean distance between the items of the list; it takes the place of the engine's own ``diversity``.
     novelty
         Self-information of an item, -log2 of its share of events, over the largest there is (Zhou et al. 2010).
         Negative: what many chose comes first.
@@ -58,9 +57,16 @@ class ObjectiveSettings(Settings):
         return not (self.diversity or self.novelty or self.margin or self.satisfaction)
 
     @property
-    def strength(self) -> float:
-        """The share of diversity among all that counts, 0 to 1."""
-        return self.diversity / (self.accuracy + self.diversity + abs(self.novelty) + self.margin + self.satisfaction)
+    def only_diversity(self) -> bool:
+        """Whether diversity alone counts beside accuracy."""
+        return not (self.novelty or self.margin or self.satisfaction)
+
+    def with_diversity(self, strength: float) -> ObjectiveSettings:
+        """The same with this share of diversity among all that counts, 0 to 1, the others in their ratios."""
+        others = {name: float(value) for name, value in self if name != "diversity"}
+        total = sum(map(abs, others.values()))
+        kept = {name: value * (1 - strength) for name, value in others.items()}
+        return self.model_copy(update={**kept, "diversity": strength * total})
 
     def described(self) -> dict[str, float]:
         """The weights that are not 0."""
@@ -155,31 +161,28 @@ def check_objectives(catalogue: Catalogue, objectives: ObjectiveSettings, facts:
     )
 
 
-def blended(scores: FloatArray, items: IntArray, objectives: ObjectiveSettings, worth: Worth) -> FloatArray:
-    """Scores that count accuracy, novelty, margin and satisfaction; diversity is for the list to see to.
+def beside(items: IntArray, objectives: ObjectiveSettings, worth: Worth) -> FloatArray | None:
+    """What candidates are worth beside being right, weighted; accuracy and diversity are for the list to see to.
 
     Parameters
     ----------
-    scores
-        float32 (n, c), what the ranking says; -inf stays.
     items
         int32 (n, c), -1 pads.
 
     Returns
     -------
-    float32 (n, c), weighted means of what lies within 0..1 (below 0 where what many chose comes first); the scores
-    themselves where accuracy alone counts.
+    float32 (n, c), sums of what lies within 0..1 (below 0 where what many chose comes first); None where nothing else
+    counts.
     """
     if not (objectives.novelty or objectives.margin or objectives.satisfaction):
-        return scores
+        return None
     inside = np.maximum(items, 0)
-    total = objectives.accuracy * unit(scores) + objectives.novelty * worth.novelty[inside]
+    total = np.float32(objectives.novelty) * worth.novelty[inside]
     if objectives.margin and worth.margin is not None:
-        total = total + objectives.margin * worth.margin[inside]
+        total = total + np.float32(objectives.margin) * worth.margin[inside]
     if objectives.satisfaction and worth.satisfaction is not None:
-        total = total + objectives.satisfaction * worth.satisfaction[inside]
-    weight = objectives.accuracy + abs(objectives.novelty) + objectives.margin + objectives.satisfaction
-    return np.where(np.isfinite(scores), total / weight, scores).astype(np.float32)
+        total = total + np.float32(objectives.satisfaction) * worth.satisfaction[inside]
+    return np.asarray(total, dtype=np.float32)
 
 
 def unit(scores: FloatArray) -> FloatArray:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,16 +15,21 @@ from palate.core import FloatArray, IntArray, Queries, Rankings, Settings
 from palate.core.rankings import NEVER
 from palate.ranking.candidates import Candidates, CandidateSettings, propose
 from palate.ranking.context import context_of
-from palate.ranking.diversity import DiversitySettings, described_by, diversify
+from palate.ranking.diversity import likeness
 from palate.ranking.facts import ItemFacts
 from palate.ranking.features import LAST_OF, build
 from palate.ranking.fresh import FreshSettings, with_fresh
 from palate.ranking.fusion import fuse, normalised
+from palate.ranking.lists import chances, composed
 from palate.ranking.mixes import AVERAGE, LEARNED, Manner, Mix, playable
-from palate.ranking.objectives import Worth, blended, novelty_of, unit
+from palate.ranking.objectives import Worth, beside, novelty_of, unit
 from palate.ranking.ranker import Ranker
 from palate.ranking.rules import boosted
 from palate.ranking.sources import Sources, SourceScores, ask
+
+AVERAGE_SHARPNESS = np.float32(6)
+"""What turns the weighted average, 0 to 1, into log-odds: the sum that likelihood gives its weights before they are
+brought to 1 (6.4 on Amazon Scientific)."""
 
 BATCH = 512
 """Questions answered at once: a source's scores of 12,000 items are then 25 MB."""
@@ -94,7 +101,7 @@ class Pipeline:
         return {
             "sources": list(self.sources),
             "weights": {name: round(float(own), 4) for name, own in zip(self.sources, self.weights, strict=True)},
-            "trees": 0 if ranker is None else sum(ranker.trees),
+            "trees": 0 if ranker is None else sum(ranker.growth.trees),
             "importance": {} if ranker is None else ranker.importance(),
         }
 
@@ -109,7 +116,9 @@ class Pipeline:
         for batch in queries.batches(BATCH):
             asked = self._ask(batch)
             ranked = {mix.lead: self.led_by(mix.lead)._score_candidates(*asked) for mix in manner.mixes}
-            parts.append([self._listed(asked, ranked[mix.lead], mix, manner) for mix in manner.mixes])
+            alike = cache(partial(self._likeness, asked.candidates))
+            led = {lead: self.led_by(lead) for lead in ranked}
+            parts.append([led[mix.lead]._listed(asked, ranked[mix.lead], mix, manner, alike) for mix in manner.mixes])
         return [Rankings.concatenate(own) for own in zip(*parts, strict=True)]
 
     def led_by(self, lead: str) -> Pipeline:
@@ -172,17 +181,29 @@ class Pipeline:
         return Rankings(together.items[back], together.scores[back], together.sources[back], together.names)
 
     def _mixed(self, asked: Asked, mix: Mix, manner: Manner) -> Rankings:
-        return self._listed(asked, self.led_by(mix.lead)._score_candidates(*asked), mix, manner)
+        led, alike = self.led_by(mix.lead), partial(self._likeness, asked.candidates)
+        return led._listed(asked, led._score_candidates(*asked), mix, manner, alike)
 
-    def _listed(self, asked: Asked, ranked: FloatArray, mix: Mix, manner: Manner) -> Rankings:
-        """Lists of scored candidates: objectives first, the shop's boosts on top of them, diversity last."""
+    def _listed(
+        self, asked: Asked, ranked: FloatArray, mix: Mix, manner: Manner, alike: Callable[[], FloatArray]
+    ) -> Rankings:
+        """Lists of scored candidates: the shop's boosts first, then what the whole list is worth."""
         queries, candidates, scores = asked
-        if not mix.objectives.plain:
-            worth = manner.worth or Worth(novelty_of(self.facts.popularity))
-            ranked = blended(ranked, candidates.items, mix.objectives, worth)
         if manner.boost is not None:
             ranked = boosted(ranked, candidates.items, manner.boost)
-        order = self._ordered(ranked, candidates, queries.k, manner.strength(mix))
+        weights = manner.weights(mix)
+        if weights.plain or (weights.only_diversity and not self.compares):
+            order = _order(ranked, candidates.items)[:, : queries.k]
+        else:
+            worth = manner.worth or Worth(novelty_of(self.facts.popularity))
+            order = composed(
+                ranked,
+                chances(ranked, self._sharpness(queries)),
+                weights,
+                queries.k,
+                beside=beside(candidates.items, weights, worth),
+                likeness=alike() if weights.diversity and self.compares else None,
+            )
         items = np.take_along_axis(candidates.items, order, axis=1)
         values = np.take_along_axis(ranked, order, axis=1)
         bits = np.take_along_axis(candidates.sources, order, axis=1)
@@ -239,17 +260,20 @@ class Pipeline:
         mixed = weight * likeness + (1 - weight) * personal
         return np.where(wished, mixed, ranked).astype(np.float32)
 
-    def _ordered(self, ranked: FloatArray, candidates: Candidates, k: int, diversity: DiversitySettings) -> IntArray:
-        order = _order(ranked, candidates.items)
-        if diversity.strength == 0 or not self.compares:
-            return order[:, :k]
-        head = order[:, : k * diversity.depth]
-        items = np.take_along_axis(candidates.items, head, axis=1)
-        facts, inside = self.facts, np.maximum(items, 0)
-        texts = facts.vectors[np.minimum(inside, len(facts.vectors) - 1)]
-        vectors = described_by(texts, facts.categories[inside], facts.n_categories)
-        chosen = diversify(np.take_along_axis(ranked, head, axis=1), vectors, k, diversity.strength)
-        return np.take_along_axis(head, chosen, axis=1)
+    def _likeness(self, candidates: Candidates) -> FloatArray:
+        facts, inside = self.facts, np.maximum(candidates.items, 0)
+        return likeness(facts.sayings[np.minimum(inside, len(facts.sayings) - 1)], facts.categories[inside])
+
+    def _sharpness(self, queries: Queries) -> FloatArray:
+        """What turns the scores of each question into log-odds; float32 (n, 1)."""
+        if self.ranker is None:
+            return np.full((len(queries), 1), AVERAGE_SHARPNESS)
+        learned = queries.history.lengths > 0
+        if queries.text is not None:
+            learned &= np.array([not text.strip() for text in queries.text], dtype=bool)
+        return np.where(learned, np.float32(self.ranker.growth.sharpness), AVERAGE_SHARPNESS).astype(np.float32)[
+            :, None
+        ]
 
     def _filled(
         self, queries: Queries, scores: SourceScores, items: IntArray, values: FloatArray, bits: NDArray[np.uint32]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -14,6 +13,9 @@ from palate.core import BoolArray, FloatArray, Settings
 from palate.core.space import Space, Span
 from palate.core.threads import threads
 from palate.core.trees import repeatable
+
+SHARPNESS = (0.1, 10.0)
+"""Bounds of a ranker's sharpness."""
 
 _ENOUGH_FOR_THREADS = 64
 """Questions whose scoring takes longer than waking other threads for it."""
@@ -95,6 +97,26 @@ class Examples:
 
 
 @dataclass(frozen=True)
+class Growth:
+    """What training found out by questions it did not learn from, to train again with on more.
+
+    Parameters
+    ----------
+    trees
+        How many each ensemble has.
+    sharpness
+        What turns scores into log-odds.
+    """
+
+    trees: tuple[int, ...]
+    sharpness: float = 1.0
+
+    def at_least(self, trees: int) -> Growth:
+        """No ensemble smaller than so many trees."""
+        return replace(self, trees=tuple(max(each, trees) for each in self.trees))
+
+
+@dataclass(frozen=True)
 class Ranker:
     """Fitted trees: several ensembles, whose mean is the score (Breiman, "Bagging predictors", 1996).
 
@@ -104,13 +126,13 @@ class Ranker:
         Of each ensemble, LightGBM's own text format.
     names
         Features, in order.
-    trees
-        How many each ensemble has.
+    growth
+        How many trees they have, and how sharp their scores are.
     """
 
     models: tuple[str, ...]
     names: tuple[str, ...]
-    trees: tuple[int, ...]
+    growth: Growth
 
     @cached_property
     def _boosters(self) -> list[Any]:
@@ -154,14 +176,14 @@ def learn(
     settings: RankerSettings,
     seed: int,
     *,
-    trees: Sequence[int] = (),
+    growth: Growth | None = None,
 ) -> Ranker:
-    """Train on examples; ``stopping`` decides only when to end.
+    """Train on examples; ``stopping`` decides only when to end and how sharp the scores are.
 
     Parameters
     ----------
-    trees
-        How many each ensemble gets where nothing stops it; those of the settings where left out.
+    growth
+        Both, where nothing stops it; the trees of the settings where left out.
     """
     import lightgbm
 
@@ -184,7 +206,7 @@ def learn(
     models, kept = [], []
     for member in range(settings.members):
         callbacks = [lightgbm.early_stopping(settings.patience, verbose=False)] if watched else []
-        most = trees[member] if trees else settings.trees
+        most = growth.trees[member] if growth else settings.trees
         # Seeds of members are far apart: those of seed 0 are not those of seed 1.
         own = parameters | {"seed": (seed + member * 1_000_003) % 2**31}
         booster = lightgbm.train(own, table, most, valid_sets=watched, callbacks=callbacks)
@@ -192,7 +214,28 @@ def learn(
             int(booster.best_iteration) if watched and booster.best_iteration > 0 else booster.current_iteration()
         )
         models.append(booster.model_to_string(num_iteration=kept[-1]))
-    return Ranker(tuple(models), names, tuple(kept))
+    ranker = Ranker(tuple(models), names, Growth(tuple(kept), growth.sharpness if growth else 1.0))
+    if stopping is None or not watched:
+        return ranker
+    sharpness = sharpness_of(ranker.score(stopping.features), stopping)
+    return replace(ranker, growth=replace(ranker.growth, sharpness=sharpness))
+
+
+def sharpness_of(scores: FloatArray, examples: Examples) -> float:
+    """The factor under which a softmax of scores, float32 (n, c), foretells best which candidate was the one."""
+    from scipy.optimize import minimize_scalar
+
+    logits = np.where(examples.valid, scores.astype(np.float64), -np.inf)
+    logits -= logits.max(axis=1, keepdims=True)
+    right = logits.sum(axis=1, where=examples.relevant) / examples.relevant.sum(axis=1)
+
+    def loss(power: float) -> float:
+        factor = np.exp(power)
+        return float((np.log(np.exp(factor * logits).sum(axis=1)) - factor * right).mean())
+
+    low, high = SHARPNESS
+    found = minimize_scalar(loss, bounds=(np.log(low), np.log(high)), method="bounded")
+    return float(np.exp(found.x))
 
 
 def _table(examples: Examples, names: tuple[str, ...], reference: Any = None) -> Any:

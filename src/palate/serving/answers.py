@@ -19,7 +19,7 @@ from palate.serving.memory import Memory
 from palate.serving.metrics import Metrics
 from palate.serving.problems import documented
 from palate.serving.responses import Explained, Recommendations
-from palate.serving.schemas import Comparison, Language, Likeness, PastEvent, RecommendRequest
+from palate.serving.schemas import Comparison, Language, Likeness, Name, PastEvent, RecommendRequest
 from palate.serving.settings import ServingSettings
 
 _SIMPLE = frozenset(
@@ -174,16 +174,32 @@ def router(
         summary="Why is this item scored as it is?",
     )
     async def explain(
-        item_id: ItemId, user_id: UserId = None, language: Language = "en", narrate: bool = False
+        item_id: ItemId,
+        user_id: UserId = None,
+        *,
+        when: Annotated[
+            float | None, Query(ge=0, le=4_102_444_800, description="Seconds since 1970 UTC; now where left out.")
+        ] = None,
+        place: Annotated[Name | None, Query(description="Where it is asked, as events name it.")] = None,
+        device: Annotated[Name | None, Query(description="What it is asked with.")] = None,
+        language: Language = "en",
+        narrate: bool = False,
     ) -> Response:
         _known(live, item_id)
         user = None if user_id is None else live.known_as(user_id)
-        explanation = await live.elsewhere(lambda: live.engine.explain(item_id, user, language=language))
+        context = _said(when=when, place=place, device=device)
+        explanation = await live.elsewhere(
+            lambda: live.engine.explain(item_id, user, context=context, language=language)
+        )
         if narrate:
             explanation = await narrated(live, explanation, language)
         return json_response({name: getattr(explanation, name) for name in Explained.model_fields})
 
     return routes
+
+
+def _said(**context: float | str | None) -> dict[str, Any]:
+    return {name: value for name, value in context.items() if value is not None}
 
 
 async def narrated(live: Live, told: Any, language: str) -> Any:

@@ -150,7 +150,14 @@ class ServedEngine(Protocol):
         language: str = "en",
     ) -> Any: ...
 
-    def explain(self, item: str, user: str | None = None, *, language: str = "en") -> Any: ...
+    def explain(
+        self,
+        item: str,
+        user: str | None = None,
+        *,
+        context: Mapping[str, Any] | None = None,
+        language: str = "en",
+    ) -> Any: ...
 
     def narrate(self, told: Any, *, generate: bool = True, language: str = "en") -> Any: ...
 

@@ -264,7 +264,7 @@ class Explained(BaseModel):
     words: list[dict[str, Any]]
     features: list[dict[str, Any]]
     context: list[dict[str, Any]] = Field(
-        description="What moment, visit and time since add: name, text, contribution."
+        description="What moment, visit, time since, hour, device ... add: name, text, contribution."
     )
     reasons: list[Why]
     story: Told | None = Field(description="Null unless asked for with narrate.")

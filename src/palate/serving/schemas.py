@@ -77,6 +77,7 @@ class Context(Request):
     when: Moment | None = None
     lat: Latitude | None = None
     lon: Longitude | None = None
+    place: Name | None = Field(None, description="As events name it: a city, a country.")
     device: Name | None = None
     session: Annotated[int, Field(ge=0, le=1_000)] | None = Field(
         None, description="How many of the newest events belong to this visit."

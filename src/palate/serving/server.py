@@ -66,8 +66,9 @@ def serve(
     ArtefactError
         The engine, the log or the vault cannot be used; the message says why.
     """
+    chosen = free_port(host, port)  # before the engine is loaded: a port that is taken is told at once
     with prepared(engine, host, log=log, vault=vault, settings=settings, pricing=pricing) as app:
-        asyncio.run(_until_interrupted(app, host, free_port(host, port), ready))
+        asyncio.run(_until_interrupted(app, host, chosen, ready))
 
 
 @contextlib.contextmanager
@@ -175,7 +176,10 @@ def free_port(host: str, port: int) -> int:
             probe.bind((host, port))
             return int(probe.getsockname()[1])
     except (OSError, OverflowError) as error:
-        raise UsageError(f"cannot listen on {host} port {port}: {error}. Choose another with --port.") from None
+        raise UsageError(
+            f"cannot listen on {host} port {port}: {error.strerror if isinstance(error, OSError) else error}. "
+            "Choose others with --host and --port."
+        ) from None
 
 
 async def _server(app: FastAPI, host: str, port: int) -> Any:
