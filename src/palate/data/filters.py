@@ -88,7 +88,11 @@ def _operated(catalogue: Catalogue, name: str, operator: str, value: Any) -> Boo
         raise UsageError(f"filter: {name} {operator}: {name} is a number, {value!r} is not")
     if isinstance(value, str):
         return _bools(_COMPARE[operator](column, value))
-    return _bools(_COMPARE[operator](_numbers(column), _float(value)))
+    bound = pl.Series([_float(value)], dtype=pl.Float64)
+    if column.dtype == pl.Float32:
+        # A price is kept in single precision: one of 143.9 is not below 143.9.
+        bound = bound.cast(pl.Float32).cast(pl.Float64)
+    return _bools(_COMPARE[operator](_numbers(column), bound[0]))
 
 
 def _is_any(catalogue: Catalogue, name: str, values: list[Any] | tuple[Any, ...]) -> BoolArray:

@@ -38,6 +38,8 @@ _HELD, _MOST_HELD = 0.2, 20_000
 """Share of events, the last in time, that show whether a circumstance tells items apart; so many of them at most."""
 _SURE = 3.0
 """Standard errors by which it must."""
+_LEAST = 0.02
+"""And by how much, mean log share in nats: events share the counts that foretell them, so errors look too small."""
 _MOST_NAMES = 200
 """Devices or places told apart, the commonest; others are unknown."""
 
@@ -65,7 +67,8 @@ class CircumstanceSettings(Settings):
     def told_by(self, dataset: Dataset, groups: IntArray) -> CircumstanceSettings:
         """The same settings without what this data says nothing of: see ``lifts``."""
         found = lifts(dataset, groups, self)
-        telling = {kind: kind in found and found[kind][0] > _SURE * found[kind][1] for kind in KINDS}
+        telling: dict[str, bool] = dict.fromkeys(KINDS, False)
+        telling |= {kind: mean > max(_SURE * error, _LEAST) for kind, (mean, error) in found.items()}
         return self.model_copy(update=telling)
 
     def of(self, dataset: Dataset) -> CircumstanceSettings:
