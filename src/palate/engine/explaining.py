@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from palate.core import ExplainsByHistory, FloatArray, IntArray, Queries, Rankings
+from palate.core.numbers import known
 from palate.data import Catalogue
 from palate.engine.answers import Explanation, Reason, Recommendation
 from palate.engine.context_words import context_of_score, context_reasons
@@ -220,12 +221,8 @@ def _features(pipeline: Pipeline, queries: Queries, table: FloatArray) -> tuple[
         ]
         base = 0.0
     rows.sort(key=lambda row: -abs(row[2]))
-    told = [{"name": name, "value": _number(value), "contribution": share} for name, value, share in rows]
+    told = [{"name": name, "value": known(value), "contribution": share} for name, value, share in rows]
     return base + float(sum(row[2] for row in rows)), base, told
-
-
-def _number(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
 
 
 def _with(candidates: Candidates, item: int) -> Candidates:

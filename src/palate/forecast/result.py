@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from palate.core import Float64Array, FloatArray, Ids, IntArray
+from palate.core.numbers import known
 from palate.core.recommender import Arrays
 from palate.data.tables import Note
 from palate.forecast.panel import DayArray
@@ -114,8 +115,8 @@ class Forecast:
             "sum": round(float(self.mean[row, :horizon].sum()), 4),
             "model": self.models[self.chosen[row]],
             "mean_model": self.models[self.chosen_mean[row]],
-            MASE: _number(self.error[row]),
-            f"naive_{MASE}": _number(self.naive_error[row]),
+            MASE: known(self.error[row], 4),
+            f"naive_{MASE}": known(self.naive_error[row], 4),
         }
 
     def arrays(self) -> Arrays:
@@ -153,9 +154,4 @@ _KEPT = ("mean", "median", "lower", "upper", "chosen", "chosen_mean", "error", "
 
 
 def _rounded(values: Float64Array) -> list[float | None]:
-    return [_number(value) for value in values]
-
-
-def _number(value: float) -> float | None:
-    """As JSON has it: unknown is null."""
-    return None if np.isnan(value) else round(float(value), 4)
+    return [known(value, 4) for value in values]

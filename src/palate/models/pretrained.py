@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from palate.core import ArtefactError, UsageError
 from palate.core.artefact import Artefact, read, write
+from palate.core.numbers import or_nan
 from palate.core.recommender import Arrays
 from palate.models.shared_space import SharedSpace
 from palate.models.weighing import Weighing
@@ -98,11 +99,7 @@ class Pretrained:
                 str(found.manifest["encoder"]),
                 found.manifest["learnt_from"],
                 Weighing(**found.manifest["weighing"]),
-                tuple((_number(a), _number(b), _number(c)) for a, b, c in found.manifest["history"]),
+                tuple((or_nan(a), or_nan(b), or_nan(c)) for a, b, c in found.manifest["history"]),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise ArtefactError(f"{folder} is not a pretrained network this palate can read ({error}).") from None
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else float(value)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from palate.core import BoolArray, Float64Array, Ids, IntArray
+from palate.core.numbers import known
 from palate.data.tables import Note
 
 ESTIMATED = "estimated"
@@ -72,16 +73,16 @@ class Estimates:
         """One of them as JSON values."""
         return {
             "name": self.names[row],
-            "elasticity": _number(self.estimate[row]),
-            "low": _number(self.low[row]),
-            "high": _number(self.high[row]),
+            "elasticity": known(self.estimate[row], 4),
+            "low": known(self.low[row], 4),
+            "high": known(self.high[row], 4),
             "alone": {
-                "elasticity": _number(self.alone[row]),
-                "low": _number(self.alone_low[row]),
-                "high": _number(self.alone_high[row]),
+                "elasticity": known(self.alone[row], 4),
+                "low": known(self.alone_low[row], 4),
+                "high": known(self.alone_high[row], 4),
             },
-            "own_evidence": _number(self.own[row]),
-            "price_moves": _number(self.moved[row]),
+            "own_evidence": known(self.own[row], 4),
+            "price_moves": known(self.moved[row], 4),
             "periods": int(self.rows[row]),
             "clusters": int(self.clusters[row]),
             "reason": self.reason[row],
@@ -184,7 +185,7 @@ class Elasticities:
         told = self.of_items(Ids([*self.items.names, _NEW], "item"))
         used = [
             {
-                **dict(zip(("elasticity", "low", "high"), map(_number, own), strict=True)),
+                **dict(zip(("elasticity", "low", "high"), (known(each, 4) for each in own), strict=True)),
                 "from": SOURCES[source],
             }
             for *own, source in zip(*told, strict=True)
@@ -196,13 +197,13 @@ class Elasticities:
             "of_new_items": used[-1],
             "level": self.level,
             "response": self.response,
-            "foretold": _number(self.foretold),
+            "foretold": known(self.foretold, 4),
             "overall": self.overall.of(0) | {"name": "all"},
             "categories": [self.categories.of(row) for row in range(len(self.categories))],
             "items": [
                 self.items.of(row)
                 | {"category": self.categories.names[self.category[row]], "used": used[row]}
-                | {"price": _number(lately.price[row]), "sales": _number(lately.sales[row])}
+                | {"price": known(lately.price[row], 4), "sales": known(lately.sales[row], 4)}
                 for row in range(len(self.items))
             ],
         }
@@ -237,8 +238,3 @@ def sales_at(
     estimate, low, high = (np.asarray(value, np.float64)[:, None] for value in elasticity)
     told = [np.where(step == 0, level, level * np.exp(value * step)) for value in (estimate, low, high)]
     return told[0], np.minimum(told[1], told[2]), np.maximum(told[1], told[2])
-
-
-def _number(value: float) -> float | None:
-    """As JSON has it: unknown is null."""
-    return round(float(value), 4) if np.isfinite(value) else None

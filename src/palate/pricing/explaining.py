@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from palate.core import Float64Array
+from palate.core.numbers import known
 from palate.pricing.decisions import Decision, Repeated, Rules
 from palate.pricing.guardrails import guard, names_of
 from palate.pricing.packs import NOTICE, Pack, rules
@@ -90,21 +91,21 @@ def _line(decision: Decision, row: int, without: Float64Array | None, language: 
     price, listed = float(outcome.price[row]), float(case.rails.list_price[row])
     clips, personal = names_of(int(outcome.clips[row])), decision.personal[row]
     inputs = [
-        {"name": name, "value": _number(float(case.features[row, place])), "personal": own}
+        {"name": name, "value": known(float(case.features[row, place])), "personal": own}
         for place, (name, own) in enumerate(zip(case.names, case.personal, strict=True))
     ]
     other = math.nan if without is None else float(without[row])
     arm = decision.arms[row] if decision.arms else None
     return {
         "item_id": decision.items[row],
-        "price": _number(price),
-        "list_price": _number(listed),
+        "price": known(price),
+        "list_price": known(listed),
         "cost_known": bool(np.isfinite(case.rails.cost[row])),
-        "low": _number(float(outcome.low[row])),
-        "high": _number(float(outcome.high[row])),
-        "proposed": _number(float(outcome.proposed[row])),
-        "propensity": _number(float(outcome.propensity[row])),
-        "without_personal_data": _number(other),
+        "low": known(float(outcome.low[row])),
+        "high": known(float(outcome.high[row])),
+        "proposed": known(float(outcome.proposed[row])),
+        "propensity": known(float(outcome.propensity[row])),
+        "without_personal_data": known(other),
         "personal": personal,
         "inputs": inputs,
         "clips": list(clips),
@@ -152,7 +153,3 @@ def _told(
     elif not personal:
         sentences.append(say("refused", why=refused) if refused else say("impersonal"))
     return ("" if language == "zh" else " ").join(sentences)
-
-
-def _number(value: float) -> float | None:
-    return value if math.isfinite(value) else None

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from palate.core import BoolArray, Float64Array, FloatArray, Histories, Int64Array, IntArray
+from palate.core.numbers import log_odds
 from palate.data import Dataset
 
 _TAKEN = ("purchase", "like", "share")
@@ -155,7 +156,7 @@ class Habits:
         usual = float(reactions.dwell[known].mean()) if known.any() else 0.0
         seconds = _drawn_in(reactions.items[known], reactions.dwell[known].astype(np.float64), groups, usual, strength)
         return cls(
-            (_logit(share) - _logit(np.array(everywhere))).astype(np.float32), (seconds - usual).astype(np.float32)
+            (log_odds(share) - log_odds(np.array(everywhere))).astype(np.float32), (seconds - usual).astype(np.float32)
         )
 
 
@@ -170,11 +171,6 @@ def _drawn_in(
     wide_counts, wide_sums = np.bincount(inside, weights=counts), np.bincount(inside, weights=sums)
     of_group = ((wide_sums + strength * everywhere) / (wide_counts + strength))[inside]
     return np.asarray((sums + strength * of_group) / (counts + strength))
-
-
-def _logit(share: Float64Array) -> Float64Array:
-    inside = np.clip(share, 1e-6, 1 - 1e-6)
-    return np.asarray(np.log(inside / (1 - inside)))
 
 
 def contentment(dataset: Dataset, groups: IntArray, strength: float = 5.0) -> FloatArray | None:

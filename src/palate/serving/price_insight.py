@@ -12,6 +12,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from palate.core import Float64Array, FloatArray, IntArray, UnknownIdError
+from palate.core.numbers import known
 from palate.data.log_table import latest_rows
 from palate.pricing.guardrails import names_of
 from palate.pricing.measured import Measured
@@ -123,10 +124,10 @@ def foreseen(quoter: Quoter, item: str, measured: Measured | None = None) -> dic
         "item_id": item,
         "currency": quoter.settings.currency,
         "policy": quoter.policy.name,
-        "list_price": _number(listed),
-        "cost": _number(cost),
-        "low": _number(listed * guard.lowest),
-        "high": _number(listed * guard.highest),
+        "list_price": known(listed),
+        "cost": known(cost),
+        "low": known(listed * guard.lowest),
+        "high": known(listed * guard.highest),
         "believed": False,
         "elasticity": None,
         "rungs": [],
@@ -146,7 +147,7 @@ def foreseen(quoter: Quoter, item: str, measured: Measured | None = None) -> dic
             "price": float(price),
             "chance": [float(mean), float(least), float(most)],
             "revenue": float(price * mean),
-            "margin": _number((price - cost) * mean),
+            "margin": known((price - cost) * mean),
         }
         for price, mean, least, most in zip(prices, chance, low, high, strict=True)
     ]
@@ -240,7 +241,3 @@ def _interval(drawn: Float64Array) -> list[float]:
     """Mean and the bounds of the middle 95 %."""
     low, high = np.quantile(drawn, (0.025, 0.975))
     return [float(drawn.mean()), float(low), float(high)]
-
-
-def _number(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None

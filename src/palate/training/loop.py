@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from palate.core import DataError, UsageError
 from palate.core.artefact import Artefact, read, write
 from palate.core.errors import ArtefactError
+from palate.core.numbers import or_nan
 from palate.training.checkpoints import forget
 from palate.training.settings import Report, TrainingSettings
 
@@ -240,7 +241,7 @@ class _Run:
         self.optimizer.load_state_dict({**whole, "state": state})
         self.epoch, self.best_epoch = int(names["epoch"]), int(names["best_epoch"])
         self.best_quality = float("nan") if names["best_quality"] is None else float(names["best_quality"])
-        self.history = [(_number(a), _number(b), _number(c)) for a, b, c in names["history"]]
+        self.history = [(or_nan(a), or_nan(b), or_nan(c)) for a, b, c in names["history"]]
 
 
 def _validated(network: nn.Module, validate: Callable[[], float] | None) -> float:
@@ -263,10 +264,6 @@ def _numpy(state: dict[str, Tensor]) -> dict[str, Any]:
 
 def _tensors(arrays: Any) -> dict[str, Tensor]:
     return {name: torch.from_numpy(np.array(value)) for name, value in arrays.items()}
-
-
-def _number(value: float | None) -> float:
-    return float("nan") if value is None else float(value)
 
 
 def _clock(seconds: float) -> str:

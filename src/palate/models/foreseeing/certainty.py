@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from palate.core import BoolArray, Float64Array, IntArray
+from palate.core.numbers import log_odds
 from palate.core.recommender import Arrays
 from palate.measure.calibrators import Calibrator, chosen, isotonic, platt
 
@@ -69,8 +70,8 @@ class Certainty:
             lengths = starts[sample + 1] - starts[sample]
             rows = order[np.repeat(starts[sample] - np.cumsum(lengths) + lengths, lengths) + np.arange(lengths.sum())]
             if 0 < int(happened[rows].sum()) < len(rows):
-                drawn.append(_logit(fit(odds[rows], happened[rows])(grid)))
-        middle = _logit(own(grid))
+                drawn.append(log_odds(fit(odds[rows], happened[rows])(grid), _EDGE))
+        middle = log_odds(own(grid), _EDGE)
         if not drawn:
             return cls(own, grid, np.zeros(len(grid)), np.zeros(len(grid)))
         low, high = np.quantile(np.stack(drawn), [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
@@ -79,7 +80,7 @@ class Certainty:
     def straight(self, odds: Float64Array) -> Float64Array:
         """Calibrated log-odds."""
         if self.calibrator.kind == "isotonic":
-            return _logit(self.calibrator(odds))
+            return log_odds(self.calibrator(odds), _EDGE)
         slope, intercept = self.calibrator.y
         return np.asarray(slope * odds + intercept)
 
@@ -89,7 +90,7 @@ class Certainty:
 
     def around(self, probability: Float64Array, odds: Float64Array) -> tuple[Float64Array, Float64Array, Float64Array]:
         """A probability that came of these log-odds, and its bounds."""
-        middle = _logit(probability)
+        middle = log_odds(probability, _EDGE)
         down, up = np.interp(odds, self.grid, self.down), np.interp(odds, self.grid, self.up)
         return probability, np.minimum(_share(middle + down), probability), np.maximum(_share(middle + up), probability)
 
@@ -106,11 +107,6 @@ class Certainty:
         own = {name.removeprefix(start): np.asarray(value) for name, value in arrays.items() if name.startswith(start)}
         calibrator = Calibrator.restore("isotonic" if bool(own["isotonic"][0]) else "platt", own)
         return cls(calibrator, own["grid"], own["down"], own["up"])
-
-
-def _logit(share: Float64Array) -> Float64Array:
-    inside = np.clip(share, _EDGE, 1 - _EDGE)
-    return np.asarray(np.log(inside / (1 - inside)))
 
 
 def _share(odds: Float64Array) -> Float64Array:

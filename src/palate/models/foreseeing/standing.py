@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from palate.core import Float64Array, FloatArray, IntArray
+from palate.core.numbers import log_odds
 from palate.core.recommender import Arrays
 from palate.data import Dataset
 from palate.models.foreseeing.occasions import Occasions
@@ -113,7 +114,8 @@ class Standing:
         own = (item[0] + k * wide) / (item[1] + k)
         wide_seconds = (group_seconds[0] + k * self.usual) / (group_seconds[1] + k)
         dwell = (seconds[0] + k * wide_seconds) / (seconds[1] + k) - self.usual
-        return Known(np.column_stack([_logit(own), _logit(wide), dwell, np.log1p(item[1])]).astype(np.float32))
+        told = [log_odds(own, _LEAST), log_odds(wide, _LEAST), dwell, np.log1p(item[1])]
+        return Known(np.column_stack(told).astype(np.float32))
 
     def arrays(self, kind: str) -> dict[str, Any]:
         """The state."""
@@ -160,8 +162,3 @@ def _before(
     begin = np.searchsorted(place, asked.astype(np.int64) * width, side="left")
     end = np.searchsorted(place, asked.astype(np.int64) * width + until, side="left")
     return running[end] - running[begin], (end - begin).astype(np.float64)
-
-
-def _logit(share: Float64Array) -> Float64Array:
-    inside = np.clip(share, _LEAST, 1 - _LEAST)
-    return np.asarray(np.log(inside / (1 - inside)))
