@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from palate.core import clock
+
 # A deadline for one example measures how busy the machine is, not the code.
 # The same examples in every run, so that a failure is the code's; --hypothesis-profile=explore looks for new ones.
 settings.register_profile("palate", deadline=None, derandomize=True)
@@ -21,6 +23,13 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PALATE_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(autouse=True)
+def same_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Answers compared with each other are of one moment: an hour that strikes between them would tell them apart."""
+    moment = clock.now()
+    monkeypatch.setattr(clock, "now", lambda: moment)
 
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"

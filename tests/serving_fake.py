@@ -194,6 +194,7 @@ class FakeEngine:
         *,
         history: Sequence[str | Mapping[str, Any]] | None = None,
         strategy: Mapping[str, Any] | None = None,
+        context: Mapping[str, Any] | None = None,
         generate: bool = True,
         explain: bool = False,
         language: str = "en",

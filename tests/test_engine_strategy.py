@@ -112,6 +112,18 @@ def test_a_strategy_that_makes_no_sense_is_refused_in_words(strategy: dict[str, 
         fresh().pursue(None, 5, strategy=strategy)
 
 
+def test_a_strategy_knows_the_moment_it_is_asked_about() -> None:
+    engine, asked = fresh(), []
+    [user] = busiest(engine.dataset)
+    newest = float(shop().events["timestamp"].max())  # type: ignore[arg-type]
+    for when in (newest, newest - 200 * 86_400):
+        answer = engine.pursue(user, 8, context={"when": when, "device": "mobile"})
+        asked.append([item.score for item in answer.items])
+    assert asked[0] != asked[1]
+    with pytest.raises(UsageError, match="context"):
+        engine.pursue(user, 8, context={"when": "tomorrow"})
+
+
 def test_generation_is_off_the_usual_path() -> None:
     writer = Writes(lambda _: "{}")
     engine = fresh(writer)
@@ -179,7 +191,7 @@ def test_the_chain_over_http(tmp_path: Path) -> None:
         async def ask() -> tuple[httpx.Response, ...]:
             transport = httpx.ASGITransport(app=app)
             async with httpx.AsyncClient(transport=transport, base_url="http://palate") as client:
-                body = {"user_id": user, "count": 6, "strategy": wanted, "explain": True}
+                body = {"user_id": user, "count": 6, "strategy": wanted, "explain": True, "context": {"session": 1}}
                 asked = await client.post("/v1/recommend", json=body)
                 both = await client.post("/v1/recommend", json={"text": "tent", "strategy": {}})
                 wrong = await client.post("/v1/recommend", json={"strategy": {"via": "prayer"}})
@@ -192,7 +204,9 @@ def test_the_chain_over_http(tmp_path: Path) -> None:
     keys.close()
     body = asked.json()
     assert asked.status_code == 200, asked.text
-    assert [item["id"] for item in body["items"]] == ids(engine.pursue(user, 6, strategy=wanted, explain=True))
+    assert [item["id"] for item in body["items"]] == ids(
+        engine.pursue(user, 6, strategy=wanted, context={"session": 1}, explain=True)
+    )
     steps = body["strategy"]
     assert (
         steps["written_by"] == "template"

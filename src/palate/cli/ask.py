@@ -111,10 +111,8 @@ def recommend(
     chosen = options.language(language)
     if user is None and history is None and not text.strip():
         raise UsageError("say for whom: --user ID, --history A,B,C or --text WORDS.")
-    if strategy is not None and (text.strip() or filter_ or exclude or diversity is not None or context):
-        raise UsageError(
-            "--strategy finds its own items; leave out --text, --filter, --exclude, --diversity and --context."
-        )
+    if strategy is not None and (text.strip() or filter_ or exclude or diversity is not None):
+        raise UsageError("--strategy finds its own items; leave out --text, --filter, --exclude and --diversity.")
     wanted = None if strategy is None else _object(strategy, "--strategy", '{"objectives": {"novelty": 0.2}}')
     engine = Engine.load(engine_folder)
     if user is not None and history is None and not engine.knows(user):
@@ -129,7 +127,13 @@ def recommend(
         engine.writer = _writer(engine_folder, config)
     if wanted is not None:
         answer = engine.pursue(
-            user, count, history=options.listed(history), strategy=wanted, explain=explain, language=chosen
+            user,
+            count,
+            history=options.listed(history),
+            strategy=wanted,
+            context=_context(context),
+            explain=explain,
+            language=chosen,
         )
     else:
         answer = engine.recommend(

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from palate.core import Histories, Queries
+from palate.core import Histories, Queries, clock
 from palate.data import Dataset, Fold
 from palate.engine import explaining, storage
 from palate.engine.answering import Telling, alike, answered, drawn
@@ -205,7 +205,7 @@ class Engine(Living):
             shelf, found = self._shelf, list[Answer]()
             for start in range(0, len(users), BATCH):
                 own = [self._history(shelf, user, None) for user in users[start : start + BATCH]]
-                when = np.full(len(own), time.time())
+                when = np.full(len(own), clock.now())
                 queries = Queries(Histories.concatenate(own), k=k, mask_seen=self.masks_seen, when=when)
                 queries = self._corrected(shelf, queries, users[start : start + BATCH])
                 if self.draws and diversity is None and mix is None:
@@ -221,6 +221,7 @@ class Engine(Living):
         *,
         history: Told | None = None,
         strategy: Mapping[str, Any] | None = None,
+        context: Mapping[str, Any] | None = None,
         generate: bool = True,
         explain: bool = False,
         language: str = "en",
@@ -235,6 +236,7 @@ class Engine(Living):
             k,
             lock=self._answering,
             strategy=strategy,
+            context=context,
             generate=generate,
             explain=explain,
             language=language,

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 import threading
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from palate.core import Histories, Queries, UsageError
+from palate.core import Histories, Queries, UsageError, clock
 from palate.data import Catalogue, Dataset
 from palate.engine.questions import Told, check_language, told
 from palate.language import TextEncoder, load_encoder
@@ -127,7 +126,7 @@ class Foretelling:
             if kind not in KINDS:
                 raise UsageError(f"{kind!r} cannot be foreseen; what can: {', '.join(KINDS)}")
         model = self.model(catalogue)
-        asked = np.array([time.time() if when is None else when])
+        asked = np.array([clock.now() if when is None else when])
         queries = Queries(history, when=asked, mask_seen=False)
         paid = np.array([[math.nan if own is None else own for own in prices or [None] * len(items)]], np.float32)
         wanted = tuple(dict.fromkeys(kinds)) if kinds else model.kinds

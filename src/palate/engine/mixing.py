@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import secrets
-import time
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from palate.core import Float64Array, IntArray, UsageError
+from palate.core import Float64Array, IntArray, UsageError, clock
 from palate.core.configuration import suggestion
 from palate.data import Catalogue
 from palate.engine.settings import EngineSettings
@@ -80,7 +79,7 @@ class Draw:
 
     def settled(self) -> list[Choice]:
         """What was drawn, learnt as shown."""
-        now = time.time()
+        now = clock.now()
         choices = [
             Choice(self._bandit.arms[int(arm)], float(share), context, now)
             for arm, share, context in zip(self._arms, self._shares, self._contexts, strict=True)

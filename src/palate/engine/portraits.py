@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import threading
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -28,7 +27,17 @@ from palate.behaviour import (
     topic_items,
 )
 from palate.behaviour.profile import event_amounts, event_numbers
-from palate.core import Float64Array, FloatArray, Histories, Int64Array, IntArray, Queries, Ragged, UnknownIdError
+from palate.core import (
+    Float64Array,
+    FloatArray,
+    Histories,
+    Int64Array,
+    IntArray,
+    Queries,
+    Ragged,
+    UnknownIdError,
+    clock,
+)
 from palate.data import Catalogue, Dataset
 from palate.engine.live import MOST_USERS, LiveEvent, LiveHistories
 from palate.engine.shelf import Shelf
@@ -159,7 +168,7 @@ class Portraits:
         """
         if not (live.known(name) or name in self._edits):
             raise UnknownIdError(f"unknown user {name!r}")
-        history, live_moods, now = live.of(name), live.moods(name), time.time()
+        history, live_moods, now = live.of(name), live.moods(name), clock.now()
         reading, edits = self._read(shelf), self.edits(name)
         kept = self._kept(name, history, live_moods, reading)
         told = named(kept, reading.names, language)

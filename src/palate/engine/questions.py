@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from palate.core import FloatArray, Histories, IntArray, Queries, Ragged, UnknownIdError, UsageError
+from palate.core import FloatArray, Histories, IntArray, Queries, Ragged, UnknownIdError, UsageError, clock
 from palate.data import Catalogue
 from palate.data.filters import matches
 
@@ -75,7 +74,7 @@ def question(
         candidates=None if chosen is None else Ragged.of([chosen]),
         excludes=Ragged.of([catalogue.ids.positions(exclude)]) if len(exclude) else None,
         text=(text,) if text.strip() else None,
-        when=np.array([time.time() if math.isnan(when) else when]),
+        when=np.array([clock.now() if math.isnan(when) else when]),
         where=None if any(math.isnan(value) for value in place) else np.array([place], dtype=np.float64),
         session=None if math.isnan(session) else np.array([int(session)], dtype=np.int32),
         prices=None if prices is None else _prices(prices)[kept],

@@ -23,7 +23,7 @@ from palate.engine import explaining
 from palate.engine.answering import Telling
 from palate.engine.answers import Answer, Pursued, Reason, Recommendation
 from palate.engine.mixing import Mixing
-from palate.engine.questions import check_language
+from palate.engine.questions import check_language, question
 from palate.engine.shelf import Shelf
 from palate.language.generation import TextGenerator, or_template
 from palate.language.grounding import unsupported
@@ -104,6 +104,7 @@ def pursue(
     *,
     lock: AbstractContextManager[Any],
     strategy: Mapping[str, Any] | None = None,
+    context: Mapping[str, Any] | None = None,
     generate: bool = True,
     explain: bool = False,
     language: str = "en",
@@ -118,6 +119,8 @@ def pursue(
         Held while the ranking is asked, and never while a generator writes.
     strategy
         See ``Strategy``; all of it may be left out.
+    context
+        When, where and with what is asked; see ``question``.
     generate
         Let the engine's writer write; templates do where False.
     explain, language
@@ -126,7 +129,7 @@ def pursue(
     Raises
     ------
     UsageError
-        The strategy makes no sense, or its objective cannot be pursued with this catalogue.
+        The strategy or the context makes no sense, or its objective cannot be pursued with this catalogue.
     """
     started = time.perf_counter()
     check_language(language)
@@ -134,7 +137,9 @@ def pursue(
     check_objectives(shelf.catalogue, chosen.objectives, shelf.pipeline.facts)
     writer = or_template(engine.writer, generate)
     chain = Chain(shelf, engine.mixing, writer, engine.assembled.attractiveness, engine.masks_seen, lock)
-    return chain.pursue(history, chosen, k, Telling(engine.version, started, language), explain)
+    # One moment for the whole pursuit: what attracts is judged, and the list made, for the same hour.
+    asker = question(shelf.catalogue, history, k=1, mask_seen=engine.masks_seen, context=context)
+    return chain.pursue(asker, chosen, k, Telling(engine.version, started, language), explain)
 
 
 @dataclass(frozen=True)
@@ -154,16 +159,17 @@ class Chain:
     masks_seen: bool
     lock: AbstractContextManager[Any]
 
-    def pursue(self, history: Histories, strategy: Strategy, k: int, telling: Telling, explain: bool) -> Answer:
-        """See the function ``pursue``."""
+    def pursue(self, asker: Queries, strategy: Strategy, k: int, telling: Telling, explain: bool) -> Answer:
+        """See the function ``pursue``; the asker is a question of one row."""
+        history = asker.history
         language = telling.language or "en"
         notes: list[str] = []
         interest, wishes = self.wishes(history, strategy, language, notes)
         with self.lock:
             found, by_wish = self.found(history, strategy, wishes.phrases, notes)
-            chance, threshold = self.attraction(history, found, strategy, notes)
+            chance, threshold = self.attraction(asker, found, strategy, notes)
             kept = found if chance is None else found[chance >= threshold]
-            rankings = self._listed(history, kept, strategy, k)
+            rankings = self._listed(asker, kept, strategy, k)
             ranked = [
                 explaining.recommendations(self.shelf, queries, ranking, language if explain else None)
                 for queries, ranking in rankings[:-1]
@@ -242,7 +248,7 @@ class Chain:
         return np.array(sorted(by_wish), dtype=np.int32), by_wish
 
     def attraction(
-        self, history: Histories, found: IntArray, strategy: Strategy, notes: list[str]
+        self, asker: Queries, found: IntArray, strategy: Strategy, notes: list[str]
     ) -> tuple[FloatArray | None, float]:
         """How likely the asker is to like each, float32 (c,), and from where on it attracts; None: nobody judges."""
         if not strategy.filter:
@@ -253,10 +259,10 @@ class Chain:
         threshold = self.judge.threshold if strategy.least is None else strategy.least
         if not len(found):
             return np.zeros(0, np.float32), threshold
-        asked = Queries(history, when=np.array([time.time()]), mask_seen=False)
+        asked = replace(asker, mask_seen=False)
         return self.judge.probability(self.shelf.pipeline, asked, found[None, :])[0], threshold
 
-    def _listed(self, history: Histories, kept: IntArray, strategy: Strategy, k: int) -> list[Any]:
+    def _listed(self, asker: Queries, kept: IntArray, strategy: Strategy, k: int) -> list[Any]:
         """The kept items in the order of the objective, and behind them, where they are too few, the engine's own list.
 
         Returns
@@ -264,23 +270,20 @@ class Chain:
         Pairs of question and ranking, and at the end whether something failed and who answered.
         """
         manner = self.mixing.manner(None, strategy.objectives)
-        now = np.array([time.time()])
         k = min(k, len(self.shelf.catalogue))
         parts: list[Any] = []
         degraded, source, there = False, "palate", 0
         if len(kept):
-            chosen = Queries(
-                history, k=min(k, len(kept)), mask_seen=self.masks_seen, candidates=Ragged.of([kept]), when=now
-            )
+            chosen = replace(asker, k=min(k, len(kept)), candidates=Ragged.of([kept]))
             ranking, source, degraded = self.shelf.answer(chosen, manner)
             parts.append((chosen, ranking))
             there = len(ranking.row(0))
         if there < k:
-            rest = Queries(history, k=k - there, mask_seen=self.masks_seen, excludes=Ragged.of([kept]), when=now)
+            rest = replace(asker, k=k - there, excludes=Ragged.of([kept]))
             ranking, source, failed = self.shelf.answer(rest, manner)
             degraded = degraded or failed
             parts.append((rest, ranking))
-        return [*parts, (degraded, source if len(history.items) else "popularity")]
+        return [*parts, (degraded, source if len(asker.history.items) else "popularity")]
 
     def _marked(
         self,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -11,7 +10,7 @@ import orjson
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from palate.core import Float64Array, FloatArray, IntArray, UnknownIdError
+from palate.core import Float64Array, FloatArray, IntArray, UnknownIdError, clock
 from palate.core.numbers import known
 from palate.data.log_table import latest_rows
 from palate.pricing.guardrails import names_of
@@ -228,7 +227,7 @@ def _public(quoter: Quoter, items: IntArray) -> FloatArray:
     pack = quoter.packs.of(quoter.settings.jurisdiction)
     nobody = np.zeros(len(items), dtype=np.bool_)
     gathered = quoter.shelf.inputs.gather(
-        items, {}, pack, allowed=nobody, refusal="nobody asks", now=time.time(), asked={}
+        items, {}, pack, allowed=nobody, refusal="nobody asks", now=clock.now(), asked={}
     )
     return np.nan_to_num(gathered.features)
 

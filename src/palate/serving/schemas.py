@@ -133,7 +133,10 @@ class StrategyWanted(Request):
 
 
 BESIDE_STRATEGY = frozenset(
-    {"user_id", "history", "count", "strategy", "explain", "narrate", "return_properties", "language", "pricing"}
+    {
+        *("user_id", "visitor_id", "history", "count", "strategy", "context"),
+        *("explain", "narrate", "return_properties", "language", "pricing"),
+    }
 )
 """What a question with a strategy may say besides."""
 
