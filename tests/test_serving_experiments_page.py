@@ -86,15 +86,15 @@ def test_what_runs_is_drawn(page: ExperimentsPage) -> None:
     assert low < estimate < high
     # Of the first of five looks the ratio had no upper bound yet.
     assert len(page.one(".metric[data-metric=conversion] .course").get_attribute("points").split()) == 4
-    assert page.one(".decision").text == "novel has won; it may take the place of today."
-    assert "1,750 of 3,000 units" in page.one(".panel .meta").text
+    assert page.text(".decision") == "novel has won; it may take the place of today."
+    assert "1,750 of 3,000 units" in page.text(".panel .meta")
     assert page.complaints == []
 
 
 @needs_browser
 def test_a_mismatch_raises_an_alarm_and_shows_nothing(page: ExperimentsPage) -> None:
     page.choose("broken")
-    assert "Sample-ratio mismatch" in page.one(".alarm[role=alert]").text
+    assert "Sample-ratio mismatch" in page.text(".alarm[role=alert]")
     assert not page.all(".metric")
     assert page.texts(".arms .count") == ["600 (450 due)", "300 (450 due)"]
     assert page.all("[data-name=broken] .chip.warn")
@@ -104,35 +104,35 @@ def test_a_mismatch_raises_an_alarm_and_shows_nothing(page: ExperimentsPage) -> 
 def test_harm_and_what_was_done_about_it(page: ExperimentsPage) -> None:
     page.choose("harmful")
     assert "broken" in page.texts(".metric[data-metric=satisfaction] .chip")
-    steps = page.one(".study .steps").text
+    steps = page.text(".study .steps")
     assert "a guard-rail broke in novel" in steps
     assert "by ann" in steps
-    assert "nothing was better" in page.one("#policies").text
+    assert "nothing was better" in page.text("#policies")
 
 
 @needs_browser
 def test_the_page_speaks_chinese(page: ExperimentsPage) -> None:
     page.choose("novel")
-    page.one("[data-language=zh]").click()
+    page.click("[data-language=zh]")
     page.until(lambda: page.texts(".metric h2") == ["转化率", "收入", "满意度"])
-    assert "胜出" in page.one(".decision").text
-    page.one("[data-language=en]").click()
+    assert "胜出" in page.text(".decision")
+    page.click("[data-language=en]")
     page.until(lambda: page.texts(".metric h2")[:1] == ["Conversion"])
     assert page.complaints == []
 
 
 @needs_browser
 def test_pages_lead_to_each_other(page: ExperimentsPage) -> None:
-    page.one(".pages a").click()
+    page.click(".pages a")
     page.until(lambda: bool(page.all("#cards[aria-busy=false] .card")))
     page.all(".pages a")[1].click()
     page.settled()
-    assert page.one(".pages [aria-current]").text == "Experiments"
+    assert page.text(".pages [aria-current]") == "Experiments"
 
 
 @needs_browser
 def test_a_shop_without_experiments(browser: Any, tmp_path: Path) -> None:
     with running(FakeEngine(), log=tmp_path / "events.sqlite", vault=tmp_path / "vault.sqlite") as own:
         page = ExperimentsPage(browser, f"{own}/experiments.html")
-        assert "palate experiment create" in page.one(".empty").text
+        assert "palate experiment create" in page.text(".empty")
         assert page.complaints == []

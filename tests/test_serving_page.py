@@ -5,12 +5,14 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
 from palate.serving import running
 from tests.serving_fake import XSS, FakeEngine
+
+T = TypeVar("T")
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 needs_browser = pytest.mark.skipif(
@@ -80,7 +82,35 @@ class Page:
         return self.driver.find_element("css selector", selector)
 
     def texts(self, selector: str) -> list[str]:
-        return [node.text for node in self.all(selector)]
+        """Of everything that fits."""
+        return self._steady(lambda: [node.text for node in self.all(selector)])
+
+    def text(self, selector: str) -> str:
+        """Of the first that fits, once it is there."""
+        self.until(lambda: bool(self.all(selector)))
+        return self._steady(lambda: str(self.one(selector).text))
+
+    def _steady(self, read: Callable[[], T]) -> T:
+        """What is read, anew where the page was drawn again meanwhile."""
+        found: list[T] = []
+
+        def keep() -> bool:
+            found.append(read())
+            return True
+
+        self.until(keep)
+        return found[-1]
+
+    def click(self, selector: str) -> None:
+        """Click on the first that fits, once it is there and stays."""
+
+        def try_to() -> bool:
+            for node in self.all(selector)[:1]:
+                node.click()
+                return True
+            return False
+
+        self.until(try_to)
 
     @property
     def cards(self) -> list[str]:
@@ -104,7 +134,7 @@ def test_pick_somebody_click_and_watch_the_list_change(page: Page) -> None:
     people[3].click()
     page.until(lambda: page.all(".person")[3].get_attribute("aria-pressed") == "true")
     name = page.all(".person")[3].get_attribute("data-user")
-    page.until(lambda: name in page.one("#answers-title").text)
+    page.until(lambda: name in page.text("#answers-title"))
     page.settled()
     before, trail = page.cards, page.texts("#trail .title")
     assert len(before) == 12
@@ -122,7 +152,7 @@ def test_pick_somebody_click_and_watch_the_list_change(page: Page) -> None:
 @needs_browser
 def test_a_newcomer_tells_a_history_and_a_wish(page: Page) -> None:
     page.all(".person")[0].click()
-    page.until(lambda: page.one("#answers-title").text == "For you" and bool(page.all(".chip.warn")))
+    page.until(lambda: page.text("#answers-title") == "For you" and bool(page.all(".chip.warn")))
     page.one("#add").send_keys("perfume")
     page.until(lambda: len(page.all("#found [role=option]")) == 6)
     page.all("#found [role=option]")[0].click()
@@ -130,22 +160,22 @@ def test_a_newcomer_tells_a_history_and_a_wish(page: Page) -> None:
     page.until(lambda: all("Perfume" in title for title in page.texts(".card .title")[:5]))
     page.one("#wish-text").send_keys("shampoo\n")
     page.until(lambda: all("Shampoo" in title for title in page.texts(".card .title")[:5]))
-    assert "shampoo" in page.one("#answers-title").text
-    page.one("#wish-clear").click()
+    assert "shampoo" in page.text("#answers-title")
+    page.click("#wish-clear")
     page.until(lambda: "Perfume" in page.texts(".card .title")[0])
     assert page.complaints == []
 
 
 @needs_browser
 def test_the_page_speaks_chinese_and_remembers_it(page: Page) -> None:
-    page.one("[data-language=zh]").click()
+    page.click("[data-language=zh]")
     page.until(lambda: page.texts(".card .reason")[:1] == ["因为您看过同类商品"])
-    assert page.one("h1").text == "接下来，想遇见什么？"
+    assert page.text("h1") == "接下来，想遇见什么？"
     page.driver.refresh()
     page.settled()
     assert page.driver.find_element("css selector", "html").get_attribute("lang") == "zh-CN"
-    page.one("[data-language=en]").click()
-    page.until(lambda: page.one("h1").text == "What would you like next?")
+    page.click("[data-language=en]")
+    page.until(lambda: page.text("h1") == "What would you like next?")
     assert page.complaints == []
 
 
@@ -153,7 +183,7 @@ def test_the_page_speaks_chinese_and_remembers_it(page: Page) -> None:
 def test_why_takes_a_recommendation_apart(page: Page) -> None:
     page.all(".why")[0].click()
     page.until(lambda: page.one("#why").get_attribute("open") is not None)
-    assert "0.250" in page.one(".sum").text and "1.00" in page.one(".sum").text
+    assert "0.250" in page.text(".sum") and "1.00" in page.text(".sum")
     assert page.texts(".bars .name") == ["category"]
     assert page.texts(".bars .value") == ["+0.750"]
 
@@ -174,4 +204,4 @@ def test_a_server_that_goes_away_is_said_in_words(browser: Any, tmp_path: Path) 
     with running(FakeEngine(), log=tmp_path / "events.sqlite", vault=tmp_path / "vault.sqlite") as url:
         page = Page(browser, url)
     page.all(".person")[2].click()
-    page.until(lambda: "does not answer" in page.one("#trouble").text)
+    page.until(lambda: "does not answer" in page.text("#trouble"))

@@ -83,7 +83,7 @@ class PricesPage(Page):
         self.until(lambda: bool(self.all("#study[aria-busy=false] .panel")))
 
     def choose(self, item: str) -> None:
-        self.one(f"[data-item={item}]").click()
+        self.click(f"[data-item={item}]")
         self.until(lambda: self.texts("#what-if h2") == [f"What if it cost something else: {item}"])
 
 
@@ -151,21 +151,21 @@ def test_prices_are_drawn_and_explained(page: PricesPage) -> None:
     )
     assert len(page.all("#elasticities svg")) == 2
     assert any("Cups: no elasticity, its price never moved" in text for text in page.texts("#elasticities .note"))
-    assert "no price below 16.80" in page.one("#what-if .meta").text
+    assert "no price below 16.80" in page.text("#what-if .meta")
     assert page.all("#history svg") and page.all("#elasticities svg")
     assert len(page.all("#audit tr")) == 15  # a head, twelve prices of one item, two of one decision
-    page.all("#audit .link")[0].click()
+    page.click("#audit .link")
     page.until(lambda: page.one("#why").get_attribute("open") is not None)
-    assert "the same to the bit" in page.one("#why-body").text
+    assert "the same to the bit" in page.text("#why-body")
     assert page.complaints == []
 
 
 @needs_browser
 def test_the_page_speaks_chinese(page: PricesPage) -> None:
-    page.one("[data-language=zh]").click()
+    page.click("[data-language=zh]")
     page.until(lambda: page.texts("#audit h2") == ["定价记录"])
     assert any("由销售记录测得" in text for text in page.texts("#elasticities figcaption"))
-    page.one("[data-language=en]").click()
+    page.click("[data-language=en]")
     page.until(lambda: page.texts("#audit h2") == ["Decisions"])
 
 
@@ -173,7 +173,7 @@ def test_the_page_speaks_chinese(page: PricesPage) -> None:
 def test_an_item_is_found_by_its_words(page: PricesPage) -> None:
     page.one("#add").send_keys("Lamp 8")
     page.until(lambda: page.texts("#found [role=option]") == ["Lamp 8"])
-    page.all("#found [role=option]")[0].click()
+    page.click("#found [role=option]")
     page.until(lambda: "Lamp 8" in page.texts("#what-if h2")[0])
 
 
@@ -182,5 +182,5 @@ def test_prices_that_are_off_are_said_to_be(browser: Any, tmp_path_factory: pyte
     folder = tmp_path_factory.mktemp("off")
     with running(engine(), log=folder / "events.sqlite", vault=folder / "vault.sqlite") as own:
         page = PricesPage(browser, f"{own}/prices.html")
-        assert "every item costs its list price" in page.one(".empty").text
+        assert "every item costs its list price" in page.text(".empty")
         assert httpx.get(f"{own}/v1/price/decisions").status_code == 422

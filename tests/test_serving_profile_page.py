@@ -32,15 +32,15 @@ def titles(page: Page) -> list[str]:
 
 @needs_browser
 def test_what_is_known_stands_there_as_a_sentence_and_as_a_table(page: Page) -> None:
-    page.until(lambda: page.one("#portrait").text == "Did 6 things.")
+    page.until(lambda: page.text("#portrait") == "Did 6 things.")
     names = page.texts("#interests .name")
     assert names and page.texts("#interests .value")[0].endswith(" %")
-    page.one("#table summary").click()
+    page.click("#table summary")
     page.until(lambda: page.texts("#table-body th")[:1] == ["events"])
     assert page.texts("#table-body td")[0] == "6"
     assert names[0] in page.texts("#table-body td")[1]
     page.all(".person")[0].click()
-    page.until(lambda: page.one("#portrait").text.startswith("Nothing is known yet"))
+    page.until(lambda: page.text("#portrait").startswith("Nothing is known yet"))
     assert not page.one("#table").is_displayed()
     assert page.complaints == []
 
@@ -50,11 +50,11 @@ def test_a_muted_topic_is_gone_from_the_next_list_and_comes_back(page: Page) -> 
     page.until(lambda: bool(page.texts("#interests .name")))
     topic = page.texts("#interests .name")[0]
     page.until(lambda: any(topic in title for title in titles(page)))
-    page.one("#interests .undo").click()
+    page.click("#interests .undo")
     page.until(lambda: bool(titles(page)) and not any(topic in title for title in titles(page)))
-    assert topic in page.one("#topics .muted").text
+    assert topic in page.text("#topics .muted")
     assert topic not in page.texts("#interests .name")
-    page.one("#topics .muted .undo").click()
+    page.click("#topics .muted .undo")
     page.until(lambda: any(topic in title for title in titles(page)) and not page.all("#topics .chip"))
     assert page.complaints == []
 
@@ -62,25 +62,25 @@ def test_a_muted_topic_is_gone_from_the_next_list_and_comes_back(page: Page) -> 
 @needs_browser
 def test_an_added_topic_counts_for_a_newcomer_too_and_a_typed_one_can_be_muted(page: Page) -> None:
     page.all(".person")[0].click()
-    page.until(lambda: page.one("#answers-title").text == "For you")
+    page.until(lambda: page.text("#answers-title") == "For you")
     page.one("#topic").send_keys("Perfume\n")
     page.until(lambda: all("Perfume" in title for title in titles(page)[:5]))
-    assert "Perfume" in page.one("#topics .added").text
+    assert "Perfume" in page.text("#topics .added")
     page.one("#topic").send_keys("Perfume")
-    page.one("#never").click()
+    page.click("#never")
     page.until(lambda: bool(titles(page)) and not any("Perfume" in title for title in titles(page)))
     page.one("#topic").send_keys("!!\n")
-    page.until(lambda: "says nothing" in page.one("#trouble").text)
+    page.until(lambda: "says nothing" in page.text("#trouble"))
     assert all("422" in said for said in page.complaints), "what was refused, and nothing else"
 
 
 @needs_browser
 def test_the_profile_speaks_chinese(page: Page) -> None:
-    page.one("[data-language=zh]").click()
-    page.until(lambda: page.one("#portrait").text == "做了 6 件事。")
-    assert page.one("#never").text == "不再显示"
-    page.one("#table summary").click()
+    page.click("[data-language=zh]")
+    page.until(lambda: page.text("#portrait") == "做了 6 件事。")
+    assert page.text("#never") == "不再显示"
+    page.click("#table summary")
     page.until(lambda: page.texts("#table-body th")[:1] == ["行为次数"])
-    page.one("[data-language=en]").click()
-    page.until(lambda: page.one("#portrait").text == "Did 6 things.")
+    page.click("[data-language=en]")
+    page.until(lambda: page.text("#portrait") == "Did 6 things.")
     assert page.complaints == []
