@@ -55,6 +55,27 @@ def goods(**columns: list[object]) -> Catalogue:
     return Catalogue.of(pl.DataFrame({"item_id": ["a", "b", "c"], **columns}))
 
 
+def test_satisfaction_is_half_what_people_said_and_half_who_would_take_and_keep_it() -> None:
+    said = np.array([0.1, 0.2, 0.4, 0.6, 0.8, 1.0], dtype=np.float32)
+    weights, worth = ObjectiveSettings(accuracy=0.2, satisfaction=0.8), replace(WORTH, satisfaction=said)
+    likely = np.tile(said[::-1], (3, 1))
+    items = ITEMS.copy()
+    items[0, 0] = -1
+    alone, both = beside(items, weights, worth), beside(items, weights, worth, lambda: likely)
+    assert alone is not None and both is not None
+    assert alone[1] == pytest.approx(0.8 * said)
+    assert both[1] == pytest.approx(0.8 * (said + np.arange(5, -1, -1) / 6) / 2)
+    assert both[0, 0] == pytest.approx(0.4 * said[0]), "a pad is likelier than nothing"
+    asks: list[int] = []
+
+    def ask() -> FloatArray:
+        asks.append(1)
+        return likely
+
+    beside(items, ObjectiveSettings(novelty=0.5), worth, ask)
+    assert not asks, "nobody judges where satisfaction does not count"
+
+
 @settings(max_examples=60)
 @given(WEIGHTS)
 def test_what_items_are_worth_beside_being_right_is_a_weighted_sum(weights: ObjectiveSettings) -> None:

@@ -91,7 +91,7 @@ class Counting:
             return shelf
         ended = self._clock()
         self._due = ended + (ended - started) * (1 / self._share - 1)
-        return Shelf.of(shelf.catalogue, replace(shelf.pipeline, sources=sources), shelf.rules)
+        return Shelf.of(shelf.catalogue, replace(shelf.pipeline, sources=sources), shelf.rules, shelf.judge)
 
 
 def _told(model: Any, histories: Histories, new: np.ndarray) -> Scorer[Dataset]:

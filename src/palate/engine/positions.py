@@ -33,7 +33,7 @@ class Positions:
     def __init__(self, dataset: Dataset, settings: EngineSettings, assembled: Assembled) -> None:
         self.dataset, self.settings, self.assembled = dataset, settings, assembled
         self.notes, self.timings = assembled.notes, dict(assembled.seconds)
-        self._shelf = Shelf.of(dataset.catalogue, assembled.pipeline, settings.rules)
+        self._shelf = Shelf.of(dataset.catalogue, assembled.pipeline, settings.rules, assembled.attractiveness)
         self.mixing = Mixing(settings, assembled.pipeline)
         digest = xxhash.xxh3_64(f"{dataset.fingerprint}{settings.model_dump_json()}{assembled.seed}".encode())
         self.version = digest.hexdigest()[:12]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
 from palate.core import BoolArray, FloatArray, IntArray, Queries, Ragged, Rankings, UsageError, top_k
 from palate.data import Catalogue
 from palate.language.wishing import shared_words
+from palate.ranking.attractiveness import Attractiveness
 from palate.ranking.mixes import Manner
 from palate.ranking.objectives import Worth
 from palate.ranking.pipeline import BATCH, Pipeline
@@ -64,6 +65,8 @@ class Shelf:
     quotas
         Value of the quota's property an item has (int32 (n_items,), -1 for none) and how many of a value a list may
         hold, for each quota.
+    judge
+        Says what attracts whom; None where reactions taught nothing.
     """
 
     catalogue: Catalogue
@@ -72,9 +75,12 @@ class Shelf:
     may: BoolArray | None
     boost: FloatArray | None
     quotas: tuple[tuple[IntArray, int], ...]
+    judge: Attractiveness | None = None
 
     @classmethod
-    def of(cls, catalogue: Catalogue, pipeline: Pipeline, rules: RuleSettings) -> Shelf:
+    def of(
+        cls, catalogue: Catalogue, pipeline: Pipeline, rules: RuleSettings, judge: Attractiveness | None = None
+    ) -> Shelf:
         """Apply the rules to a catalogue.
 
         Raises
@@ -83,7 +89,7 @@ class Shelf:
             A rule names a property items do not have.
         """
         quotas = tuple((quota_codes(catalogue, quota), quota.at_most) for quota in rules.quotas)
-        return cls(catalogue, pipeline, rules, allowed(catalogue, rules), boosts(catalogue, rules), quotas)
+        return cls(catalogue, pipeline, rules, allowed(catalogue, rules), boosts(catalogue, rules), quotas, judge)
 
     def rank(self, queries: Queries, manner: Manner) -> Rankings:
         """Answer n questions under the rules."""
@@ -170,7 +176,9 @@ class Shelf:
     @cached_property
     def worth(self) -> Worth:
         """What items are worth beside being right."""
-        return Worth.of(self.catalogue, self.pipeline.facts.popularity, self.pipeline.facts.contentment)
+        facts = self.pipeline.facts
+        liking = None if self.judge is None else partial(self.judge.probability, self.pipeline)
+        return Worth.of(self.catalogue, facts.popularity, facts.contentment, liking)
 
     def namings(self, language: str) -> list[str]:
         """Title and innermost category of each item in a language; as they are where there are none in it."""

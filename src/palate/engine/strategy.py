@@ -28,7 +28,6 @@ from palate.engine.shelf import Shelf
 from palate.language.generation import TextGenerator, or_template
 from palate.language.grounding import unsupported
 from palate.language.wishing import Wishes, interest_words, wish
-from palate.ranking.attractiveness import Attractiveness
 from palate.ranking.mixes import Manner
 from palate.ranking.objectives import ObjectiveSettings, check_objectives
 
@@ -136,7 +135,7 @@ def pursue(
     chosen = Strategy.told(strategy or {})
     check_objectives(shelf.catalogue, chosen.objectives, shelf.pipeline.facts)
     writer = or_template(engine.writer, generate)
-    chain = Chain(shelf, engine.mixing, writer, engine.assembled.attractiveness, engine.masks_seen, lock)
+    chain = Chain(shelf, engine.mixing, writer, engine.masks_seen, lock)
     # One moment for the whole pursuit: what attracts is judged, and the list made, for the same hour.
     asker = question(shelf.catalogue, history, k=1, mask_seen=engine.masks_seen, context=context)
     return chain.pursue(asker, chosen, k, Telling(engine.version, started, language), explain)
@@ -144,18 +143,11 @@ def pursue(
 
 @dataclass(frozen=True)
 class Chain:
-    """What a pursuit works with.
-
-    Parameters
-    ----------
-    judge
-        Says what attracts; None where reactions taught nothing.
-    """
+    """What a pursuit works with."""
 
     shelf: Shelf
     mixing: Mixing
     writer: TextGenerator
-    judge: Attractiveness | None
     masks_seen: bool
     lock: AbstractContextManager[Any]
 
@@ -253,14 +245,15 @@ class Chain:
         """How likely the asker is to like each, float32 (c,), and from where on it attracts; None: nobody judges."""
         if not strategy.filter:
             return None, 0.0
-        if self.judge is None:
+        judge = self.shelf.judge
+        if judge is None:
             notes.append("nothing is filtered: the data has too few reactions to judge attractiveness by")
             return None, 0.0
-        threshold = self.judge.threshold if strategy.least is None else strategy.least
+        threshold = judge.threshold if strategy.least is None else strategy.least
         if not len(found):
             return np.zeros(0, np.float32), threshold
         asked = replace(asker, mask_seen=False)
-        return self.judge.probability(self.shelf.pipeline, asked, found[None, :])[0], threshold
+        return judge.probability(self.shelf.pipeline, asked, found[None, :])[0], threshold
 
     def _listed(self, asker: Queries, kept: IntArray, strategy: Strategy, k: int) -> list[Any]:
         """The kept items in the order of the objective, and behind them, where they are too few, the engine's own list.

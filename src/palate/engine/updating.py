@@ -93,7 +93,7 @@ def with_items(
         sources = {name: _extended(model, catalogue, changed) for name, model in pipeline.sources.items()}
         semantic: Any = sources.get("semantic")
         facts = pipeline.facts.extended(catalogue, None if semantic is None else semantic.item_vectors)
-        grown = Shelf.of(catalogue, replace(pipeline, sources=sources, facts=facts), shelf.rules)
+        grown = Shelf.of(catalogue, replace(pipeline, sources=sources, facts=facts), shelf.rules, shelf.judge)
         return grown, {name: _extended(model, catalogue, changed) for name, model in resting.items()}
     except Exception as error:
         raise PalateError(

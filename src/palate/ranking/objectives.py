@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from pydantic import Field, ValidationError, model_validator
 
-from palate.core import FloatArray, IntArray, Settings, UsageError
+from palate.core import FloatArray, IntArray, Queries, Settings, UsageError
 from palate.core.configuration import complaint, suggestion
 from palate.data import Catalogue
 from palate.ranking.facts import ItemFacts
@@ -34,7 +34,8 @@ class ObjectiveSettings(Settings):
         Price less cost, as the share of the catalogue's items whose margin is not larger.
     satisfaction
         How content people were with an item once they had it (stars, likes, returns), as the share of the catalogue's
-        items that pleased no more.
+        items that pleased no more; and where the engine judges what attracts whom, as much again how likely the asker
+        is to take and keep it, as the share of the candidates that are no likelier.
     """
 
     accuracy: float = Field(default=1.0, ge=0, le=1, allow_inf_nan=False)
@@ -93,6 +94,10 @@ class ObjectiveSettings(Settings):
             raise UsageError(f"{where}: {complaint(problem)}") from None
 
 
+Liking = Callable[[Queries, IntArray], FloatArray]
+"""Of n questions and m items each, int32 (n, m): how likely the asker is to take and keep each; float32 (n, m)."""
+
+
 @dataclass(frozen=True)
 class Worth:
     """What items are worth beside being right, each within 0..1.
@@ -105,18 +110,27 @@ class Worth:
         float32 (n_items,), a half where price or cost is unknown; None where no item has both.
     satisfaction
         float32 (n_items,); None where nobody said how content they were.
+    liking
+        How likely askers are to take and keep items; None where nothing judges that.
     """
 
     novelty: FloatArray
     margin: FloatArray | None = None
     satisfaction: FloatArray | None = None
+    liking: Liking | None = None
 
     @classmethod
-    def of(cls, catalogue: Catalogue, popularity: FloatArray, contentment: FloatArray | None = None) -> Worth:
+    def of(
+        cls,
+        catalogue: Catalogue,
+        popularity: FloatArray,
+        contentment: FloatArray | None = None,
+        liking: Liking | None = None,
+    ) -> Worth:
         """From a catalogue, from log(1 + events) of its items and from how content people were with them, float32
         (n_items,) each; no rows, or None, where nothing says how content."""
         content = None if contentment is None else _ranked(contentment)
-        return cls(novelty_of(popularity), _ranked(margins(catalogue)), content)
+        return cls(novelty_of(popularity), _ranked(margins(catalogue)), content, liking)
 
 
 def novelty_of(popularity: FloatArray) -> FloatArray:
@@ -161,13 +175,18 @@ def check_objectives(catalogue: Catalogue, objectives: ObjectiveSettings, facts:
     )
 
 
-def beside(items: IntArray, objectives: ObjectiveSettings, worth: Worth) -> FloatArray | None:
+def beside(
+    items: IntArray, objectives: ObjectiveSettings, worth: Worth, liked: Callable[[], FloatArray | None] = lambda: None
+) -> FloatArray | None:
     """What candidates are worth beside being right, weighted; accuracy and diversity are for the list to see to.
 
     Parameters
     ----------
     items
         int32 (n, c), -1 pads.
+    liked
+        Gives how likely each asker is to take and keep the candidates, float32 (n, c), None where nothing judges that;
+        asked only where satisfaction counts.
 
     Returns
     -------
@@ -181,7 +200,9 @@ def beside(items: IntArray, objectives: ObjectiveSettings, worth: Worth) -> Floa
     if objectives.margin and worth.margin is not None:
         total = total + np.float32(objectives.margin) * worth.margin[inside]
     if objectives.satisfaction and worth.satisfaction is not None:
-        total = total + np.float32(objectives.satisfaction) * worth.satisfaction[inside]
+        content, likely = worth.satisfaction[inside], liked()
+        both = content if likely is None else (content + _placed(np.where(items >= 0, likely, -1))) / 2
+        total = total + np.float32(objectives.satisfaction) * both
     return np.asarray(total, dtype=np.float32)
 
 
@@ -193,6 +214,11 @@ def unit(scores: FloatArray) -> FloatArray:
     span = np.where(high > low, high - low, 1)
     low = np.where(np.isfinite(low), low, 0)
     return np.where(finite, (scores - low) / span, 0).astype(np.float32)
+
+
+def _placed(values: FloatArray) -> FloatArray:
+    """Places within rows, 0 for the least, towards 1 for the most; float32."""
+    return np.asarray(values.argsort(axis=1).argsort(axis=1) / values.shape[1], dtype=np.float32)
 
 
 def _ranked(values: FloatArray) -> FloatArray | None:

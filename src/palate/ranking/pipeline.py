@@ -59,6 +59,21 @@ class Asked(NamedTuple):
         return Asked(self.queries.take(rows), self.candidates.take(rows), self.scores.take(rows))
 
 
+class AtNeed(NamedTuple):
+    """What is worked out of candidates only where a list asks for it, and once for all lists of them.
+
+    Parameters
+    ----------
+    alike
+        How alike they are; float32 (n, c, c).
+    liked
+        How likely askers are to take and keep them, float32 (n, c); None where nothing judges that.
+    """
+
+    alike: Callable[[], FloatArray]
+    liked: Callable[[], FloatArray | None]
+
+
 @dataclass(frozen=True)
 class Pipeline:
     """Fitted parts of the ranking.
@@ -116,9 +131,9 @@ class Pipeline:
         for batch in queries.batches(BATCH):
             asked = self._ask(batch)
             ranked = {mix.lead: self.led_by(mix.lead)._score_candidates(*asked) for mix in manner.mixes}
-            alike = cache(partial(self._likeness, asked.candidates))
+            at_need = self._at_need(asked, manner)
             led = {lead: self.led_by(lead) for lead in ranked}
-            parts.append([led[mix.lead]._listed(asked, ranked[mix.lead], mix, manner, alike) for mix in manner.mixes])
+            parts.append([led[mix.lead]._listed(asked, ranked[mix.lead], mix, manner, at_need) for mix in manner.mixes])
         return [Rankings.concatenate(own) for own in zip(*parts, strict=True)]
 
     def led_by(self, lead: str) -> Pipeline:
@@ -181,12 +196,17 @@ class Pipeline:
         return Rankings(together.items[back], together.scores[back], together.sources[back], together.names)
 
     def _mixed(self, asked: Asked, mix: Mix, manner: Manner) -> Rankings:
-        led, alike = self.led_by(mix.lead), partial(self._likeness, asked.candidates)
-        return led._listed(asked, led._score_candidates(*asked), mix, manner, alike)
+        led = self.led_by(mix.lead)
+        return led._listed(asked, led._score_candidates(*asked), mix, manner, self._at_need(asked, manner))
 
-    def _listed(
-        self, asked: Asked, ranked: FloatArray, mix: Mix, manner: Manner, alike: Callable[[], FloatArray]
-    ) -> Rankings:
+    def _at_need(self, asked: Asked, manner: Manner) -> AtNeed:
+        liking = None if manner.worth is None else manner.worth.liking
+        return AtNeed(
+            cache(partial(self._likeness, asked.candidates)),
+            cache(lambda: None if liking is None else liking(asked.queries, asked.candidates.items)),
+        )
+
+    def _listed(self, asked: Asked, ranked: FloatArray, mix: Mix, manner: Manner, at_need: AtNeed) -> Rankings:
         """Lists of scored candidates: the shop's boosts first, then what the whole list is worth."""
         queries, candidates, scores = asked
         if manner.boost is not None:
@@ -201,8 +221,8 @@ class Pipeline:
                 chances(ranked, self._sharpness(queries)),
                 weights,
                 queries.k,
-                beside=beside(candidates.items, weights, worth),
-                likeness=alike() if weights.diversity and self.compares else None,
+                beside=beside(candidates.items, weights, worth, at_need.liked),
+                likeness=at_need.alike() if weights.diversity and self.compares else None,
             )
         items = np.take_along_axis(candidates.items, order, axis=1)
         values = np.take_along_axis(ranked, order, axis=1)
