@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -79,6 +81,8 @@ def test_weight_goes_to_what_foretells() -> None:
 
     assert weigh([asked(after, vectors(), knows)]).network > 0
     assert weigh([asked(FELLOW, vectors())]).network == 0
+    blind = replace(asked(after, vectors(), knows), logits=None)
+    assert weigh([asked(after, vectors(), knows), blind]).network == 0, "one shop was not asked with a network"
 
 
 def test_shops_count_alike_and_none_says_nothing() -> None:

@@ -74,6 +74,8 @@ def pretrain(
         return
     for name, counts in found.learnt_from.items():
         console.say(f"{name}: {counts['events']:,} events of {counts['users']:,} users with {counts['items']:,} items")
+    own = found.weighing
+    console.say(f"carried: decay {own.decay:g}, power {own.power}, words {own.words:g}, network {own.network:g}")
     console.say(f"{out}: {len(found.history)} epochs; name it as [engine.models.transferred] pretrained")
 
 

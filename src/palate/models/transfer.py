@@ -210,6 +210,9 @@ def pretrain(
 ) -> Pretrained:
     """Learn from several shops what follows what, by texts alone; the newest event of some users decides the end.
 
+    How much the network is worth beside likeness is asked of each shop with a network that the others taught: what one
+    knows of the shops it has learnt from says nothing of a shop still to come.
+
     Raises
     ------
     UsageError
@@ -235,29 +238,39 @@ def pretrain(
     for dataset, rows in zip(datasets, moved(texts), strict=True):
         learnt, held = held_out(dataset.sequences, settings)
         lessons.append(Lesson(rows, learnt, held, mask_seen=not dataset.repeats))
-    network = build(Shape.of(settings, Transferred.body), popularity > 0, table, None, 0)
-    begin(network)
-    # A learnt map of texts is better in the shops it is learnt in and worse in others: it is left to few-shot teaching.
-    if network.table.project is not None:
-        network.table.project.requires_grad_(False)
-    course = Course(
-        whole,
-        None,
-        mask_seen=True,
-        cells=settings.cells,
-        settings=settings,
-        ends=None,
-        checkpoint=place_of("pretraining", settings, whole, table),
-        progress=progress,
-    )
     kind = "sampled" if settings.loss == "auto" else settings.loss
-    trained = learn_all(network, lessons, course, Objective(kind, settings.negatives, settings.calibration))
+    # With one shop nothing can be said of a network in a shop that it has not seen.
+    rounds = [*range(len(lessons)), None] if len(lessons) > 1 else [None]
+
+    def taught(left_out: int | None) -> tuple[SequenceNetwork, Trained]:
+        """A network of all shops but one."""
+        network = build(Shape.of(settings, Transferred.body), popularity > 0, table, None, 0)
+        begin(network)
+        # A learnt map of texts is better in the shops it is learnt in and worse in others: few-shot teaching learns it.
+        if network.table.project is not None:
+            network.table.project.requires_grad_(False)
+        own = [place for place in range(len(lessons)) if place != left_out]
+        learnt = Histories.concatenate([datasets[place].sequences for place in own])
+        course = Course(
+            learnt,
+            None,
+            mask_seen=True,
+            cells=settings.cells,
+            settings=settings,
+            ends=None,
+            checkpoint=place_of("pretraining", settings, learnt, table),
+            progress=None if progress is None else _part(progress, rounds.index(left_out), len(rounds)),
+        )
+        objective = Objective(kind, settings.negatives, settings.calibration)
+        return network, learn_all(network, [lessons[place] for place in own], course, objective)
+
     asked = []
-    for dataset, vectors, lesson in zip(datasets, texts, lessons, strict=True):
+    for place, (dataset, vectors, lesson) in enumerate(zip(datasets, texts, lessons, strict=True)):
         if lesson.held is not None:
             histories, answers = lesson.held
-            words, logits = reads_words(1.0).fit(dataset), logits_of(network, lesson)
-            asked.append(Asked(vectors, words, histories, answers, logits, lesson.mask_seen))
+            logits = logits_of(taught(place)[0], lesson) if len(lessons) > 1 else None
+            asked.append(Asked(vectors, reads_words(1.0).fit(dataset), histories, answers, logits, not dataset.repeats))
+    network, trained = taught(None)
     return Pretrained(
         space,
         saved(network),
@@ -270,6 +283,11 @@ def pretrain(
         weigh(asked),
         trained.history,
     )
+
+
+def _part(progress: Report, number: int, of: int) -> Report:
+    """The progress of one training among several."""
+    return lambda words, share: progress(words, (number + share) / of)
 
 
 def _found(settings: TransferSettings, encoder: TextEncoder | None) -> Pretrained | None:

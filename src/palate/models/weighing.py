@@ -99,7 +99,7 @@ class Asked:
     histories, answers
         What was taken, and what came then; int64 (n,).
     logits
-        The network's; it has not learnt from the answers.
+        Those of a network that has not learnt from this shop; None: there is none, and none is weighed.
     mask_seen
         Whether what a history has is no answer to it.
     """
@@ -108,7 +108,7 @@ class Asked:
     lexical: Lexical
     histories: Histories
     answers: Int64Array
-    logits: Logits
+    logits: Logits | None
     mask_seen: bool
 
     def quality(self, tried: Sequence[Weighing]) -> Float64Array:
@@ -122,7 +122,9 @@ class Asked:
             means = {decay: _sums(histories.rows, _fading(histories, decay), len(histories)) for decay in words}
             near = {(decay, power): means[decay] @ raised[power] for decay, power in product(means, raised)}
             common = {decay: _in_common(lexical, histories) for decay, lexical in words.items()}
-            said = self.logits(histories) if any(one.network for one in tried) else np.zeros((1, 1), np.float32)
+            said = np.zeros((1, 1), np.float32)
+            if self.logits is not None and any(one.network for one in tried):
+                said = self.logits(histories)
             for place, one in enumerate(tried):
                 scores = near[one.decay, one.power] + np.float32(one.words) * common[one.decay]
                 total[place] += self._gained(scores + np.float32(one.network) * said, histories, answers)
@@ -142,11 +144,16 @@ class Asked:
 
 
 def weigh(shops: Sequence[Asked]) -> Weighing:
-    """The weighing that is best in the geometric mean of the shops' N@10; likeness of meaning alone without any."""
+    """The weighing that is best in the geometric mean of the shops' N@10; likeness of meaning alone without any shop.
+
+    A network counts only where every shop has been asked with one that did not know it.
+    """
     if not shops:
         return Weighing()
     tried = [Weighing(*numbers) for numbers in product(DECAYS, POWERS, WORDS)]
     best = _best(shops, tried)
+    if any(shop.logits is None for shop in shops):
+        return best
     return _best(shops, [best, *(replace(best, network=weight) for weight in NETWORK)])
 
 
