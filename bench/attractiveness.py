@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from palate.core import Float64Array, IntArray
+from palate.core import Float64Array, IntArray, Queries, clock
 from palate.data import Dataset
 from palate.engine import Engine, EngineSettings
 from palate.engine.strategy import Chain, Strategy
@@ -84,9 +84,9 @@ def bench(settings: ShopSettings, asked: int, own: EngineSettings, seed: int) ->
     started = perf_counter()
     engine = Engine.fit(dataset, settings=own, seed=seed)
     fitted = perf_counter() - started
-    judge, writer = engine.assembled.attractiveness, Weighing()
+    judge, writer = engine._shelf.judge, Weighing()
     assert judge is not None, engine.notes
-    chain = Chain(engine._shelf, engine.mixing, writer, judge, engine.masks_seen, threading.RLock())
+    chain = Chain(engine._shelf, engine.mixing, writer, engine.masks_seen, threading.RLock())
     strategy = Strategy()
     people = np.random.default_rng(seed).permutation(dataset.n_users)[:asked].astype(np.int32)
     users, items, chances = [], [], []
@@ -98,7 +98,7 @@ def bench(settings: ShopSettings, asked: int, own: EngineSettings, seed: int) ->
         wished = perf_counter()
         found, _ = chain.found(history, strategy, wishes.phrases, [])
         there = perf_counter()
-        chance, _ = chain.attraction(history, found, strategy, [])
+        chance, _ = chain.attraction(Queries(history, when=np.array([clock.now()])), found, strategy, [])
         ended = perf_counter()
         for name, took in zip(seconds, (wished - began, there - wished, ended - there), strict=True):
             seconds[name] += took / len(people)
