@@ -53,6 +53,9 @@ def save(engine: Engine, folder: Path) -> None:
     judge = engine.assembled.attractiveness
     if judge is not None:
         arrays["attractiveness"] = judge.arrays()
+    foretelling = engine.foretelling.arrays()
+    if foretelling is not None:
+        arrays["foretelling"] = foretelling
     shown = engine.shown
     if shown is not None:
         arrays["shown"] = shown.arrays()
@@ -141,6 +144,8 @@ def load(folder: Path) -> Engine:
             _judge(artefact, pipeline),
         )
         engine = Engine(dataset, settings, assembled, _shown(artefact))
+        if "foretelling" in artefact.arrays:
+            engine.foretelling.restore(artefact.arrays["foretelling"])
         if engine.mixing.bandit is not None and "bandit" in artefact.arrays:
             engine.mixing.bandit.restore(artefact.arrays["bandit"], json.loads(artefact.texts["bandit.json"]))
     except (KeyError, TypeError, ValueError, AttributeError, UsageError, pl.exceptions.PolarsError) as error:
