@@ -36,7 +36,8 @@ class Living(Positions):
     def __init__(self, dataset: Dataset, settings: EngineSettings, assembled: Assembled) -> None:
         super().__init__(dataset, settings, assembled)
         self._answering, self._changing = threading.RLock(), threading.Lock()
-        self._live, self._portraits = LiveHistories(dataset, settings.history), Portraits(dataset)
+        self._live = LiveHistories(dataset, settings.history)
+        self._portraits = Portraits(dataset, self._live)
         self.foretelling = Foretelling(dataset, settings.models.next_behaviour, assembled.encoder)
         self.counting = Counting(assembled.pipeline.sources, settings.counting)
         self.writer: TextGenerator = TemplateGenerator()
@@ -45,7 +46,7 @@ class Living(Positions):
         """What is known of somebody, and how they corrected it; ``UnknownIdError`` where nobody has heard of them."""
         check_language(language)
         with self._answering:
-            return self._portraits.of(self._shelf, self.known_as(user), self._live, language)
+            return self._portraits.of(self._shelf, self.known_as(user), language)
 
     def correct(self, user: str, change: Callable[[Edits], Edits]) -> Edits:
         """Take in how somebody corrects their profile; the next answer follows it. It lives in memory: keep a log."""
@@ -179,6 +180,22 @@ class Living(Positions):
             return user
         other = storage.pseudonym(user)
         return other if other is not None and self._live.known(other) else user
+
+    def forget(self, user: str) -> None:
+        """Forget somebody: what they did, and how they corrected it.
+
+        What they did stays in the counts, as an unknown person's; a saved engine leaves nothing that leads to them. An
+        engine that was saved before knows them until it is saved again, or trained anew.
+        """
+        with self._answering:
+            name = self.known_as(user)
+            self._live.forget(name)
+            self._portraits.forget(name)
+
+    @property
+    def forgotten(self) -> frozenset[str]:
+        """Ids of those who were trained on and are to be forgotten."""
+        return frozenset(self._live.forgotten)
 
     def knows(self, user: str) -> bool:
         """Whether anything is remembered of a user."""
