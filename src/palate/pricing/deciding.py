@@ -11,7 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palate.core import BoolArray, Float64Array, FloatArray, IntArray
-from palate.pricing.guardrails import Bounds, ClipArray, GuardSettings, Rails, bounds_of, guard, with_ending
+from palate.pricing.guardrails import (
+    Bounds,
+    ClipArray,
+    GuardSettings,
+    Rails,
+    bounds_of,
+    guard,
+    public_prices,
+    with_ending,
+)
 from palate.pricing.terms import PriceAsks, PricingPolicy, Proposals
 
 _SEED_DIGITS = 32
@@ -98,8 +107,9 @@ class Outcome:
         uint32 (n,), see ``Clip``.
     proposed, propensity
         float64 (n,): what the policy wanted, and at what odds; NaN where it had nothing to choose.
-    stranger
-        float64 (n,): what it would have wanted of somebody unknown; NaN where nothing personal entered.
+    stranger, public
+        float64 (n,): what it would have wanted of somebody unknown, and what they pay now, which is held towards
+        everybody from then on; NaN where nothing personal entered.
     low, high
         float64 (n,): between what the prices had to lie.
     """
@@ -109,6 +119,7 @@ class Outcome:
     proposed: Float64Array
     propensity: Float64Array
     stranger: Float64Array
+    public: Float64Array
     low: Float64Array
     high: Float64Array
 
@@ -158,9 +169,10 @@ def decide(case: Case, way: Way) -> Outcome:
             # Without knowing what a stranger pays parity cannot be kept, and so there is no personal price.
             proposed[personal & np.isnan(stranger)] = np.nan
             stranger[~personal] = np.nan
-    guarded = guard(proposed, case.rails, settings, stranger if personal.any() else None, bounds)
-    unit = settings.unit
-    return Outcome(guarded.price, guarded.clips, proposed, propensity, stranger, bounds.low / unit, bounds.high / unit)
+    public = public_prices(stranger, case.rails, settings) if personal.any() else stranger
+    guarded = guard(proposed, case.rails, settings, public if personal.any() else None, bounds)
+    edges = bounds.low / settings.unit, bounds.high / settings.unit
+    return Outcome(guarded.price, guarded.clips, proposed, propensity, stranger, public, *edges)
 
 
 def ladder_of(bounds: Bounds, settings: GuardSettings, rungs: int) -> Float64Array:

@@ -8,7 +8,7 @@ its nearest edge. The list price is always allowed, and is asked wherever anythi
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from enum import IntFlag
 from functools import lru_cache
 from typing import Literal, Self, TypeAlias
@@ -119,6 +119,8 @@ class Rails:
         The price shown last, to this person or to everybody, and when (seconds since 1970 UTC).
     hold
         Seconds for which that price is kept.
+    public_price, public_at
+        The price that everybody was shown last, and when; NaN where none was, or the asker is anybody.
     usable
         bool (n,); False: the list price whatever is proposed.
     same_currency
@@ -136,6 +138,8 @@ class Rails:
     shown_price: Float64Array
     shown_at: Float64Array
     hold: Float64Array
+    public_price: Float64Array
+    public_at: Float64Array
     usable: BoolArray
     same_currency: BoolArray
     now: float
@@ -227,7 +231,7 @@ def guard(
     proposed
         float64 (n,), anything at all.
     reference
-        float64 (n,), what would be proposed to a stranger; NaN or None where nothing personal was used.
+        float64 (n,), what a stranger pays; NaN or None where nothing personal was used.
     bounds
         ``bounds_of(rails, settings)``, where it has been worked out already.
 
@@ -266,6 +270,23 @@ def guard(
         clips = np.where(only, np.where(bounds.fixed != 0, bounds.fixed, _UNKNOWN), clips)
         price = np.where(only, listed, price)
     return Guarded(price / unit, clips.astype(np.uint32))
+
+
+def public_prices(wanted: Float64Array, rails: Rails, settings: GuardSettings) -> Float64Array:
+    """What somebody unknown pays now: the price held towards everybody, else one a step from it at most.
+
+    Parameters
+    ----------
+    wanted
+        float64 (n,), what would be proposed to them; NaN where nobody asks.
+
+    Returns
+    -------
+    float64 (n,), NaN where nobody asks.
+    """
+    hold = np.full(len(rails), settings.cool_down_seconds)
+    public = replace(rails, shown_price=rails.public_price, shown_at=rails.public_at, hold=hold)
+    return np.where(np.isnan(wanted), np.nan, guard(wanted, public, settings).price)
 
 
 def with_ending(price: Float64Array, low: Float64Array, high: Float64Array, settings: GuardSettings) -> Float64Array:
