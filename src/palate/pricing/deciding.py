@@ -18,6 +18,7 @@ from palate.pricing.guardrails import (
     Rails,
     bounds_of,
     guard,
+    held_publicly,
     public_prices,
     with_ending,
 )
@@ -108,8 +109,8 @@ class Outcome:
     proposed, propensity
         float64 (n,): what the policy wanted, and at what odds; NaN where it had nothing to choose.
     stranger, public
-        float64 (n,): what it would have wanted of somebody unknown, and what they pay now, which is held towards
-        everybody from then on; NaN where nothing personal entered.
+        float64 (n,): what it would have wanted of somebody unknown, NaN too where their price is held; and what they
+        pay now, which is held towards everybody from then on. NaN where nothing personal entered.
     low, high
         float64 (n,): between what the prices had to lie.
     """
@@ -153,7 +154,7 @@ def decide(case: Case, way: Way) -> Outcome:
     policy, settings = way.policy, way.guard
     bounds = bounds_of(case.rails, settings)
     n = len(case.items)
-    proposed, propensity, stranger = np.full(n, np.nan), np.full(n, np.nan), np.full(n, np.nan)
+    proposed, propensity, stranger, public = np.full((4, n), np.nan)
     personal = case.uses_personal
     free = np.flatnonzero((bounds.fixed == 0) & np.isfinite(case.features).all(axis=1))
     if len(free):
@@ -162,14 +163,16 @@ def decide(case: Case, way: Way) -> Outcome:
         if own is not None:
             proposed[free], propensity[free] = own.price, own.propensity
         if own is not None and personal.any():
-            public = np.where(np.array(case.personal), np.float32(0), case.features[free])
-            other = _proposed(case, free, public, way.strangers or policy, ladder)
-            if other is not None:
-                stranger[free] = other.price
+            public = held_publicly(case.rails, settings, bounds)
+            if np.isnan(public[free]).any():
+                unknown = np.where(np.array(case.personal), np.float32(0), case.features[free])
+                other = _proposed(case, free, unknown, way.strangers or policy, ladder)
+                if other is not None:
+                    stranger[free] = np.where(np.isnan(public[free]), other.price, np.nan)
+                    public = np.fmin(public, public_prices(stranger, case.rails, settings, bounds))
+            stranger[~personal], public[~personal] = np.nan, np.nan
             # Without knowing what a stranger pays parity cannot be kept, and so there is no personal price.
-            proposed[personal & np.isnan(stranger)] = np.nan
-            stranger[~personal] = np.nan
-    public = public_prices(stranger, case.rails, settings) if personal.any() else stranger
+            proposed[personal & np.isnan(public)] = np.nan
     guarded = guard(proposed, case.rails, settings, public if personal.any() else None, bounds)
     edges = bounds.low / settings.unit, bounds.high / settings.unit
     return Outcome(guarded.price, guarded.clips, proposed, propensity, stranger, public, *edges)

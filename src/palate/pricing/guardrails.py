@@ -197,8 +197,7 @@ def bounds_of(rails: Rails, settings: GuardSettings) -> Bounds:
     unit = settings.unit
     given = np.array([rails.list_price, rails.floor, rails.ceiling, rails.shown_price])
     with np.errstate(invalid="ignore"):
-        units = given * unit
-        units[~((units > 0.5) & (given <= LARGEST))] = np.nan
+        units = _minor(given, unit)
         listed, floor, ceiling, shown = units
         listed, shown = np.rint(listed), np.rint(shown)
         highest = np.fmin(settings.highest, np.where(rails.highest < 1.0, 1.0, rails.highest))
@@ -272,8 +271,17 @@ def guard(
     return Guarded(price / unit, clips.astype(np.uint32))
 
 
-def public_prices(wanted: Float64Array, rails: Rails, settings: GuardSettings) -> Float64Array:
-    """What somebody unknown pays now: the price held towards everybody, else one a step from it at most.
+def held_publicly(rails: Rails, settings: GuardSettings, bounds: Bounds) -> Float64Array:
+    """The price that is held towards everybody now; float64 (n,), NaN where none is."""
+    shown = np.rint(_minor(rails.public_price, settings.unit))
+    # Where the clock went back since, no time has passed.
+    held = np.maximum(rails.now - rails.public_at, 0.0) < settings.cool_down_seconds
+    held &= (bounds.low <= shown) & (shown <= bounds.high)
+    return np.where(held, shown / settings.unit, np.nan)
+
+
+def public_prices(wanted: Float64Array, rails: Rails, settings: GuardSettings, bounds: Bounds) -> Float64Array:
+    """What somebody unknown pays where no price is held towards them: one a step from the last at most.
 
     Parameters
     ----------
@@ -284,9 +292,9 @@ def public_prices(wanted: Float64Array, rails: Rails, settings: GuardSettings) -
     -------
     float64 (n,), NaN where nobody asks.
     """
-    hold = np.full(len(rails), settings.cool_down_seconds)
-    public = replace(rails, shown_price=rails.public_price, shown_at=rails.public_at, hold=hold)
-    return np.where(np.isnan(wanted), np.nan, guard(wanted, public, settings).price)
+    public = replace(rails, shown_price=rails.public_price, shown_at=rails.public_at, hold=np.zeros(len(rails)))
+    own = replace(bounds, shown=np.rint(_minor(rails.public_price, settings.unit)))
+    return np.where(np.isnan(wanted), np.nan, guard(wanted, public, settings, bounds=own).price)
 
 
 def with_ending(price: Float64Array, low: Float64Array, high: Float64Array, settings: GuardSettings) -> Float64Array:
@@ -320,6 +328,14 @@ _PARITY, _STEP, _ENDING, _HELD, _CLOCK, _UNKNOWN, _CONFLICT, _KILLED, _CURRENCY 
 
 AT_LIST = _UNKNOWN | _CONFLICT | _KILLED | _CURRENCY
 """With any of these the price is the list price."""
+
+
+def _minor(prices: Float64Array, unit: float) -> Float64Array:
+    """In minor units; NaN for what is no price."""
+    with np.errstate(invalid="ignore"):
+        units = prices * unit
+        units[~((units > 0.5) & (prices <= LARGEST))] = np.nan
+    return units
 
 
 def _up(units: Float64Array) -> Float64Array:
