@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from importlib import resources
 from typing import Any
 
 import httpx
@@ -12,7 +13,7 @@ import pytest
 
 from palate.data import Dataset
 from palate.pricing.configuration import Input, PricingSettings
-from palate.pricing.guardrails import GuardSettings
+from palate.pricing.guardrails import Clip, GuardSettings, names_of
 from palate.pricing.settings import PolicySettings
 from palate.serving import running
 from tests.serving_fake import FakeEngine
@@ -34,6 +35,7 @@ def engine() -> FakeEngine:
         {
             "item_id": f"i{number}",
             "title": f"{('Lamp', 'Cup')[number % 2]} {number}",
+            "title_zh": f"{'灯杯'[number % 2]} {number}",
             "category": ("Home > Lamps", "Kitchen > Cups")[number % 2],
             "price": 20.0 + number,
             "cost": 8.0 + number * 0.4,
@@ -84,7 +86,7 @@ class PricesPage(Page):
 
     def choose(self, item: str) -> None:
         self.click(f"[data-item={item}]")
-        self.until(lambda: self.texts("#what-if h2") == [f"What if it cost something else: {item}"])
+        self.until(lambda: self.texts("#what-if h2") == [f"What if it cost something else: Lamp {item[1:]}"])
 
 
 @pytest.fixture
@@ -110,6 +112,11 @@ def test_decisions_are_listed_without_their_askers(url: str) -> None:
 
 def test_what_other_prices_would_bring(url: str) -> None:
     found = get(url, "/v1/price/what-if", item="i4")
+    assert (
+        found["titles"]
+        == {"i4": {"title": "Lamp 4", "title_zh": "灯 4"}}
+        == get(url, "/v1/price/decisions", item="i4")["titles"]
+    )
     assert found["believed"] is True
     assert (found["list_price"], found["cost"]) == (24.0, pytest.approx(9.6))
     chances = [rung["chance"] for rung in found["rungs"]]
@@ -142,6 +149,12 @@ def test_what_sales_say_other_prices_would_bring(url: str) -> None:
     assert get(url, "/v1/price/what-if", item="i7")["measured"]["rungs"] == [], "it never sold"
 
 
+def test_what_changed_a_price_has_words_in_both_languages() -> None:
+    words = resources.files("palate.serving").joinpath("page/price-words.js").read_text(encoding="utf-8")
+    for clip in Clip:
+        assert words.count(f"    clip_{names_of(clip)[0]}: ") == 2
+
+
 @needs_browser
 def test_prices_are_drawn_and_explained(page: PricesPage) -> None:
     page.choose("i4")
@@ -152,6 +165,7 @@ def test_prices_are_drawn_and_explained(page: PricesPage) -> None:
     assert len(page.all("#elasticities svg")) == 2
     assert any("Cups: no elasticity, its price never moved" in text for text in page.texts("#elasticities .note"))
     assert "no price below 16.80" in page.text("#what-if .meta")
+    assert "Lamp 4" in page.texts("#list .name") and "Lamp 4\ni4" in page.texts("#audit td")
     assert page.all("#history svg") and page.all("#elasticities svg")
     assert len(page.all("#audit tr")) == 15  # a head, twelve prices of one item, two of one decision
     page.click("#audit .link")
@@ -165,6 +179,7 @@ def test_the_page_speaks_chinese(page: PricesPage) -> None:
     page.click("[data-language=zh]")
     page.until(lambda: page.texts("#audit h2") == ["定价记录"])
     assert any("由销售记录测得" in text for text in page.texts("#elasticities figcaption"))
+    assert "灯 4" in page.texts("#list .name")
     page.click("[data-language=en]")
     page.until(lambda: page.texts("#audit h2") == ["Decisions"])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 import numpy as np
@@ -56,7 +56,9 @@ def router(live: Live, quoter: Quoter | None) -> APIRouter:
     )
     async def decisions(item: Annotated[str, Query(max_length=256)] = "", count: Decisions = 50) -> Response:
         shop = open_quoter(quoter)
-        return json_response({"decisions": await live.elsewhere(lambda: decided(shop, item, count))})
+        found = await live.elsewhere(lambda: decided(shop, item, count))
+        called = titles(shop, (line["item_id"] for one in found for line in one["prices"]))
+        return json_response({"decisions": found, "titles": called})
 
     @routes.get(
         "/v1/price/what-if",
@@ -77,6 +79,17 @@ def router(live: Live, quoter: Quoter | None) -> APIRouter:
         return json_response(await live.elsewhere(lambda: by_category(shop, measured)))
 
     return routes
+
+
+def titles(quoter: Quoter, items: Iterable[str]) -> dict[str, dict[str, str]]:
+    """What items are called in the languages of the catalogue; those that left it are called nothing."""
+    catalogue = quoter.shelf.book.catalogue
+    known = [item for item in dict.fromkeys(items) if item in catalogue.ids]
+    properties = {item: catalogue.properties(catalogue.ids.position(item)) for item in known}
+    return {
+        item: {name: str(own[name]) for name in ("title", "title_zh") if own.get(name)}
+        for item, own in properties.items()
+    }
 
 
 def decided(quoter: Quoter, item: str, count: int) -> list[dict[str, Any]]:
@@ -121,6 +134,7 @@ def foreseen(quoter: Quoter, item: str, measured: Measured | None = None) -> dic
     listed, cost = float(book.list_price[position]), float(book.cost[position])
     told: dict[str, Any] = {
         "item_id": item,
+        "titles": titles(quoter, [item]),
         "currency": quoter.settings.currency,
         "policy": quoter.policy.name,
         "list_price": known(listed),

@@ -84,12 +84,16 @@ class PriceDecisions(BaseModel):
     """Decisions about prices, the newest first; nobody's name is in them."""
 
     decisions: list[dict[str, Any]]
+    titles: dict[str, dict[str, str]] = Field(
+        description="Of the items: what they are called, by `title` and `title_zh`."
+    )
 
 
 class PriceWhatIf(BaseModel):
     """What is believed to follow from each price; no rungs where the policy goes by no belief about demand."""
 
     item_id: str
+    titles: dict[str, dict[str, str]]
     currency: str
     policy: str
     list_price: float | None

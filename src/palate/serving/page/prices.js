@@ -20,6 +20,7 @@ const amount = (value) => Number(value).toLocaleString(spoken(), { maximumFracti
 const fixed = (value) => value.toFixed(2);
 const moment = (seconds) => new Date(seconds * 1000).toLocaleString(spoken(), { dateStyle: "short", timeStyle: "medium" });
 const clock = (seconds) => new Date(seconds * 1000).toLocaleTimeString(spoken(), { timeStyle: "short" });
+const called = (item) => told(state.titles.get(item) ?? {}, "title") ?? item;
 const query = (values) => new URLSearchParams(values).toString();
 
 async function refresh() {
@@ -36,6 +37,7 @@ async function refresh() {
       ? await Promise.all([call(`/v1/price/decisions?${query({ item, count: 300 })}`), call(`/v1/price/what-if?${query({ item })}`)])
       : [{ decisions: [] }, null];
     if (turn !== asked) return;
+    for (const [id, own] of Object.entries({ ...all.titles, ...whatIf?.titles })) state.titles.set(id, own);
     Object.assign(state, { item, rules, decisions: all.decisions, elasticities, own: own.decisions, whatIf });
     $("trouble").hidden = true;
     show();
@@ -76,7 +78,7 @@ function showItems() {
       button.type = "button";
       button.dataset.item = item;
       button.setAttribute("aria-pressed", String(item === state.item));
-      button.append(make("span", "name", state.titles.get(item) ?? item));
+      button.append(make("span", "name", called(item)));
       button.addEventListener("click", () => choose(item));
       node.append(button);
       return node;
@@ -106,7 +108,7 @@ function whatIf(own) {
   const panel = make("section", "panel metric");
   panel.id = "what-if";
   const head = make("header");
-  head.append(make("h2", "", `${say("whatIf")}: ${state.titles.get(own.item_id) ?? own.item_id}`));
+  head.append(make("h2", "", `${say("whatIf")}: ${called(own.item_id)}`));
   panel.append(head);
   const meta = make("p", "meta");
   meta.append(make("span", "", `${say("listPrice")} ${money(own.list_price)} ${own.currency}`));
@@ -120,7 +122,7 @@ function whatIf(own) {
   }
   const pair = make("div", "pair");
   const points = own.rungs.map(({ price, chance: [estimate, low, high] }) => ({ at: price, estimate, low, high }));
-  pair.append(figure(bands([{ name: own.item_id, points }], percent, money, say("chance")), say("chance")));
+  pair.append(figure(bands([{ name: called(own.item_id), points }], percent, money, say("chance")), say("chance")));
   const series = [{ name: say("revenue"), points: own.rungs.map((rung) => [rung.price, rung.revenue]) }];
   if (own.rungs[0].margin !== null) series.push({ name: say("margin"), points: own.rungs.map((rung) => [rung.price, rung.margin]) });
   const earned = figure(lines(series, money, money, say("earnings"), own.list_price), say("earnings"));
@@ -140,7 +142,7 @@ function bySales({ item_id, measured }) {
   const earned = say("salesEarn", days);
   const points = (key) => rungs.map((rung) => ({ at: rung.price, estimate: rung[key][0], low: rung[key][1], high: rung[key][2] }));
   const pair = make("div", "pair");
-  pair.append(figure(bands([{ name: item_id, points: points("sales") }], amount, money, sales, true), sales));
+  pair.append(figure(bands([{ name: called(item_id), points: points("sales") }], amount, money, sales, true), sales));
   const series = [{ name: say("revenue"), points: points("revenue") }];
   if (rungs[0].margin) series.push({ name: say("margin"), points: points("margin") });
   const drawn = figure(bands(series, money, money, earned, true), earned);
@@ -212,8 +214,9 @@ function audit() {
       const last = make("td");
       last.append(why);
       const clips = make("td");
-      for (const clip of line.clips) clips.append(make("span", "chip", clip), " ");
-      const item = make("td", "", state.titles.get(line.item_id) ?? line.item_id);
+      for (const clip of line.clips) clips.append(make("span", "chip", say(`clip_${clip}`)), " ");
+      const item = make("td", "", called(line.item_id));
+      item.append(make("small", "id", line.item_id));
       row.append(make("td", "", moment(one.at)), item, price, clips, make("td", "", one.pack), last);
       table.append(row);
     }
@@ -228,7 +231,7 @@ function audit() {
 async function explain(decision) {
   try {
     const own = await call(`/v1/price/${decision}/explain?${query({ language: currentLanguage() })}`);
-    $("why-title").textContent = own.prices.map((line) => state.titles.get(line.item_id) ?? line.item_id).join(", ");
+    $("why-title").textContent = own.prices.map((line) => called(line.item_id)).join(", ");
     const body = make("div", "said");
     body.append(make("span", `chip ${own.repeats ? "better" : "warn"}`, own.repeats ? say("same") : `${say("different")}: ${own.repeats_note}`));
     for (const line of own.prices) {
@@ -273,7 +276,7 @@ async function suggest() {
       node.setAttribute("role", "option");
       node.addEventListener("mousedown", (event) => {
         event.preventDefault();
-        state.titles.set(item.id, told(item.properties, "title") ?? item.id);
+        state.titles.set(item.id, item.properties);
         $("add").value = "";
         $("found").hidden = true;
         choose(item.id);
