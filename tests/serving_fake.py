@@ -317,6 +317,13 @@ class FakeEngine:
         self.edits[user] = change(self.edits.get(user, Edits()))
         return self.edits[user]
 
+    def knows(self, user: str) -> bool:
+        return user in self.dataset.user_ids or user in self._done
+
+    def forget(self, user: str) -> None:
+        self._done.pop(user, None)
+        self.edits.pop(user, None)
+
     def recall(self, shown: Iterable[tuple[str, Choice]]) -> None:
         raise AssertionError(f"nothing is drawn here, yet {list(shown)} is to be recalled")
 

@@ -109,7 +109,7 @@ def test_mistakes_are_told_in_words(folder: Path) -> None:
 def test_folders_that_hold_no_data_are_told_apart(tmp_path: Path) -> None:
     (tmp_path / "engine").mkdir()
     (tmp_path / "engine" / "manifest.json").write_text("{}")
-    for name, why in (("missing", "does not exist"), ("engine", "such as an engine"), ("", "no events file")):
+    for name, why in (("missing", "does not exist"), ("engine", "is damaged"), ("", "no events file")):
         told = run(tmp_path / name, "--items", "kitchen0")
         assert told.exit_code == 1
         assert why in told.stderr
@@ -130,3 +130,45 @@ def test_without_times_there_is_no_report(folder: Path, tmp_path: Path) -> None:
     told = run(tmp_path, "--report")
     assert told.exit_code == 1
     assert "every event needs a time" in told.stderr
+
+
+@pytest.fixture(scope="module")
+def engine(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("engines") / "shop.engine"
+    (folder / "palate.toml").write_text(
+        (folder / "palate.toml").read_text(encoding="utf-8") + '[engine]\nsources = ["popularity", "item_knn"]\n'
+    )
+    done = CliRunner().invoke(app, ["train", str(folder), "--out", str(out), "--foresee", "--json"])
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout)["foreseen"] == ["view", "purchase", "rating"]
+    return out
+
+
+def test_an_engine_that_has_learnt_it_foresees_as_the_data_did(folder: Path, engine: Path) -> None:
+    words = ("--user", "u00", "--items", "kitchen0,garden1", "--when", "2023-12-01T10:00Z", "--json", "-")
+    by_data, by_engine = run(folder, *words), run(engine, *words)
+    assert by_engine.exit_code == 0, by_engine.stderr
+    first, second = json.loads(by_data.stdout), json.loads(by_engine.stdout)
+    assert first["bodies"] == second["bodies"]
+    for one, other in zip(first["predictions"], second["predictions"], strict=True):
+        assert (one["item"], one["kind"]) == (other["item"], other["kind"])
+        assert one["probability"] == pytest.approx(other["probability"], rel=1e-6)
+
+
+def test_a_saved_engine_keeps_what_it_foresees_by_through_new_items(engine: Path, tmp_path: Path) -> None:
+    from palate.engine import Engine
+
+    first = Engine.load(engine)
+    first.update(items=pl.DataFrame({"item_id": ["kitchen-new"], "title": ["kitchen sound garden marvel"]}))
+    told = first.predict(["kitchen-new", "kitchen0"], "u00", when=1_705_000_000)
+    first.save(tmp_path / "again")
+    second = Engine.load(tmp_path / "again")
+    assert second.foretelling.arrays() is not None
+    assert second.predict(["kitchen-new", "kitchen0"], "u00", when=1_705_000_000).predictions == told.predictions
+
+
+def test_what_only_data_can_answer_is_refused_of_an_engine(engine: Path) -> None:
+    done = run(engine, "--report")
+    assert done.exit_code == 2
+    assert "--report is for a folder of data" in done.stderr
+    assert "Nobody called nobody-here" in run(engine, "--user", "nobody-here", "--items", "kitchen0").stdout

@@ -20,6 +20,7 @@ from palate.cli import (
     experiment,
     folder,
     forecast,
+    forget,
     learn,
     logs,
     newcomers,
@@ -104,7 +105,7 @@ def palate(
 
 
 LEARNING = (demo, folder, learn, adapt, rules, tune, encoders, newcomers, ask, forecast, predict, ratings)
-OPERATING = (elasticity, simulate, willingness, price, experiment, off_policy, operate, logs)
+OPERATING = (elasticity, simulate, willingness, price, experiment, off_policy, operate, logs, forget)
 
 for verbs in (*LEARNING, *OPERATING):
     verbs.register(app)

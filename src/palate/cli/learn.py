@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -17,6 +17,8 @@ palate train shop --out shop.engine
 palate train shop --out shop.engine --preset fast --seed 7 --columns timestamp=ts
 
 palate train shop --out shop.engine --complete
+
+palate train shop --out shop.engine --foresee
 
 palate recommend shop.engine --user u01 --explain"""
 
@@ -57,6 +59,10 @@ def train(
     complete: Annotated[
         bool, typer.Option("--complete", help="Have items that say little described, marked as written for them.")
     ] = False,
+    foresee: Annotated[
+        bool,
+        typer.Option("--foresee", help="Learn what people do next too, which a server would at its first question."),
+    ] = False,
     columns: options.Columns = None,
     config: options.Config = None,
     language: options.Language = None,
@@ -68,6 +74,7 @@ def train(
     recommended stays the same.
     """
     from palate.cli.settings import settings_for
+    from palate.core import DataError
     from palate.core.artefact import check_place
     from palate.engine import Engine
     from palate.engine.completing import complete_descriptions
@@ -90,9 +97,17 @@ def train(
         )
     engine.writer = text_generator(settings.generation)
     written = complete_descriptions(engine).by if complete else {}
+    foreseen: tuple[str, ...] = ()
+    if foresee:
+        try:
+            foreseen = engine.foresee().kinds
+        except DataError as error:
+            console.aside(str(error))
     engine.save(out)
     if as_json:
-        told = {"described": dict(written)} if complete else {}
+        told: dict[str, Any] = {"described": dict(written)} if complete else {}
+        if foresee:
+            told["foreseen"] = list(foreseen)
         console.write_json({"engine": str(out), "seconds": dict(engine.timings), **told, **engine.describe()})
         return
     seconds = sum(engine.timings.values())
@@ -101,6 +116,8 @@ def train(
     if complete:
         by = ", ".join(f"{name} {count:,}" for name, count in written.items()) or "0"
         console.say(f"descriptions written: {by}")
+    if foreseen:
+        console.say(f"foreseen of people: {', '.join(foreseen)}")
 
 
 def evaluate(

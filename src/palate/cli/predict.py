@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -23,10 +25,13 @@ palate predict shop --user u01 --items tea-01,pot-01
 
 palate predict shop --history tea-01,cup-01 --items pot-01 --kinds purchase --prices 19.90
 
+palate predict shop.engine --user u01 --items tea-01
+
 palate predict shop --report --body auto
 
 palate predict shop --report --body linear,trees,lstm --json report.json"""
 
+_NOBODY = "nobody is named (--user ID or --history A,B): this is foreseen of somebody never seen before"
 _WORDS = {
     "en": ("item", "what", "probability", "from", "to", "because of"),
     "zh": ("商品", "行为", "概率", "下界", "上界", "依据"),
@@ -46,7 +51,9 @@ def register(app: typer.Typer) -> None:
 
 
 def predict(
-    folder: options.DataFolder,
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="Data, as for training, or a trained engine.", show_default=False)
+    ],
     user: options.User = None,
     history: options.History = None,
     items: Annotated[str | None, typer.Option("--items", metavar="A,B", help="About these items.")] = None,
@@ -77,15 +84,30 @@ def predict(
     config: options.Config = None,
     language: options.Language = None,
 ) -> None:
-    """Foresee what somebody does next: probabilities with intervals, and what they rest on; or a prediction report."""
+    """Foresee what somebody does next: probabilities with intervals, and what they rest on; or a prediction report.
+
+    An engine trained with --foresee answers at once.
+    """
     from palate.cli.settings import settings_for
     from palate.core import UsageError
+    from palate.core.artefact import MANIFEST
     from palate.core.space import changed
     from palate.engine.assembly import reader
 
-    chosen, settings = options.language(language), settings_for(folder, config)
+    chosen = options.language(language)
     bodies = options.listed(body) or []
     _check(report, bodies, items, user, history)
+    wanted = options.listed(items) or []
+    asked: dict[str, Any] = {"kinds": options.listed(kinds), "prices": _prices(prices), "when": _moment(when)}
+    asked |= {"inputs": INPUTS, "language": chosen}
+    if (folder / MANIFEST).is_file():
+        data_only = {"--report": report, "--body": body, "--encoder": encoder, "--columns": columns, "--config": config}
+        for option, value in (data_only | {"--seed": seed is not None}).items():
+            if value:
+                raise UsageError(f"{option} is for a folder of data; {folder} is an engine, which has learnt already.")
+        _tell(*_by_engine(folder, user, options.listed(history), wanted, asked), json_file, chosen)
+        return
+    settings = settings_for(folder, config)
     own = settings.engine.models.next_behaviour
     given: dict[str, Any] = {"seed": seed, "body": bodies[0] if bodies else None}
     own = changed(own, {name: value for name, value in given.items() if value is not None})
@@ -120,22 +142,31 @@ def predict(
     else:
         told = options.listed(history)
         if not told:
-            notes.append("nobody is named (--user ID or --history A,B): this is foreseen of somebody never seen before")
+            notes.append(_NOBODY)
         known = Histories.empty(1) if not told else with_kinds(dataset.catalogue, dataset, told)
-    found = Foretelling(dataset, own, reads).predict(
-        dataset.catalogue,
-        known,
-        options.listed(items) or [],
-        kinds=options.listed(kinds),
-        prices=_prices(prices),
-        when=_moment(when),
-        inputs=INPUTS,
-        language=chosen,
-    )
+    found = Foretelling(dataset, own, reads).predict(dataset.catalogue, known, wanted, **asked)
+    _tell(found, notes, json_file, chosen)
+
+
+def _by_engine(
+    folder: Path, user: str | None, history: list[str] | None, items: list[str], asked: Mapping[str, Any]
+) -> tuple[Predicted, list[str]]:
+    from palate.cli.show import stranger
+    from palate.engine import Engine
+
+    engine, notes = Engine.load(folder), []
+    if user is not None and not engine.knows(user):
+        notes.append(stranger(user, asked["language"]))
+    if user is None and not history:
+        notes.append(_NOBODY)
+    return engine.predict(items, user, history=history, **asked), notes
+
+
+def _tell(found: Predicted, notes: list[str], json_file: str | None, language: str) -> None:
     if json_file is not None:
         console.write_json({**asdict(found), "notes": [*notes, *found.notes]}, json_file)
     if json_file != console.STDOUT:
-        show_predictions(found, chosen)
+        show_predictions(found, language)
         for note in notes:
             console.say(note)
 

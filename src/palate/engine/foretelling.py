@@ -1,4 +1,4 @@
-"""What somebody will do next, asked in ids and told in words; learnt when first asked for, beside the answers."""
+"""What somebody will do next, asked in ids and told in words; learnt once, at the first need, beside the answers."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from palate.core import Histories, Queries, UsageError, clock
+from palate.core.recommender import Arrays
 from palate.data import Catalogue, Dataset
 from palate.engine.questions import Told, check_language, told
 from palate.language import TextEncoder, load_encoder
@@ -93,13 +94,32 @@ class Foretelling:
         self._dataset, self._settings, self._encoder = dataset, settings, encoder
         self._learning = threading.Lock()
         self._model: NextBehaviour | None = None
+        self._titles = len(dataset.catalogue)
 
     def model(self, catalogue: Catalogue | None = None) -> NextBehaviour:
         """The fitted model, over a catalogue that may have grown since."""
         with self._learning:
             if self._model is None:
-                self._model = fitted(self._dataset, self._settings, self._encoder)
+                self._model = self._unfitted().fit(self._dataset)
             return self._model if catalogue is None else self._model.extend(catalogue)
+
+    def arrays(self) -> Arrays | None:
+        """What was learnt; None where nothing was yet."""
+        with self._learning:
+            return None if self._model is None else {**self._model.arrays(), "titles": np.array([self._titles])}
+
+    def restore(self, arrays: Arrays) -> None:
+        """Take up what ``arrays`` gave, instead of learning."""
+        with self._learning:
+            self._titles = int(arrays["titles"][0])
+            self._model = self._unfitted().restore(arrays)
+
+    def _unfitted(self) -> NextBehaviour:
+        """Without a language model terms of titles are compared: of those titles that were there to learn from."""
+        from palate.models.next_behaviour import NextBehaviour
+
+        titles = self._dataset.catalogue.titles[: self._titles]
+        return NextBehaviour(self._settings, self._encoder or load_encoder("lexical", titles))
 
     def predict(
         self,
@@ -156,15 +176,6 @@ class Foretelling:
         )
 
 
-def fitted(dataset: Dataset, settings: NextBehaviourSettings, encoder: TextEncoder | None) -> NextBehaviour:
-    """The model over a dataset; without a language model terms of titles are compared."""
-    from palate.models.next_behaviour import NextBehaviour
-
-    if encoder is None:
-        encoder = load_encoder("lexical", dataset.catalogue.titles)
-    return NextBehaviour(settings, encoder).fit(dataset)
-
-
 def with_kinds(catalogue: Catalogue, dataset: Dataset, history: Told) -> Histories:
     """A history in the caller's words, kinds included; a kind that is not said is the first the data has.
 
@@ -184,4 +195,4 @@ def with_kinds(catalogue: Catalogue, dataset: Dataset, history: Told) -> Histori
     return given.where(worth > 0)
 
 
-__all__ = ["Foretelling", "Input", "Predicted", "Prediction", "fitted", "with_kinds"]
+__all__ = ["Foretelling", "Input", "Predicted", "Prediction", "with_kinds"]

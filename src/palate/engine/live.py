@@ -42,6 +42,7 @@ class LiveHistories:
         self._dataset = dataset
         self._most = most
         self._events: OrderedDict[str, deque[LiveEvent]] = OrderedDict()
+        self.forgotten: set[str] = set()
 
     def add(self, user: str, events: Iterable[LiveEvent]) -> None:
         """Continue a user's history, in order of time."""
@@ -58,9 +59,19 @@ class LiveHistories:
         while len(self._events) > MOST_USERS:
             self._events.popitem(last=False)
 
+    def forget(self, user: str) -> None:
+        """Nobody of that id was heard of; what they do from now on begins a history."""
+        self._events.pop(user, None)
+        if user in self._dataset.user_ids:
+            self.forgotten.add(user)
+
     def known(self, user: str) -> bool:
         """Whether anybody of that id was ever heard of."""
-        return user in self._events or user in self._dataset.user_ids
+        return user in self._events or self.position(user) >= 0
+
+    def position(self, user: str) -> int:
+        """Of somebody who was trained on and is not forgotten; -1 else."""
+        return -1 if user in self.forgotten else self._dataset.user_ids.get(user)
 
     def moods(self, user: str) -> Float64Array:
         """How content each reported event was; float64, NaN where it does not tell."""
@@ -68,7 +79,7 @@ class LiveHistories:
 
     def of(self, user: str) -> Histories:
         """One row: what the user did, oldest first: all of training, as the ranker learnt it, and what came since."""
-        position = self._dataset.user_ids.get(user)
+        position = self.position(user)
         trained = self._dataset.sequences.take(slice(position, position + 1)) if position >= 0 else Histories.empty(1)
         own = self._events.get(user)
         if not own:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from palate.behaviour import Edits
 from palate.core import Histories, Queries
@@ -26,6 +26,9 @@ from palate.language.generation import TemplateGenerator, TextGenerator, or_temp
 from palate.language.verbalise import behaviour_text
 from palate.ranking.bandit import Choice
 
+if TYPE_CHECKING:
+    from palate.models.next_behaviour import NextBehaviour
+
 
 class Living(Positions):
     """What was fitted, and what happens to it while it answers; parameters as those of ``Positions``."""
@@ -33,8 +36,9 @@ class Living(Positions):
     def __init__(self, dataset: Dataset, settings: EngineSettings, assembled: Assembled) -> None:
         super().__init__(dataset, settings, assembled)
         self._answering, self._changing = threading.RLock(), threading.Lock()
-        self._live, self._portraits = LiveHistories(dataset, settings.history), Portraits(dataset)
-        self._foretelling = Foretelling(dataset, settings.models.next_behaviour, assembled.encoder)
+        self._live = LiveHistories(dataset, settings.history)
+        self._portraits = Portraits(dataset, self._live)
+        self.foretelling = Foretelling(dataset, settings.models.next_behaviour, assembled.encoder)
         self.counting = Counting(assembled.pipeline.sources, settings.counting)
         self.writer: TextGenerator = TemplateGenerator()
 
@@ -42,7 +46,7 @@ class Living(Positions):
         """What is known of somebody, and how they corrected it; ``UnknownIdError`` where nobody has heard of them."""
         check_language(language)
         with self._answering:
-            return self._portraits.of(self._shelf, self.known_as(user), self._live, language)
+            return self._portraits.of(self._shelf, self.known_as(user), language)
 
     def correct(self, user: str, change: Callable[[Edits], Edits]) -> Edits:
         """Take in how somebody corrects their profile; the next answer follows it. It lives in memory: keep a log."""
@@ -90,6 +94,16 @@ class Living(Positions):
             self._shelf = self.counting.counted(self._shelf)
         return Updated(taken, changes.n_items, changes.n_users, tuple(rejected))
 
+    def foresee(self) -> NextBehaviour:
+        """Learn what people do next, unless that was done; ``save`` keeps it, and no ``predict`` has to wait for it.
+
+        Raises
+        ------
+        DataError
+            The data has too few occasions of any kind.
+        """
+        return self.foretelling.model()
+
     def predict(
         self,
         items: Sequence[str],
@@ -102,7 +116,7 @@ class Living(Positions):
         inputs: int = 0,
         language: str = "en",
     ) -> Predicted:
-        """How likely somebody is to view, click, buy or rate items highly, with intervals; learnt at the first call.
+        """How likely somebody is to view, click, buy or rate items highly, with intervals; see ``foresee``.
 
         Parameters
         ----------
@@ -132,7 +146,7 @@ class Living(Positions):
         if known is None:
             known = with_kinds(shelf.catalogue, self.dataset, history or ())
         asked: dict[str, Any] = {"kinds": kinds, "prices": prices, "when": when, "inputs": inputs, "language": language}
-        return self._foretelling.predict(shelf.catalogue, known, items, **asked)
+        return self.foretelling.predict(shelf.catalogue, known, items, **asked)
 
     @overload
     def narrate(self, told: Answer, *, generate: bool = ..., language: str = ...) -> Answer: ...
@@ -166,6 +180,22 @@ class Living(Positions):
             return user
         other = storage.pseudonym(user)
         return other if other is not None and self._live.known(other) else user
+
+    def forget(self, user: str) -> None:
+        """Forget somebody: what they did, and how they corrected it.
+
+        What they did stays in the counts, as an unknown person's; a saved engine leaves nothing that leads to them. An
+        engine that was saved before knows them until it is saved again, or trained anew.
+        """
+        with self._answering:
+            name = self.known_as(user)
+            self._live.forget(name)
+            self._portraits.forget(name)
+
+    @property
+    def forgotten(self) -> frozenset[str]:
+        """Ids of those who were trained on and are to be forgotten."""
+        return frozenset(self._live.forgotten)
 
     def knows(self, user: str) -> bool:
         """Whether anything is remembered of a user."""

@@ -93,8 +93,8 @@ class _Reading:
 class Portraits:
     """Corrections and interests of people, bounded, in memory. The log keeps corrections, histories keep the rest."""
 
-    def __init__(self, dataset: Dataset) -> None:
-        self._dataset = dataset
+    def __init__(self, dataset: Dataset, live: LiveHistories) -> None:
+        self._dataset, self._live = dataset, live
         self._edits: OrderedDict[str, Edits] = OrderedDict()
         self._interests: OrderedDict[str, Interests] = OrderedDict()
         self._reading: _Reading | None = None
@@ -113,6 +113,12 @@ class Portraits:
         while len(self._edits) > MOST_USERS:
             self._edits.popitem(last=False)
         return edits
+
+    def forget(self, name: str) -> None:
+        """Keep nothing of a person."""
+        with self._lock:
+            self._edits.pop(name, None)
+            self._interests.pop(name, None)
 
     def corrected(self, shelf: Shelf, queries: Queries, names: Sequence[str | None], keep: int = -1) -> Queries:
         """The questions as their askers' corrections have them.
@@ -158,7 +164,7 @@ class Portraits:
                 interests = reading.map.update(interests, event.item, event.time, event.weight, event.mood)
             self._interests[name] = interests
 
-    def of(self, shelf: Shelf, name: str, live: LiveHistories, language: str) -> Portrait:
+    def of(self, shelf: Shelf, name: str, language: str) -> Portrait:
         """What is known of somebody.
 
         Raises
@@ -166,6 +172,7 @@ class Portraits:
         UnknownIdError
             Nobody has heard of them.
         """
+        live = self._live
         if not (live.known(name) or name in self._edits):
             raise UnknownIdError(f"unknown user {name!r}")
         history, live_moods, now = live.of(name), live.moods(name), clock.now()
@@ -233,7 +240,7 @@ class Portraits:
 
     def _rows(self, name: str) -> Int64Array:
         """Rows of the training events behind somebody's history."""
-        position = self._dataset.user_ids.get(name)
+        position = self._live.position(name)
         if position < 0:
             return np.empty(0, dtype=np.int64)
         indptr = self._dataset.sequences.indptr

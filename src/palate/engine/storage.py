@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import secrets
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import lru_cache
@@ -53,6 +54,9 @@ def save(engine: Engine, folder: Path) -> None:
     judge = engine.assembled.attractiveness
     if judge is not None:
         arrays["attractiveness"] = judge.arrays()
+    foretelling = engine.foretelling.arrays()
+    if foretelling is not None:
+        arrays["foretelling"] = foretelling
     shown = engine.shown
     if shown is not None:
         arrays["shown"] = shown.arrays()
@@ -89,7 +93,7 @@ def save(engine: Engine, folder: Path) -> None:
             },
             {
                 "events": _anonymous(dataset.events).to_arrow(),
-                "users": pl.DataFrame({"user_id": _pseudonyms(dataset.user_ids)}).to_arrow(),
+                "users": pl.DataFrame({"user_id": _pseudonyms(dataset.user_ids, engine.forgotten)}).to_arrow(),
                 "items": engine.catalogue.frame.to_arrow(),
             },
         ),
@@ -141,6 +145,8 @@ def load(folder: Path) -> Engine:
             _judge(artefact, pipeline),
         )
         engine = Engine(dataset, settings, assembled, _shown(artefact))
+        if "foretelling" in artefact.arrays:
+            engine.foretelling.restore(artefact.arrays["foretelling"])
         if engine.mixing.bandit is not None and "bandit" in artefact.arrays:
             engine.mixing.bandit.restore(artefact.arrays["bandit"], json.loads(artefact.texts["bandit.json"]))
     except (KeyError, TypeError, ValueError, AttributeError, UsageError, pl.exceptions.PolarsError) as error:
@@ -182,9 +188,16 @@ def _opened(path: Path) -> Any:
     return Vault(path)
 
 
-def _pseudonyms(ids: Ids) -> list[str]:
+def _pseudonyms(ids: Ids, forgotten: frozenset[str]) -> list[str]:
+    """Names under which people are saved: their pseudonyms, and for whoever is forgotten one that leads to nobody."""
     vault = _vault()
-    return [name if name.startswith("p_") and len(name) == 34 else vault.pseudonym(name) for name in ids.names]
+
+    def saved(name: str) -> str:
+        if name in forgotten:
+            return f"p_{secrets.token_hex(16)}"
+        return name if name.startswith("p_") and len(name) == 34 else str(vault.pseudonym(name))
+
+    return [saved(name) for name in ids.names]
 
 
 def _anonymous(events: pl.DataFrame) -> pl.DataFrame:

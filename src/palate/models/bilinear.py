@@ -24,13 +24,12 @@ from palate.core import (
     Queries,
     Rankings,
     Settings,
-    UsageError,
 )
 from palate.core.recommender import Arrays
 from palate.core.space import Choice, Space, Span
 from palate.data import Catalogue, Dataset
 from palate.language import TextEncoder
-from palate.models.fitted import need
+from palate.models.fitted import need, new_items
 from palate.models.linear import recommend_in_batches
 from palate.models.profiles import ItemFacts, Moments, moments_of
 
@@ -148,10 +147,8 @@ class Bilinear:
     def extend(self, catalogue: Catalogue) -> Self:
         """Serve a catalogue that grew: items after the known ones are read and appended."""
         facts = self._need()
-        if len(catalogue) < self.n_items:
-            raise UsageError(
-                f"a catalogue of {len(catalogue):,} items cannot extend one of {self.n_items:,}; fit again"
-            )
+        if not len(new_items(catalogue, self.n_items)):
+            return self
         return self._take(facts.extended(catalogue, self.encoder), self._weights)
 
     def score(self, queries: Queries) -> FloatArray:

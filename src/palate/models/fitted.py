@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from abc import ABC, abstractmethod
+from typing import ClassVar, Self, TypeVar
 
 import numpy as np
 
@@ -36,3 +37,37 @@ def new_items(catalogue: Catalogue, known: int) -> IntArray:
     if len(catalogue) < known:
         raise UsageError(f"a catalogue of {len(catalogue):,} items cannot extend one of {known:,}; fit again")
     return np.arange(known, len(catalogue), dtype=np.int32)
+
+
+class TextReader(ABC):
+    """A model that knows items by their texts: it takes up those that came since, and reads changed ones again.
+
+    Old arrays are left as they are, so a shallow copy made before goes on as before.
+    """
+
+    name: ClassVar[str]
+
+    @property
+    @abstractmethod
+    def n_items(self) -> int:
+        """Items known."""
+
+    def extend(self, catalogue: Catalogue) -> Self:
+        """Serve a catalogue that grew.
+
+        Raises
+        ------
+        UsageError
+            The catalogue is shorter than the known one, so it is not the same one grown.
+        """
+        return self.reread(catalogue, new_items(catalogue, self.n_items))
+
+    @abstractmethod
+    def reread(self, catalogue: Catalogue, items: IntArray) -> Self:
+        """Take the texts of some items, new or changed, for what they now are.
+
+        Parameters
+        ----------
+        items
+            int32 positions; new ones are all there are beyond the known ones.
+        """

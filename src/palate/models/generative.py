@@ -30,7 +30,7 @@ from palate.data import Catalogue, Dataset
 from palate.language import TextEncoder
 from palate.language.semantic_ids import SemanticIds, SemanticIdSettings
 from palate.models.code_space import CodeSpace
-from palate.models.fitted import need, new_items
+from palate.models.fitted import TextReader, need
 from palate.models.neural.course import Course
 from palate.models.neural.described import Described
 from palate.models.neural.lessons import LARGE, against_chance
@@ -96,7 +96,7 @@ class GenerativeSettings(ReaderSettings):
         return Space({**own.ranges, **more}, ({"behaviour": 1.0}, {"ids.codes": 64}, *own.first))
 
 
-class Generative(HistoryReader):
+class Generative(HistoryReader, TextReader):
     """What comes next, written as a semantic id.
 
     Parameters
@@ -151,26 +151,8 @@ class Generative(HistoryReader):
         scores[~hidden.any(axis=1)] = 0.0
         return scores
 
-    def extend(self, catalogue: Catalogue) -> Self:
-        """Serve a catalogue that grew: new items get ids from the same codebooks.
-
-        Raises
-        ------
-        UsageError
-            The catalogue is shorter than the known one, so it is not the same one grown.
-        """
-        return self.reread(catalogue, new_items(catalogue, self.n_items))
-
     def reread(self, catalogue: Catalogue, items: IntArray) -> Self:
-        """Ids and vectors of items whose text is new or has changed; an item with events keeps its id.
-
-        Old arrays are left as they are, so a shallow copy made before goes on as before.
-
-        Parameters
-        ----------
-        items
-            int32 positions; new ones are all there are beyond the known ones.
-        """
+        """Ids and vectors of items whose text is new or has changed; an item with events keeps its id."""
         from palate.models.neural.network import described
 
         if not len(items):

@@ -19,7 +19,7 @@ from palate.core.recommender import Arrays
 from palate.core.space import Space, Span
 from palate.data import Catalogue, Dataset
 from palate.language import unit_rows
-from palate.models.fitted import need
+from palate.models.fitted import need, new_items
 from palate.models.linear import recommend_in_batches
 
 _BRANCH = Branch("features", "Interest is modelled from engineered features.", "兴趣由特征工程建模。")
@@ -72,6 +72,8 @@ class Interest:
     def extend(self, catalogue: Catalogue) -> Self:
         """Take up items that came after the fit: each stands where the known items of its innermost category stand."""
         model = self._need()
+        if not len(new_items(catalogue, self.n_items)):
+            return self
         known, (categories, names) = len(model.vectors), catalogue.categories
         shape = (len(catalogue), len(names))
         member = sparse.csr_matrix((np.ones(len(categories.values)), categories.values, categories.indptr), shape=shape)

@@ -23,7 +23,7 @@ from palate.language.registry import EncoderSettings
 from palate.language.search import SearchSettings, TextSearch
 from palate.language.verbalise import item_texts
 from palate.language.vocabulary import Vocabulary
-from palate.models.fitted import need, new_items
+from palate.models.fitted import TextReader, need
 from palate.models.item_blocks import part_of
 from palate.models.linear import (
     ItemWeights,
@@ -82,7 +82,7 @@ class LexicalSettings(Settings):
         )
 
 
-class Lexical:
+class Lexical(TextReader):
     """Recommends what shares rare words with the history, or with a wish in words."""
 
     name: ClassVar[str] = "lexical"
@@ -108,26 +108,8 @@ class Lexical:
         self._search = self._searching(dataset.catalogue)
         return self
 
-    def extend(self, catalogue: Catalogue) -> Self:
-        """Take up items that came after the fit (rows beyond those known), new words included.
-
-        Raises
-        ------
-        UsageError
-            The catalogue is shorter than the known one, so it is not the same one grown.
-        """
-        return self.reread(catalogue, new_items(catalogue, self.n_items))
-
     def reread(self, catalogue: Catalogue, items: IntArray) -> Self:
-        """Read the texts of some items, new or changed, again: they and their neighbours find each other anew.
-
-        Old arrays are left as they are, so a shallow copy made before goes on as before.
-
-        Parameters
-        ----------
-        items
-            int32 positions; new ones are all there are beyond the known ones.
-        """
+        """Read the texts of some items, new or changed, again: they and their neighbours find each other anew."""
         state, vectors = need(self._state, self.name), self._vectors
         assert vectors is not None and self._vocabulary is not None  # noqa: S101
         if not len(items):

@@ -20,7 +20,7 @@ from palate.language.encoder import asking_side, is_shaped
 from palate.language.text_space import TextSpace
 from palate.language.verbalise import item_texts
 from palate.models.factors import mean_vectors, shares
-from palate.models.fitted import need, new_items
+from palate.models.fitted import TextReader, need
 from palate.models.item_blocks import ItemBlocks, part_of
 from palate.models.linear import recommend_in_batches
 
@@ -77,7 +77,7 @@ class SemanticSettings(Settings):
         )
 
 
-class Semantic:
+class Semantic(TextReader):
     """An item's score is the cosine of its vector with the mean of the history's vectors and of the wish.
 
     Where the encoder has two sides (see ``asking_side``), the history is read by the asking one. A wish is read as an
@@ -138,26 +138,8 @@ class Semantic:
             self._asking = self._joined(self._space.project(asking.encode(texts)), dataset.catalogue)
         return self
 
-    def extend(self, catalogue: Catalogue) -> Self:
-        """Serve a catalogue that grew: items after the known ones are encoded and appended.
-
-        Raises
-        ------
-        UsageError
-            The catalogue is shorter than the known one, so it is not the same one grown.
-        """
-        return self.reread(catalogue, new_items(catalogue, self.n_items))
-
     def reread(self, catalogue: Catalogue, items: IntArray) -> Self:
-        """Encode the texts of some items, new or changed, again; the directions stay.
-
-        Old arrays are left as they are, so a shallow copy made before goes on as before.
-
-        Parameters
-        ----------
-        items
-            int32 positions; new ones are all there are beyond the known ones.
-        """
+        """Encode the texts of some items, new or changed, again; the directions stay."""
         if len(items):
             part = part_of(catalogue, items)
             if self._asking is not None:

@@ -22,7 +22,7 @@ from palate.language import TextEncoder
 from palate.language.text_space import TextSpace
 from palate.language.verbalise import item_texts
 from palate.models.borrowing import Backoff, Borrowing, BorrowingSettings, innermost, near_texts
-from palate.models.fitted import need, new_items
+from palate.models.fitted import TextReader, need
 from palate.models.linear import LinearModel, renewed, wide, with_rows
 from palate.models.transitions import TransitionsSettings, both_ways, damped, new_counts, pair_counts, redamped
 
@@ -71,7 +71,7 @@ class SemanticTransitionsSettings(TransitionsSettings):
         )
 
 
-class SemanticTransitions(LinearModel):
+class SemanticTransitions(LinearModel, TextReader):
     """Recommends what usually comes after things like those the asker chose.
 
     Parameters
@@ -126,26 +126,8 @@ class SemanticTransitions(LinearModel):
         fresh = damped(with_rows(nothing, items, lent.rows(items)), popularity, own)[items]
         return self._take(with_rows(redamped(weights, before.popularity, popularity, own), items, fresh))
 
-    def extend(self, catalogue: Catalogue) -> Self:
-        """Serve a catalogue that grew: items after the known ones are read, and borrow all they have.
-
-        Raises
-        ------
-        UsageError
-            The catalogue is shorter than the known one, so it is not the same one grown.
-        """
-        return self.reread(catalogue, new_items(catalogue, self.n_items))
-
     def reread(self, catalogue: Catalogue, items: IntArray) -> Self:
-        """Read the texts of some items, new or changed, again; between all others nothing changes.
-
-        Old arrays are left as they are, so a shallow copy made before goes on as before.
-
-        Parameters
-        ----------
-        items
-            int32 positions; new ones are all there are beyond the known ones.
-        """
+        """Read the texts of some items, new or changed, again; between all others nothing changes."""
         before, state = self._need_borrowing(), self._need()
         if not len(items):
             return self

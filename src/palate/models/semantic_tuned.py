@@ -23,7 +23,7 @@ from palate.language.registry import is_plain
 from palate.language.tuning.settings import AdaptSettings, VectorSettings
 from palate.language.verbalise import item_texts
 from palate.models.factors import mean_vectors, shares
-from palate.models.fitted import need, new_items
+from palate.models.fitted import TextReader, need
 from palate.models.item_blocks import part_of
 from palate.models.linear import recommend_in_batches
 
@@ -56,7 +56,7 @@ class SemanticTunedSettings(Settings):
         return Space({"decay": Span(0.3, 1.0)})
 
 
-class SemanticTuned:
+class SemanticTuned(TextReader):
     """An item's score is the cosine of its vector with the mean of the vectors that the history's items have as asked.
 
     Parameters
@@ -112,15 +112,8 @@ class SemanticTuned:
         how = adapt.model_copy(update={"held_out": 0.0, "course": course})
         return type(self)(self.settings, self.encoder)._taught(dataset, how, self._corpus, progress)
 
-    def extend(self, catalogue: Catalogue) -> Self:
-        """Serve a catalogue that grew: items after the known ones are encoded and appended."""
-        return self.reread(catalogue, new_items(catalogue, self.n_items))
-
     def reread(self, catalogue: Catalogue, items: IntArray) -> Self:
-        """Encode the texts of some items, new or changed, again.
-
-        Old arrays are left as they are, so a shallow copy made before goes on as before.
-        """
+        """Encode the texts of some items, new or changed, again."""
         if len(items):
             texts = item_texts(part_of(catalogue, items))
             offered, asking = self._read(texts)

@@ -22,7 +22,7 @@ from palate.core import (
 from palate.core.recommender import Arrays
 from palate.data import Catalogue
 from palate.language import TextEncoder
-from palate.models.fitted import need, new_items
+from palate.models.fitted import TextReader, need
 from palate.models.neural.course import Course
 from palate.models.neural.described import Described
 from palate.models.neural.lessons import LARGE, against_chance
@@ -122,33 +122,15 @@ class SequenceModel(HistoryReader):
         return trained
 
 
-class Sequential(SequenceModel):
+class Sequential(SequenceModel, TextReader):
     """Items known by id, text, category and brand; what came since the training is known by the last three."""
 
     name: ClassVar[str] = "sequential"
     abilities: ClassVar[Abilities] = Abilities(unseen_items=True, uses_time=True)
     defaults: ClassVar[SequentialSettings] = SequentialSettings()
 
-    def extend(self, catalogue: Catalogue) -> Self:
-        """Serve a catalogue that grew: new items are scored by their text and attributes.
-
-        Raises
-        ------
-        UsageError
-            The catalogue is shorter than the known one, so it is not the same one grown.
-        """
-        return self.reread(catalogue, new_items(catalogue, self.n_items))
-
     def reread(self, catalogue: Catalogue, items: IntArray) -> Self:
-        """Vectors of items whose text is new or has changed; what is theirs alone stays.
-
-        Old arrays are left as they are, so a shallow copy made before goes on as before.
-
-        Parameters
-        ----------
-        items
-            int32 positions; new ones are all there are beyond the known ones.
-        """
+        """Vectors of items whose text is new or has changed; what is theirs alone stays."""
         from palate.models.neural.network import described
 
         if not len(items):

@@ -15,6 +15,7 @@ import numpy as np
 from palate.core import UsageError
 from palate.data import Catalogue
 from palate.data.event_log import Entry, LogFullError
+from palate.data.forgetting import forget, says_forgotten
 from palate.pricing.allowing import refusal_of, terms_of
 from palate.pricing.asking import Question, Quote
 from palate.pricing.beliefs import Believed
@@ -151,6 +152,17 @@ class Quoter:
         self.refusals.set(person, refused, self._clock())
         self.log.log.record(Entry("user", self._fresh("o"), person, {"about": "prices", "refused": refused}))
 
+    def forget(self, person: str) -> bool:
+        """Forget somebody (a pseudonym): decisions stay, what they rested on cannot be read any more, nothing is held.
+
+        A refusal stays: who is forgotten has not agreed. Returns whether anything was known of them.
+        """
+        known = forget(self.log.log, person)
+        with self._lock:
+            self._shown.forget(person)
+            self._remembered.clear()
+        return known
+
     @property
     def asks_engine(self) -> bool:
         """Whether personal prices need to know what the engine, or a reader of histories, thinks of somebody."""
@@ -262,7 +274,11 @@ class Quoter:
         """Take up what the log says was shown lately, so that a restart moves no price."""
         ids = self._shelf.book.catalogue.ids
         log, since = self.log.log, self._clock() - _REMEMBERED_DAYS * DAY
-        for row in log.replay(("price",), after=log.head().seq - _RECALLED, since=since, opened=False):
+        for row in log.replay(("price", "user"), after=log.head().seq - _RECALLED, since=since, opened=False):
+            if row.sort == "user":
+                if says_forgotten(row):
+                    self._shown.forget(row.subject)
+                continue
             body, items = row.body, row.body["items"]
             owner = row.subject if body["owned"] else ""
             prices = np.array(body["outcome"]["price"], dtype=np.float64)

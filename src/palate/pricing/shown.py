@@ -45,6 +45,11 @@ class LastShown:
         if len(self._last) > self._size:
             self._last.popitem(last=False)
 
+    def forget(self, owner: str) -> None:
+        """Hold nothing towards an owner any more."""
+        for key in [key for key in self._last if key[0] == owner]:
+            del self._last[key]
+
     def __len__(self) -> int:
         return len(self._last)
 
@@ -154,6 +159,10 @@ class Shown:
                 rows.append((last.price, last.at, hold, last.personal))
         price, at, held, personal = np.array(rows, dtype=np.float64).T.copy()
         return Before(price, at, held, personal != 0)
+
+    def forget(self, person: str) -> None:
+        """Hold no price towards a person any more; the lowest prices of past days were everybody's."""
+        self._last.forget(person)
 
     def note(
         self,

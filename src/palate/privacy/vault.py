@@ -19,6 +19,15 @@ from pathlib import Path
 
 from palate.core import ArtefactError, PalateError
 
+REMAINS = {
+    "en": "What they wrote, and what their prices rested on, cannot be read any more, in no copy of the logs. What "
+    "they did is counted as an unknown person's. A refusal of personal prices stays in force. Engines saved before, "
+    "and the data they were trained on, hold what they held: forget there too, or train again.",
+    "zh": "其所写的内容和定价依据在任何日志副本中都无法再读取。其行为只作为匿名用户计数。拒绝个性化定价的选择继续有效。"
+    "此前保存的引擎及其训练数据仍保留原有内容：请在其中同样删除，或重新训练。",
+}
+"""What is said to whoever had somebody forgotten."""
+
 _CACHED_KEYS = 4_096
 _CACHED_PSEUDONYMS = 65_536
 _NONCE = 12
@@ -99,6 +108,12 @@ class Vault:
             if len(self._pseudonyms) > _CACHED_PSEUDONYMS:
                 self._pseudonyms.popitem(last=False)
         return name
+
+    def __contains__(self, person: str) -> bool:
+        """Whether anything sealed may lie somewhere that this person's key opens."""
+        with self._lock:
+            self._keys.pop(person, None)
+            return self._stored(person) is not None
 
     def prepare(self, people: Iterable[str]) -> None:
         """Make data keys for these pseudonyms where they have none, in one transaction.

@@ -132,7 +132,7 @@ def create_app(
     app.include_router(price_insight.router(live, quoter))
     app.include_router(asking.router(live))
     app.include_router(feedback.router(live, metrics))
-    app.include_router(people.router(live))
+    app.include_router(people.router(live, quoter))
     app.include_router(demand.router(live))
     app.include_router(foresight.router(live))
     if settings.page:

@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 
 from palate.behaviour import Edits
 from palate.data.event_log import Entry, EventLog, Row
+from palate.data.forgetting import forget, says_forgotten
 from palate.data.log_rows import canonical
 from palate.pricing.asking import Quote
 from palate.ranking.bandit import Choice
@@ -117,10 +118,13 @@ class Live:
                     self.engine.recall((name, choice) for name, choice in choices if choice is not None)
                 else:
                     told = [row for row in run if not row.erased]
-                    self.engine.update(users=[_user_of(row, trained) for row in told if not _is_correction(row)])
-                    for row in filter(_is_correction, told):
+                    self.engine.update(users=[_user_of(row, trained) for row in told if not row.body.get("about")])
+                    for row in told:
                         name, edits = trained.get(row.subject, row.subject), Edits.read(row.personal or {})
-                        self.engine.correct(name, lambda _, edits=edits: edits)  # type: ignore[misc]
+                        if says_forgotten(row):
+                            self.engine.forget(name)
+                        elif row.body.get("about") == _CORRECTION["about"]:
+                            self.engine.correct(name, lambda _, edits=edits: edits)  # type: ignore[misc]
         return total
 
     async def take_events(self, rows: Sequence[EventRow]) -> list[RowFate]:
@@ -183,6 +187,18 @@ class Live:
         entry = Entry("user", _fresh("p"), self.log.vault.pseudonym(user_id), _CORRECTION, edits.written())
         await asyncio.wrap_future(self.log.commit([entry]))
         return edits
+
+    async def forget(self, user_id: str) -> bool:
+        """Forget somebody, now and at every start to come; True where anything was known of them.
+
+        The log goes first: from then on nothing that comes back can have been sealed before.
+        """
+        name, person = self.known_as(user_id), self.log.vault.pseudonym(user_id)
+        known = await self.elsewhere(lambda: forget(self.log, person, self.engine.knows(name)))
+        await self._outside(self._updates, lambda: self.engine.forget(name))
+        self._described.pop(f"user:{user_id}", None)
+        self._moved([name])
+        return known
 
     def note_answer(
         self,
@@ -338,10 +354,6 @@ def _event_of(row: Row, trained: dict[str, str]) -> dict[str, Any]:
         "user_id": trained.get(row.subject, row.subject),
         "event_id": row.id,
     }
-
-
-def _is_correction(row: Row) -> bool:
-    return row.body.get("about") == _CORRECTION["about"]
 
 
 def _user_of(row: Row, trained: dict[str, str]) -> dict[str, Any]:

@@ -274,18 +274,6 @@ class Explained(BaseModel):
     narration: Telling | None = Field(description="Null unless asked for with narrate.")
 
 
-class Profile(BaseModel):
-    """What is known of a person, and how they corrected it."""
-
-    sentence: str = Field(description="Habits in one sentence.")
-    summary: str = Field(description="Interests in one sentence, the strongest first.")
-    table: dict[str, Any] = Field(description="Habits as values: frequency, recency, spend, prices, categories, kinds.")
-    interests: list[dict[str, Any]] = Field(description="name, share, events, first, last, mood (-1 to 1), items.")
-    muted: list[str]
-    added: list[str]
-    branch: str = Field(description="Whether interests rest on texts or on engineered features, and why.")
-
-
 class Question(BaseModel):
     """An item to ask about, and how likely the answer is yes."""
 
