@@ -149,3 +149,12 @@ KIND_ALIASES: dict[str, str] = {
     **dict.fromkeys(("shown", "exposure", "曝光"), "impression"),
 }
 """Other names of the usual kinds of event, lower case."""
+
+WITHDRAWALS = frozenset(
+    {
+        *("remove", "removed", "remove_from_cart", "removed_from_cart", "removefromcart", "remove from cart"),
+        *("unlike", "unfav", "unfavorite", "unsave", "skip", "skipped", "cancel", "cancelled", "canceled"),
+        *("移出购物车", "删除", "取消收藏", "取消点赞", "取消订单", "跳过", "取消"),
+    }
+)
+"""Kinds by which somebody takes interest back, lower case: nothing is learnt for or against the item from one."""
