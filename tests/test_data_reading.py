@@ -205,6 +205,13 @@ def test_folders_that_cannot_be_used_are_refused_in_words(
     assert found in refused(put(tmp_path, **files))
 
 
+def test_what_palate_made_is_told_from_data(tmp_path: Path) -> None:
+    made = put(tmp_path / "made", manifest__json="{}", events__arrow=b"ARROW1")
+    assert "something palate made" in refused(made)
+    beside = put(tmp_path / "beside", manifest__json="{}", events__csv="user,item,time\nu,a,1\nu,b,2\n")
+    assert Dataset.load(beside).n_events == 2
+
+
 def test_places_that_are_no_folder_are_refused(tmp_path: Path) -> None:
     assert "does not exist" in refused(tmp_path / "nowhere")
     (tmp_path / "file").write_text("x")

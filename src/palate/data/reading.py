@@ -41,10 +41,10 @@ def load_folder(
     if not folder.is_dir():
         what = "is a file, not a folder" if folder.exists() else "does not exist"
         raise DataError(f"{folder} {what}. Give the folder that holds events.*, and items.* and users.* if any.")
+    if (folder / "manifest.json").is_file() and not any((folder / f"events{ending}").is_file() for ending in ENDINGS):
+        raise DataError(f"{folder} is something palate made, such as an engine. Give the folder it was made from.")
     paths = {name: find_file(folder, name) for name in ("events", "items", "users")}
     if paths["events"] is None:
-        if (folder / "manifest.json").is_file():
-            raise DataError(f"{folder} is something palate made, such as an engine. Give the folder it was made from.")
         there = ", ".join(sorted(path.name for path in folder.iterdir())[:10]) or "nothing"
         raise DataError(
             f"{folder} has no events file; it holds {there}. Call the file of what happened events, with one of the "
