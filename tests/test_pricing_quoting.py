@@ -22,6 +22,7 @@ from palate.pricing.guardrails import GuardSettings
 from palate.pricing.packs import PROTECTED
 from palate.pricing.refusals import Refusals
 from palate.pricing.shown import DAY, Lows
+from palate.privacy import Vault
 from tests.pricing_desk import FREE, Open, ann, clock, line, open_shop, personal, vault
 from tests.pricing_world import Clock, Drawn, Nearest
 
@@ -191,8 +192,7 @@ def test_nothing_is_given_again_where_that_is_switched_off(open_shop: Open) -> N
 
 
 def test_a_restart_moves_no_price(open_shop: Open, clock: Clock, ann: str) -> None:
-    # What a policy that gambles would ask a stranger differs from decision to decision: parity would let go of a price.
-    guard = GuardSettings(cool_down_seconds=1_000, parity=1.0)
+    guard = GuardSettings(cool_down_seconds=1_000)
     first = open_shop(Drawn(), guard=guard)
     items = [f"i{number}" for number in range(40)]
     before = [line(first, item).price for item in items]
@@ -203,6 +203,33 @@ def test_a_restart_moves_no_price(open_shop: Open, clock: Clock, ann: str) -> No
     assert [line(second, item).price for item in items] == before
     again = personal(second, ann, "i77")
     assert (again.price, again.personal, again.clips) == (own.price, own.personal, ("held",))
+
+
+_ASKS = st.lists(
+    st.tuples(st.sampled_from(["", "ann", "bob"]), st.sampled_from(["i77", "i91"]), st.floats(0.0, 90.0)),
+    min_size=2,
+    max_size=12,
+)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(asks=_ASKS, parity=st.floats(0.0, 0.3))
+def test_gambling_moves_no_held_price_and_nobody_pays_otherwise_than_parity_allows(
+    open_shop: Open, vault: Vault, clock: Clock, asks: list[tuple[str, str, float]], parity: float
+) -> None:
+    clock.now += 10 * DAY  # what was held for an example before is long forgotten
+    guard = GuardSettings(cool_down_seconds=1_500, session_seconds=0, parity=parity)
+    quoter = open_shop(Drawn(), guard=guard, remembered_quotes=0)
+    paid: dict[tuple[str, str], float] = {}
+    for who, item, pause in asks:
+        clock.now += pause
+        own = personal(quoter, vault.pseudonym(who), item) if who else line(quoter, item)
+        assert own.price is not None
+        assert paid.setdefault((who, item), own.price) == own.price
+    for (who, item), price in paid.items():
+        public = line(quoter, item).price
+        assert public is not None
+        assert abs(price - public) <= public * parity + 0.01, who
 
 
 def test_a_clock_that_goes_back_moves_no_price_and_recovers(open_shop: Open, clock: Clock) -> None:

@@ -11,7 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palate.core import BoolArray, Float64Array, FloatArray, IntArray
-from palate.pricing.guardrails import Bounds, ClipArray, GuardSettings, Rails, bounds_of, guard, with_ending
+from palate.pricing.guardrails import (
+    Bounds,
+    ClipArray,
+    GuardSettings,
+    Rails,
+    bounds_of,
+    guard,
+    held_publicly,
+    public_prices,
+    with_ending,
+)
 from palate.pricing.terms import PriceAsks, PricingPolicy, Proposals
 
 _SEED_DIGITS = 32
@@ -98,8 +108,9 @@ class Outcome:
         uint32 (n,), see ``Clip``.
     proposed, propensity
         float64 (n,): what the policy wanted, and at what odds; NaN where it had nothing to choose.
-    stranger
-        float64 (n,): what it would have wanted of somebody unknown; NaN where nothing personal entered.
+    stranger, public
+        float64 (n,): what it would have wanted of somebody unknown, NaN too where their price is held; and what they
+        pay now, which is held towards everybody from then on. NaN where nothing personal entered.
     low, high
         float64 (n,): between what the prices had to lie.
     """
@@ -109,6 +120,7 @@ class Outcome:
     proposed: Float64Array
     propensity: Float64Array
     stranger: Float64Array
+    public: Float64Array
     low: Float64Array
     high: Float64Array
 
@@ -142,7 +154,7 @@ def decide(case: Case, way: Way) -> Outcome:
     policy, settings = way.policy, way.guard
     bounds = bounds_of(case.rails, settings)
     n = len(case.items)
-    proposed, propensity, stranger = np.full(n, np.nan), np.full(n, np.nan), np.full(n, np.nan)
+    proposed, propensity, stranger, public = np.full((4, n), np.nan)
     personal = case.uses_personal
     free = np.flatnonzero((bounds.fixed == 0) & np.isfinite(case.features).all(axis=1))
     if len(free):
@@ -151,16 +163,19 @@ def decide(case: Case, way: Way) -> Outcome:
         if own is not None:
             proposed[free], propensity[free] = own.price, own.propensity
         if own is not None and personal.any():
-            public = np.where(np.array(case.personal), np.float32(0), case.features[free])
-            other = _proposed(case, free, public, way.strangers or policy, ladder)
-            if other is not None:
-                stranger[free] = other.price
+            public = held_publicly(case.rails, settings, bounds)
+            if np.isnan(public[free]).any():
+                unknown = np.where(np.array(case.personal), np.float32(0), case.features[free])
+                other = _proposed(case, free, unknown, way.strangers or policy, ladder)
+                if other is not None:
+                    stranger[free] = np.where(np.isnan(public[free]), other.price, np.nan)
+                    public = np.fmin(public, public_prices(stranger, case.rails, settings, bounds))
+            stranger[~personal], public[~personal] = np.nan, np.nan
             # Without knowing what a stranger pays parity cannot be kept, and so there is no personal price.
-            proposed[personal & np.isnan(stranger)] = np.nan
-            stranger[~personal] = np.nan
-    guarded = guard(proposed, case.rails, settings, stranger if personal.any() else None, bounds)
-    unit = settings.unit
-    return Outcome(guarded.price, guarded.clips, proposed, propensity, stranger, bounds.low / unit, bounds.high / unit)
+            proposed[personal & np.isnan(public)] = np.nan
+    guarded = guard(proposed, case.rails, settings, public if personal.any() else None, bounds)
+    edges = bounds.low / settings.unit, bounds.high / settings.unit
+    return Outcome(guarded.price, guarded.clips, proposed, propensity, stranger, public, *edges)
 
 
 def ladder_of(bounds: Bounds, settings: GuardSettings, rungs: int) -> Float64Array:

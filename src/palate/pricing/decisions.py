@@ -168,7 +168,7 @@ class Decision:
         )
         outcome = Outcome(
             clips=np.array(body["clips"], dtype=np.uint32),
-            **{name: _floats(values, n) for name, values in body["outcome"].items()},
+            **{name: _floats(body["outcome"].get(name), n) for name in _OUTCOME},
         )
         return cls(
             case, outcome, tuple(body["items"]), body["rules"], row.subject, body["owned"], tuple(body["personal"]),

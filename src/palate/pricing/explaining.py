@@ -11,7 +11,7 @@ import numpy as np
 from palate.core import Float64Array
 from palate.core.numbers import known
 from palate.pricing.decisions import Decision, Repeated, Rules
-from palate.pricing.guardrails import guard, names_of
+from palate.pricing.guardrails import names_of
 from palate.pricing.packs import NOTICE, Pack, rules
 
 _CLIPS: Mapping[str, Mapping[str, str]] = {
@@ -60,7 +60,7 @@ def explained(
     pack
         The pack that held.
     """
-    without = None if then is None else for_strangers(decision, then)
+    without = for_strangers(decision)
     lines = [_line(decision, row, without, language) for row in range(len(decision.items))]
     return {
         "decision_id": decision.case.id,
@@ -78,12 +78,9 @@ def explained(
     }
 
 
-def for_strangers(decision: Decision, then: Rules) -> Float64Array:
+def for_strangers(decision: Decision) -> Float64Array:
     """What the same items would have cost somebody unknown; float64 (n,), NaN where nothing personal entered."""
-    outcome = decision.outcome
-    asked = np.where(np.isnan(outcome.stranger), outcome.proposed, outcome.stranger)
-    price = guard(asked, decision.case.rails, then.guard).price
-    return np.where(np.array(decision.personal), price, np.nan)
+    return np.where(np.array(decision.personal), decision.outcome.public, np.nan)
 
 
 def _line(decision: Decision, row: int, without: Float64Array | None, language: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ its nearest edge. The list price is always allowed, and is asked wherever anythi
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from enum import IntFlag
 from functools import lru_cache
 from typing import Literal, Self, TypeAlias
@@ -119,6 +119,8 @@ class Rails:
         The price shown last, to this person or to everybody, and when (seconds since 1970 UTC).
     hold
         Seconds for which that price is kept.
+    public_price, public_at
+        The price that everybody was shown last, and when; NaN where none was, or the asker is anybody.
     usable
         bool (n,); False: the list price whatever is proposed.
     same_currency
@@ -136,6 +138,8 @@ class Rails:
     shown_price: Float64Array
     shown_at: Float64Array
     hold: Float64Array
+    public_price: Float64Array
+    public_at: Float64Array
     usable: BoolArray
     same_currency: BoolArray
     now: float
@@ -193,8 +197,7 @@ def bounds_of(rails: Rails, settings: GuardSettings) -> Bounds:
     unit = settings.unit
     given = np.array([rails.list_price, rails.floor, rails.ceiling, rails.shown_price])
     with np.errstate(invalid="ignore"):
-        units = given * unit
-        units[~((units > 0.5) & (given <= LARGEST))] = np.nan
+        units = _minor(given, unit)
         listed, floor, ceiling, shown = units
         listed, shown = np.rint(listed), np.rint(shown)
         highest = np.fmin(settings.highest, np.where(rails.highest < 1.0, 1.0, rails.highest))
@@ -227,7 +230,7 @@ def guard(
     proposed
         float64 (n,), anything at all.
     reference
-        float64 (n,), what would be proposed to a stranger; NaN or None where nothing personal was used.
+        float64 (n,), what a stranger pays; NaN or None where nothing personal was used.
     bounds
         ``bounds_of(rails, settings)``, where it has been worked out already.
 
@@ -268,6 +271,32 @@ def guard(
     return Guarded(price / unit, clips.astype(np.uint32))
 
 
+def held_publicly(rails: Rails, settings: GuardSettings, bounds: Bounds) -> Float64Array:
+    """The price that is held towards everybody now; float64 (n,), NaN where none is."""
+    shown = np.rint(_minor(rails.public_price, settings.unit))
+    # Where the clock went back since, no time has passed.
+    held = np.maximum(rails.now - rails.public_at, 0.0) < settings.cool_down_seconds
+    held &= (bounds.low <= shown) & (shown <= bounds.high)
+    return np.where(held, shown / settings.unit, np.nan)
+
+
+def public_prices(wanted: Float64Array, rails: Rails, settings: GuardSettings, bounds: Bounds) -> Float64Array:
+    """What somebody unknown pays where no price is held towards them: one a step from the last at most.
+
+    Parameters
+    ----------
+    wanted
+        float64 (n,), what would be proposed to them; NaN where nobody asks.
+
+    Returns
+    -------
+    float64 (n,), NaN where nobody asks.
+    """
+    public = replace(rails, shown_price=rails.public_price, shown_at=rails.public_at, hold=np.zeros(len(rails)))
+    own = replace(bounds, shown=np.rint(_minor(rails.public_price, settings.unit)))
+    return np.where(np.isnan(wanted), np.nan, guard(wanted, public, settings, bounds=own).price)
+
+
 def with_ending(price: Float64Array, low: Float64Array, high: Float64Array, settings: GuardSettings) -> Float64Array:
     """The nearest price with the wanted ending inside [low, high], the lower of two; as it was where there is none.
 
@@ -299,6 +328,14 @@ _PARITY, _STEP, _ENDING, _HELD, _CLOCK, _UNKNOWN, _CONFLICT, _KILLED, _CURRENCY 
 
 AT_LIST = _UNKNOWN | _CONFLICT | _KILLED | _CURRENCY
 """With any of these the price is the list price."""
+
+
+def _minor(prices: Float64Array, unit: float) -> Float64Array:
+    """In minor units; NaN for what is no price."""
+    with np.errstate(invalid="ignore"):
+        units = prices * unit
+        units[~((units > 0.5) & (prices <= LARGEST))] = np.nan
+    return units
 
 
 def _up(units: Float64Array) -> Float64Array:

@@ -242,8 +242,9 @@ class Quoter:
         if not self._recorded(decision, (in_force, *ways)):
             return Quote("", *told, list_lines(question, book, items), "", True, gathered.left_out)
         self._shown.note(
-            question.items, items, owners, question.session, prices=outcome.price, personal=entered, now=now
-        )
+            question.items, items, owners, question.session, prices=outcome.price, personal=entered,
+            public=outcome.public, now=now,
+        )  # fmt: skip
         disclosure = " ".join(dict.fromkeys(line.disclosure for line in lines if line.disclosure))
         return Quote(case.id, *told, lines, disclosure, False, gathered.left_out)
 
@@ -285,7 +286,10 @@ class Quoter:
             personal = np.array(body["personal"], dtype=np.bool_)
             owners = [owner if own else "" for own in body["uses"]]
             now = float(body["now"])
-            self._shown.note(items, ids.positions(items), owners, "", prices=prices, personal=personal, now=now)
+            public = np.array(body["outcome"].get("public", [None] * len(items)), dtype=np.float64)
+            self._shown.note(
+                items, ids.positions(items), owners, "", prices=prices, personal=personal, public=public, now=now
+            )
 
     def _fresh(self, letter: str) -> str:
         """An id nobody has used: a letter and 128 random bits."""

@@ -65,5 +65,6 @@ def rails_of(
     same = np.where(known, book.same_currency[items], True) if len(book.list_price) else ~known
     return Rails(
         book.at(book.list_price, items), book.at(book.cost, items), book.at(book.floor, items),
-        book.at(book.ceiling, items), highest, parity, before.price, before.at, before.hold, known, same, now,
+        book.at(book.ceiling, items), highest, parity, before.price, before.at, before.hold,
+        before.public_price, before.public_at, known, same, now,
     )  # fmt: skip

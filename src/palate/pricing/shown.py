@@ -106,12 +106,16 @@ class Before:
         For how many seconds that is kept.
     personal
         bool (n,): personal inputs had entered it.
+    public_price, public_at
+        The same of what everybody was shown, where the owner is somebody.
     """
 
     price: Float64Array
     at: Float64Array
     hold: Float64Array
     personal: BoolArray
+    public_price: Float64Array
+    public_at: Float64Array
 
 
 class Shown:
@@ -147,18 +151,20 @@ class Shown:
         allowed
             Of each item, whether a price may be kept that personal inputs had entered.
         """
-        rows: list[tuple[float, float, float, bool]] = []
+        rows: list[tuple[float, float, float, bool, float, float]] = []
         for item, owner, may in zip(items, owners, allowed, strict=True):
             hold = settings.session_seconds
             last = self._last.get(f"session {session}", item) if session else None
             if last is None or now - last.at >= hold or (last.personal and not may):
                 hold, last = settings.cool_down_seconds, self._last.get(owner, item)
+            public = self._last.get("", item) if owner else None
+            everybody = (np.nan, np.nan) if public is None else public[:2]
             if last is None or (last.personal and not may):
-                rows.append((np.nan, np.nan, hold, False))
+                rows.append((np.nan, np.nan, hold, False, *everybody))
             else:
-                rows.append((last.price, last.at, hold, last.personal))
-        price, at, held, personal = np.array(rows, dtype=np.float64).T.copy()
-        return Before(price, at, held, personal != 0)
+                rows.append((last.price, last.at, hold, last.personal, *everybody))
+        price, at, held, personal, public_price, public_at = np.array(rows, dtype=np.float64).T.copy()
+        return Before(price, at, held, personal != 0, public_price, public_at)
 
     def forget(self, person: str) -> None:
         """Hold no price towards a person any more; the lowest prices of past days were everybody's."""
@@ -173,16 +179,29 @@ class Shown:
         *,
         prices: Float64Array,
         personal: BoolArray,
+        public: Float64Array,
         now: float,
     ) -> None:
-        """Keep what is shown now; an unchanged price keeps its time, unless the clock went back."""
+        """Keep what is shown now; an unchanged price keeps its time, unless the clock went back.
+
+        Parameters
+        ----------
+        public
+            What everybody pays meanwhile, where a price was a person's; NaN elsewhere. It is held towards everybody.
+        """
         everybody = np.isfinite(prices) & ~personal & (positions >= 0)
         if everybody.any():
             self.lows.note(positions[everybody], prices[everybody], now)
-        for item, owner, price, own in zip(items, owners, prices.tolist(), personal.tolist(), strict=True):
+        rows = zip(items, owners, prices.tolist(), personal.tolist(), public.tolist(), strict=True)
+        for item, owner, price, own, everybody in rows:
             if math.isnan(price):
                 continue
+            if owner and not math.isnan(everybody):
+                self._put("", item, everybody, False, now)
             for whose in (owner, f"session {session}") if session else (owner,):
-                before = self._last.get(whose, item)
-                same = before is not None and before.price == price and before.at <= now
-                self._last.put(whose, item, Last(price, before.at if same and before is not None else now, own))
+                self._put(whose, item, price, own, now)
+
+    def _put(self, owner: str, item: str, price: float, personal: bool, now: float) -> None:
+        before = self._last.get(owner, item)
+        same = before is not None and before.price == price and before.at <= now
+        self._last.put(owner, item, Last(price, before.at if same and before is not None else now, personal))
