@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from palate.cli.app import app
-from palate.cli.show import show_evaluation
+from palate.cli.show import show_evaluation, show_explanation
 from palate.evaluation import evaluate
 from palate.ranking.ranker import Examples, RankerSettings, learn
 from tests.engine_world import dataset, fitted
@@ -150,3 +150,14 @@ def test_the_headline_names_who_was_compared(capsys: pytest.CaptureFixture[str],
     record |= {"model": "popularity", "baseline": "transitions"}
     show_evaluation({**result, "comparisons": [record]})
     assert "popularity against transitions" in capsys.readouterr().out
+
+
+def test_what_is_not_told_of_an_explanation_is_summed_up(capsys: pytest.CaptureFixture[str]) -> None:
+    explanation = fitted().explain(fitted().catalogue.ids[0])
+    rows = [{"name": f"feature{place}", "value": 1.0, "contribution": 0.5**place} for place in range(11)]
+    show_explanation(replace(explanation, features=rows))
+    lines = capsys.readouterr().out.splitlines()
+    assert "3 other features together" in lines[9]
+    assert sum(float(line.split()[0]) for line in lines[1:10]) == pytest.approx(2.0, abs=1e-2)
+    show_explanation(replace(explanation, features=rows[:8]))
+    assert "together" not in capsys.readouterr().out

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from palate.core import DataError, UsageError
-from palate.data.columns import SCHEMAS, check_mapping, find_columns, normal
+from palate.data.columns import SCHEMAS, check_mapping, find_columns, normal, rarer_names
 
 
 @given(
@@ -15,7 +15,7 @@ from palate.data.columns import SCHEMAS, check_mapping, find_columns, normal
 )
 def test_every_usual_name_is_found_in_any_spelling(column: object, data: st.DataObject) -> None:
     name, aliases = column.name, column.aliases  # type: ignore[attr-defined]
-    alias = data.draw(st.sampled_from([name, *aliases]))
+    alias = data.draw(st.sampled_from([name, *aliases, *rarer_names("events", name)]))
     spelling = data.draw(st.sampled_from([str.upper, str.title, lambda text: text.replace("_", " ") + " "]))
     found = find_columns("events", ["user_id", "item_id", "position", spelling(alias)], {}, "x")
     if name != "position":
@@ -56,6 +56,28 @@ def test_several_that_matter_are_an_error_and_a_mapping_settles_it() -> None:
 def test_the_canonical_name_leaves_no_question() -> None:
     assert find_columns("items", ["id", "sku", "item_id"], {}, "x").names["item_id"] == "item_id"
     assert find_columns("items", ["id", "sku"], {}, "x").names["item_id"] == "sku"
+
+
+def test_shops_of_many_trades_need_no_mapping() -> None:
+    for head in (
+        ["Client ID", "Product Code", "Order Date"],
+        ["reviewerID", "asin", "overall", "reviewText", "reviewTime"],
+        ["reader", "news_id", "visited_at"],
+        ["会员编号", "商品编码", "下单时间", "单价"],
+        ["用户编号", "商品编号", "时间"],
+    ):
+        assert {"user_id", "item_id", "timestamp"} <= find_columns("events", head, {}, "x").names.keys(), head
+    goods = find_columns("items", ["商品编号", "品名", "类目", "售价"], {}, "x")
+    assert goods.names == {"item_id": "商品编号", "title": "品名", "category": "类目", "price": "售价"}
+
+
+def test_a_rarer_name_never_competes_with_a_usual_one() -> None:
+    events = ["reviewerID", "customer_id", "asin", "product_code", "unixReviewTime", "reviewTime"]
+    names = find_columns("events", events, {}, "x").names
+    assert names == {"user_id": "customer_id", "item_id": "asin", "timestamp": "unixReviewTime"}
+    assert find_columns("items", ["id", "hotel_id"], {}, "x").names["item_id"] == "id"
+    with pytest.raises(DataError, match="user_id could be any of 'buyer', 'guest'"):
+        find_columns("events", ["buyer", "guest", "item", "time"], {}, "x")
 
 
 def test_several_that_do_not_matter_are_chosen_and_said() -> None:

@@ -177,7 +177,11 @@ def test_other_encodings_are_refused_with_advice(tmp_path: Path, content: bytes,
 @pytest.mark.parametrize(
     ("files", "found"),
     [
-        ({}, "has no events file"),
+        ({}, "has no events file; it holds nothing. Call the file of what happened events"),
+        (
+            {"orders__csv": "a", "ratings__csv": "a"},
+            "several that could be it (orders.csv, ratings.csv). Call the right",
+        ),
         ({"events__xlsx": b"PK"}, "events.xlsx cannot be read; formats are .parquet"),
         ({"events__csv": "a", "events__jsonl": "{}"}, "several events files"),
         ({"events__csv": b""}, "is empty"),
@@ -199,6 +203,13 @@ def test_folders_that_cannot_be_used_are_refused_in_words(
     tmp_path: Path, files: dict[str, bytes | str], found: str
 ) -> None:
     assert found in refused(put(tmp_path, **files))
+
+
+def test_what_palate_made_is_told_from_data(tmp_path: Path) -> None:
+    made = put(tmp_path / "made", manifest__json="{}", events__arrow=b"ARROW1")
+    assert "something palate made" in refused(made)
+    beside = put(tmp_path / "beside", manifest__json="{}", events__csv="user,item,time\nu,a,1\nu,b,2\n")
+    assert Dataset.load(beside).n_events == 2
 
 
 def test_places_that_are_no_folder_are_refused(tmp_path: Path) -> None:
@@ -229,6 +240,19 @@ def test_the_quarantine_of_clean_data_is_empty(tmp_path: Path) -> None:
 def test_empty_items_and_users_are_as_none(tmp_path: Path) -> None:
     folder = put(tmp_path, events__csv="user,item,time\nu,a,1\n", items__csv="id,title\n", users__csv="id,age\n")
     assert Dataset.load(folder).n_items == 1
+
+
+def test_files_go_by_other_usual_names_where_none_is_called_as_palate_calls_it(tmp_path: Path) -> None:
+    rows = "user,item,time\nu,a,1\nu,b,2\n"
+    for made, there in (("english", ("ratings", "products", "customers")), ("chinese", ("订单", "商品", "会员"))):
+        events, items, users = (f"{name}__csv" for name in there)
+        folder = put(tmp_path / made, **{events: rows, items: "id,title\na,Apple\n", users: "id,age\nu,7\n"})
+        dataset = Dataset.load(folder)
+        assert "Apple" in dataset.catalogue.titles
+        assert dataset.report is not None
+        assert [table.source for table in dataset.report.tables] == [f"{name}.csv" for name in there]
+    beside = put(tmp_path / "both", events__csv=rows, orders__csv="not read", ratings__csv="neither")
+    assert Dataset.load(beside).n_events == 2
 
 
 def test_columns_are_passed_by_name_for_one_file_or_all(tmp_path: Path) -> None:

@@ -101,6 +101,20 @@ def test_kinds_follow_from_what_there_is() -> None:
     assert kinds_of(Dataset.from_frames([{**GOOD, "行为": "加购"}])) == ["cart"]
 
 
+def test_interest_that_is_taken_back_is_no_interest() -> None:
+    rows = [("u", "a", "cart"), ("u", "a", "remove_from_cart"), ("u", "b", "listen"), ("v", "a", "取消收藏")]
+    events = [{"user": user, "item": item, "time": 9, "event": kind} for user, item, kind in rows]
+    dataset = Dataset.from_frames(events)
+    weights = {kind.name: kind.weight for kind in dataset.kinds}
+    assert (weights["remove_from_cart"], weights["取消收藏"], weights["listen"]) == (0.0, 0.0, 1.0)
+    assert dataset.report is not None
+    said = {
+        note.code: note.values["kinds"] for note in dataset.report.notes if note.code in ("own_kinds", "withdrawals")
+    }
+    assert said == {"own_kinds": ["listen"], "withdrawals": ["remove_from_cart", "取消收藏"]}
+    assert "[[data.kinds]]" in dataset.report.words("en") and "[[data.kinds]]" in dataset.report.words("zh")
+
+
 def test_own_kinds_weigh_one_unless_told_otherwise() -> None:
     rows = [{**GOOD, "kind": "Borrow"}]
     dataset = Dataset.from_frames(rows)

@@ -40,6 +40,7 @@ __all__ = ["shop", "user"]
         ({"candidates": []}, "candidates"),
         ({"context": {"lat": 91}}, "context.lat"),
         ({"context": {"mood": "good"}}, "context.mood"),
+        ({"filter": {"price": None}}, "filter.price"),
         ({"filter": {"price": {"near": 9}}}, "filter.price"),
         ({"diversity": 1.5}, "diversity"),
         ({"language": "fr"}, "language"),
@@ -61,6 +62,23 @@ def test_bodies_that_are_no_json_of_ours_are_refused(shop: Shop, body: bytes) ->
     response = shop.http.post("/v1/recommend", content=body, headers={"content-type": "application/json"})
     assert response.status_code in (400, 422)
     refused(response, response.status_code)
+
+
+def test_a_mistake_in_a_condition_is_told_once_and_of_the_form_it_has(shop: Shop) -> None:
+    for wanted, where, words in (
+        ({"lte": "5"}, "filter.price.operators.lte", "valid number"),
+        ({"near": 5}, "filter.price.operators.near", "/openapi.json"),
+        (None, "filter.price", "nor a list of values"),
+    ):
+        problem = refused(shop.http.post("/v1/recommend", json={"filter": {"price": wanted}}), 422)
+        (error,) = problem["errors"]
+        assert error["at"] == where
+        assert words in error["problem"]
+
+
+def test_an_event_costs_nothing_less_than_nothing(shop: Shop, user: str) -> None:
+    row = {"user_id": user, "item_id": "i1", "kind": "purchase", "price": -5}
+    assert refused(shop.http.post("/v1/events", json={"events": [row]}), 422)["errors"][0]["at"] == "events.0.price"
 
 
 def test_a_batch_with_a_malformed_row_is_refused_whole(shop: Shop, user: str) -> None:
@@ -102,6 +120,8 @@ def test_wrong_content_types_methods_and_paths(shop: Shop) -> None:
     refused(shop.http.post("/v1/recommend", data={"count": "5"}), 415)
     assert "POST" in refused(shop.http.get("/v1/recommend"), 405)["detail"]
     refused(shop.http.get("/v1/nothing-here"), 404)
+    for cut_short in ("/v1/similar", "/v1/explain", "/v1/forecast/total"):
+        assert cut_short in refused(shop.http.get(cut_short), 404)["detail"]
     refused(shop.http.get("/v1/similar/i1", params={"count": -4}), 422)
     refused(shop.http.get("/v1/catalogue/search"), 422)
 

@@ -31,7 +31,13 @@ Language: TypeAlias = Annotated[
     typer.Option("--language", metavar="en|zh", help="Language of sentences; your terminal's where not given."),
 ]
 Preset: TypeAlias = Annotated[
-    str | None, typer.Option("--preset", help="How much work: fast = counts, factors, frozen text, learned ranker.")
+    str | None,
+    typer.Option(
+        "--preset",
+        metavar="fast|balanced|thorough",
+        help="How much work: fast = counts, factors, frozen text, learned ranker; balanced, where nothing is said, "
+        "learns sequences too; thorough = larger and longer.",
+    ),
 ]
 Seed: TypeAlias = Annotated[int | None, typer.Option("--seed", help="Everything drawn by chance follows from it.")]
 Count: TypeAlias = Annotated[int, typer.Option("-k", "--count", min=1, help="How many items.")]

@@ -25,6 +25,7 @@ _WORDS = {
         "score": "score",
         "proposed": "proposed by",
         "base": "expected",
+        "rest": "{count} other features together",
         "history": "history",
         "context": "context",
         "words": "words",
@@ -60,6 +61,7 @@ _WORDS = {
         "score": "得分",
         "proposed": "推荐来源",
         "base": "期望值",
+        "rest": "其余 {count} 个特征合计",
         "history": "历史行为",
         "context": "情境",
         "words": "词语",
@@ -189,10 +191,14 @@ def show_explanation(explanation: Explanation, language: str = "en") -> None:
     console.say(
         f"{explanation.item}  {words['score']} {explanation.score:.4f} = {words['base']} {explanation.base:.4f}"
     )
-    for row in _largest(explanation.features, "contribution"):
+    told = _largest(explanation.features, "contribution")
+    for row in told:
         value = row["value"]
-        told = "—" if value is None else f"{value:.4g}" if isinstance(value, float) else value
-        console.say(f"  {row['contribution']:+.4f}  {row['name']} = {told}")
+        shown = "—" if value is None else f"{value:.4g}" if isinstance(value, float) else value
+        console.say(f"  {row['contribution']:+.4f}  {row['name']} = {shown}")
+    if rest := [row for row in explanation.features if row["contribution"] and row not in told]:
+        total = sum(row["contribution"] for row in rest)
+        console.say(f"  {total:+.4f}  {words['rest'].format(count=len(rest))}")
     if explanation.context:
         console.say(words["context"])
         for part in explanation.context:

@@ -124,7 +124,9 @@ def read(folder: Path, kind: str) -> Artefact:
     folder = Path(folder)
     path = folder / MANIFEST
     if not path.is_file():
-        raise ArtefactError(f"{folder} is not a palate {kind}: it has no {MANIFEST}.")
+        raise ArtefactError(
+            f"{folder} is not a palate {kind}: it has no {MANIFEST}. Give the folder that palate wrote."
+        )
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         version, found, files = manifest["format"], manifest["kind"], dict(manifest["files"])

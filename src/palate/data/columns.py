@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from palate.core import DataError, UsageError
+from palate.data.rarer_names import OF_EVENTS, OF_ITEMS
 from palate.data.schema import EVENT_COLUMNS, ITEM_COLUMNS, USER_COLUMNS, Column
 from palate.data.tables import Note
 
@@ -22,6 +23,9 @@ UNUSED = ""
 
 _DUE = {"events": ("user_id", "item_id"), "items": ("item_id",), "users": ("user_id",)}
 _MATTERS = {"user_id", "item_id", "timestamp", "position"}
+_NUMBERING = {"id", "编号"}
+"""Names of a column that may as well number the rows: taken where no other name is there."""
+
 _PUNCTUATION = re.compile(r"[\W_]+")
 
 
@@ -47,6 +51,13 @@ class Found:
 def normal(name: str) -> str:
     """A column name without case, spaces and punctuation: ``InvoiceDate`` and ``invoice_date`` are the same."""
     return _PUNCTUATION.sub("", unicodedata.normalize("NFKC", name).casefold())
+
+
+def rarer_names(table: str, column: str) -> tuple[str, ...]:
+    """Names that a column is looked for by where none of its aliases is there."""
+    of_ids = {"user_id", "item_id"} & {column}
+    names = OF_EVENTS if table == "events" or of_ids else OF_ITEMS if table == "items" else {}
+    return tuple(names.get(column, "").split())
 
 
 def check_mapping(columns: Mapping[str, str]) -> None:
@@ -107,7 +118,7 @@ def find_columns(
             if mapped[column.name] != UNUSED:
                 names[column.name] = mapped[column.name]
             continue
-        candidates = _candidates(column, available, normals, taken)
+        candidates = _candidates(column, table, available, normals, taken)
         if len(candidates) > 1 and column.name in _MATTERS:
             listed = ", ".join(map(repr, candidates))
             raise DataError(f"{source}: {column.name} could be any of {listed}. {_advice(column.name, candidates[0])}")
@@ -142,7 +153,7 @@ def _mapped(table: str, available: Sequence[str], columns: Mapping[str, str], so
 
 
 def _candidates(
-    column: Column, available: Sequence[str], normals: Mapping[str, Sequence[str]], taken: set[str]
+    column: Column, table: str, available: Sequence[str], normals: Mapping[str, Sequence[str]], taken: set[str]
 ) -> list[str]:
     """Names in the data that may be this column; the canonical name itself leaves no question."""
     if column.name in available and column.name not in taken:
@@ -150,11 +161,11 @@ def _candidates(
     same = [name for name in normals.get(normal(column.name), ()) if name not in taken]
     if same:
         return same
-    found = dict.fromkeys(
-        name for alias in column.aliases for name in normals.get(normal(alias), ()) if name not in taken
-    )
-    specific = [name for name in found if normal(name) != "id"]
-    return specific or list(found)
+    for aliases in (column.aliases, rarer_names(table, column.name)):
+        found = dict.fromkeys(name for alias in aliases for name in normals.get(normal(alias), ()) if name not in taken)
+        if found:
+            return [name for name in found if normal(name) not in _NUMBERING] or list(found)
+    return []
 
 
 def _check_due(table: str, names: Mapping[str, str], available: Sequence[str], source: str, order_due: bool) -> None:

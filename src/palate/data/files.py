@@ -23,14 +23,35 @@ _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _SEPARATORS = (",", "\t", ";", "|")
 
 
+OTHER_NAMES = {
+    "events": "interactions orders purchases transactions sales ratings reviews checkins 事件 行为 订单 评分 评论",
+    "items": "catalogue catalog products articles movies books venues places goods 商品 产品 物品",
+    "users": "customers members visitors readers 用户 会员 顾客 客户",
+}
+"""What files are found by, in a folder that has none of the name that palate gives them."""
+
+
 def find_file(folder: Path, name: str) -> Path | None:
-    """The one file ``name.*`` of a folder, None where there is none.
+    """The one file ``name.*`` of a folder, or the one that goes by another usual name; None where there is none.
 
     Raises
     ------
     DataError
         There are several, or only one of a format that is not read.
     """
+    own = _named(folder, name)
+    others = [] if own else [path for other in OTHER_NAMES[name].split() if (path := _named(folder, other))]
+    if len(others) > 1:
+        found = ", ".join(path.name for path in others)
+        raise DataError(
+            f"{folder} has no {name} file, and several that could be it ({found}). "
+            f"Call the right one {name}{others[0].name[others[0].name.index('.') :]}. Nothing was imported."
+        )
+    return own or next(iter(others), None)
+
+
+def _named(folder: Path, name: str) -> Path | None:
+    """The one file ``name.*`` of a folder."""
     beside = sorted(path for path in folder.iterdir() if path.is_file() and path.name.split(".")[0] == name)
     usable = [path for path in beside if path.name[len(name) :].lower() in ENDINGS]
     if len(usable) > 1:

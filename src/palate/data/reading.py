@@ -16,7 +16,7 @@ from palate.core.artefact import write_text
 from palate.data import cleaning
 from palate.data.columns import check_mapping
 from palate.data.dataset import Dataset
-from palate.data.files import find_file, read_table
+from palate.data.files import ENDINGS, find_file, read_table
 from palate.data.report import Report, TableReport, judge, reasons_in_words, rejections
 from palate.data.report_words import REASONS
 from palate.data.tables import Note, Rejected, Table
@@ -41,14 +41,14 @@ def load_folder(
     if not folder.is_dir():
         what = "is a file, not a folder" if folder.exists() else "does not exist"
         raise DataError(f"{folder} {what}. Give the folder that holds events.*, and items.* and users.* if any.")
+    if (folder / "manifest.json").is_file() and not any((folder / f"events{ending}").is_file() for ending in ENDINGS):
+        raise DataError(f"{folder} is something palate made, such as an engine. Give the folder it was made from.")
     paths = {name: find_file(folder, name) for name in ("events", "items", "users")}
     if paths["events"] is None:
-        if (folder / "manifest.json").is_file():
-            raise DataError(f"{folder} is something palate made, such as an engine. Give the folder it was made from.")
         there = ", ".join(sorted(path.name for path in folder.iterdir())[:10]) or "nothing"
         raise DataError(
-            f"{folder} has no events file (events.parquet, .csv, .csv.gz or .jsonl); it holds {there}. "
-            "Nothing was imported."
+            f"{folder} has no events file; it holds {there}. Call the file of what happened events, with one of the "
+            f"endings {', '.join(ENDINGS)}. Nothing was imported."
         )
     tables = {name: read_table(path, name) for name, path in paths.items() if path is not None}
     return _import(

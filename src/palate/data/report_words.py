@@ -115,8 +115,15 @@ SENTENCES: Mapping[str, tuple[Level, str, str]] = {
     "own_kinds": (
         "note",
         "Kinds of event palate has no weight for count as full interest (weight 1): {kinds}. "
-        "Give kinds= to weigh them otherwise.",
-        "以下事件类型没有预设权重，按完全感兴趣（权重1）处理：{kinds}。可用 kinds= 另设权重。",
+        "Give kinds= (in palate.toml: [[data.kinds]]) to weigh them otherwise.",
+        "以下事件类型没有预设权重，按完全感兴趣（权重1）处理：{kinds}。"
+        "可用 kinds=（palate.toml 中的 [[data.kinds]]）另设权重。",
+    ),
+    "withdrawals": (
+        "note",
+        "Kinds of event by which interest is taken back count as none (weight 0): {kinds}. "
+        "Give kinds= (in palate.toml: [[data.kinds]]) to weigh them otherwise.",
+        "以下撤回兴趣的事件类型不计入兴趣（权重0）：{kinds}。可用 kinds=（palate.toml 中的 [[data.kinds]]）另设权重。",
     ),
     "returns": (
         "note",

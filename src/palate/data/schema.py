@@ -18,7 +18,8 @@ class Column:
     dtype
         What it holds after reading.
     aliases
-        Other names it is found by, compared without case, spaces and punctuation.
+        Other names it is found by, compared without case, spaces and punctuation. Where none of them is there, those of
+        ``rarer_names`` are looked for.
     """
 
     name: str
@@ -30,7 +31,18 @@ EVENT_COLUMNS: tuple[Column, ...] = (
     Column(
         "user_id",
         pl.String,
-        ("user", "uid", "customer_id", "customer", "visitor_id", "household_id", "member_id", "用户", "用户id"),
+        (
+            "user",
+            "uid",
+            "customer_id",
+            "customer",
+            "visitor_id",
+            "household_id",
+            "member_id",
+            "用户",
+            "用户id",
+            "用户编号",
+        ),
     ),
     Column(
         "item_id",
@@ -52,6 +64,7 @@ EVENT_COLUMNS: tuple[Column, ...] = (
             "reference",
             "商品",
             "商品id",
+            "商品编号",
         ),
     ),
     Column(
@@ -98,7 +111,7 @@ unless the event is a search, or says what was ``shown`` when nothing was chosen
 the page, a bar or a comma between them, and ``shown_prices`` their prices likewise."""
 
 ITEM_COLUMNS: tuple[Column, ...] = (
-    Column("item_id", pl.String, (*EVENT_COLUMNS[1].aliases, "id")),
+    Column("item_id", pl.String, (*EVENT_COLUMNS[1].aliases, "id", "编号")),
     Column("title", pl.String, ("name", "product_name", "headline", "标题", "名称", "商品名称")),
     Column("description", pl.String, ("text", "summary", "plot", "body", "content", "abstract", "描述", "简介")),
     Column("brand", pl.String, ("manufacturer", "artist", "author", "publisher", "品牌")),
@@ -117,14 +130,16 @@ ITEM_COLUMNS: tuple[Column, ...] = (
 )
 """Of an item. Only ``item_id`` is due; columns beyond these are kept as properties to filter and explain by."""
 
-USER_COLUMNS: tuple[Column, ...] = (Column("user_id", pl.String, (*EVENT_COLUMNS[0].aliases, "id")),)
+USER_COLUMNS: tuple[Column, ...] = (Column("user_id", pl.String, (*EVENT_COLUMNS[0].aliases, "id", "编号")),)
 """Of a user. Everything else is an attribute."""
 
 KIND_ALIASES: dict[str, str] = {
-    **dict.fromkeys(("pv", "page_view", "pageview", "viewed", "浏览", "查看"), "view"),
-    **dict.fromkeys(("clicked", "clk", "clickout item", "clickout", "点击"), "click"),
-    **dict.fromkeys(("add_to_cart", "addtocart", "add to cart", "basket", "加购", "加入购物车"), "cart"),
-    **dict.fromkeys(("buy", "bought", "purchased", "order", "transaction", "sale", "购买", "下单"), "purchase"),
+    **dict.fromkeys(
+        ("pv", "page_view", "pageview", "viewed", "view_item", "visit", "visited", "浏览", "查看", "访问"), "view"
+    ),
+    **dict.fromkeys(("clicked", "clk", "select_item", "clickout item", "clickout", "点击"), "click"),
+    **dict.fromkeys(("add_to_cart", "addtocart", "add to cart", "basket", "加购", "加车", "加入购物车"), "cart"),
+    **dict.fromkeys(("buy", "bought", "purchased", "order", "transaction", "sale", "购买", "下单", "支付"), "purchase"),
     **dict.fromkeys(("refund", "returned", "退货", "退款"), "return"),
     **dict.fromkeys(("rate", "rated", "review", "评分", "评价"), "rating"),
     **dict.fromkeys(("fav", "favorite", "favourite", "收藏", "喜欢", "点赞"), "like"),
@@ -134,3 +149,12 @@ KIND_ALIASES: dict[str, str] = {
     **dict.fromkeys(("shown", "exposure", "曝光"), "impression"),
 }
 """Other names of the usual kinds of event, lower case."""
+
+WITHDRAWALS = frozenset(
+    {
+        *("remove", "removed", "remove_from_cart", "removed_from_cart", "removefromcart", "remove from cart"),
+        *("unlike", "unfav", "unfavorite", "unsave", "skip", "skipped", "cancel", "cancelled", "canceled"),
+        *("移出购物车", "删除", "取消收藏", "取消点赞", "取消订单", "跳过", "取消"),
+    }
+)
+"""Kinds by which somebody takes interest back, lower case: nothing is learnt for or against the item from one."""

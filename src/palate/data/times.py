@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC as GREENWICH
+from datetime import datetime
 
 import polars as pl
 
@@ -22,6 +24,30 @@ _WITH_CLOCK = r"\d:\d{2}"
 _NAMES_ZONE = r"\d\s*(Z|z|UTC|GMT|[+-]\d{2}(:?\d{2})?)$|\s[+-]\d{4}\s"
 _TWITTER = "%a %b %d %H:%M:%S %z %Y"
 _DAY = 86_400.0
+
+YEAR_2100 = 4_102_444_800.0
+"""Seconds since 1970 from which on a single moment is taken for milliseconds, and refused."""
+
+
+def moment(value: object) -> object:
+    """Seconds since 1970 UTC from a number of seconds or an ISO 8601 text with its zone; anything else stays as it is.
+
+    Raises
+    ------
+    ValueError
+        A text is no such time, or names no zone; a number is beyond the year 2100.
+    """
+    if isinstance(value, str):
+        try:
+            when = datetime.fromisoformat(value)
+        except ValueError:
+            raise ValueError("neither seconds since 1970 nor an ISO 8601 time") from None
+        if when.tzinfo is None:
+            raise ValueError("a time without a zone; end it with Z or an offset such as +08:00")
+        value = (when - datetime(1970, 1, 1, tzinfo=GREENWICH)).total_seconds()
+    if isinstance(value, int | float) and not isinstance(value, bool) and value > YEAR_2100:
+        raise ValueError("beyond the year 2100; are these milliseconds? Send seconds")
+    return value
 
 
 def to_seconds(series: pl.Series, zone: str = UTC) -> tuple[pl.Series, pl.Series, tuple[Note, ...]]:

@@ -12,7 +12,7 @@ import polars as pl
 from palate.core import DataError, Kind, Kinds
 from palate.data.columns import Found, check_mapping, find_columns
 from palate.data.coordinates import mended
-from palate.data.schema import EVENT_COLUMNS, ITEM_COLUMNS, KIND_ALIASES
+from palate.data.schema import EVENT_COLUMNS, ITEM_COLUMNS, KIND_ALIASES, WITHDRAWALS
 from palate.data.tables import Note, Rejected, Table
 from palate.data.times import to_seconds
 from palate.data.values import LONGEST, LONGEST_OTHER, as_id, as_number, as_text, clean_texts, typed_property
@@ -118,7 +118,8 @@ def check_events(
 
     Rows without a user, without an item (searches apart), without time and position, with a time that is none, before
     1970 or in the future are rejected. Without a kind a row with a value is a rating, any other a purchase; a purchase
-    of a negative quantity is a return. Kinds nobody has heard of become kinds of weight 1 (live ones are rejected).
+    of a negative quantity is a return. Kinds nobody has heard of become kinds of weight 1, those that take
+    interest back of weight 0 (live ones are rejected).
     """
     found = find_columns("events", table.frame.columns, columns, table.source, order_due=not live)
     raw = {canonical: table.frame[name] for canonical, name in found.names.items()}
@@ -303,5 +304,10 @@ def _kinds(
             f'{own[1]!r}, ...); it is probably something else. Pass columns={{"kind": "NAME"}} '
             '(--columns kind=NAME) with the right column, or "" for none. Nothing was imported.'
         )
-    notes.append(Note("own_kinds", {"kinds": own}))
-    return names, Kinds([*kinds, *(Kind(name, 1.0) for name in own)]), None
+    for code, told in (
+        ("own_kinds", [name for name in own if name not in WITHDRAWALS]),
+        ("withdrawals", [name for name in own if name in WITHDRAWALS]),
+    ):
+        if told:
+            notes.append(Note(code, {"kinds": told}))
+    return names, Kinds([*kinds, *(Kind(name, 0.0 if name in WITHDRAWALS else 1.0) for name in own)]), None

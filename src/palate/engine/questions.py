@@ -11,6 +11,7 @@ import numpy as np
 from palate.core import FloatArray, Histories, IntArray, Queries, Ragged, UnknownIdError, UsageError, clock
 from palate.data import Catalogue
 from palate.data.filters import matches
+from palate.data.times import moment
 
 LANGUAGES = ("en", "zh")
 """Languages reasons are written in."""
@@ -48,7 +49,8 @@ def question(
     as_shown, prices
         See ``Queries``; a price for every candidate, None where unknown.
     context
-        ``when`` (seconds; now where left out), ``lat`` and ``lon``, ``place``, ``session``, ``device``.
+        ``when`` (seconds, or ISO 8601 with a zone; now where left out), ``lat`` and ``lon``, ``place``, ``session``,
+        ``device``.
 
     Raises
     ------
@@ -58,8 +60,10 @@ def question(
         A condition or the context makes no sense.
     """
     context = context or {}
-    when = _number(context.get("when"), "context: when")
+    when = _moment(context.get("when"))
     place = [_number(context.get(name), f"context: {name}") for name in ("lat", "lon")]
+    if math.isnan(place[0]) != math.isnan(place[1]):
+        raise UsageError(f"context: a place is lat and lon, and {'lat' if math.isnan(place[0]) else 'lon'} is missing")
     session = _number(context.get("session"), "context: session")
     chosen, kept = _chosen(catalogue, conditions, candidates)
     if (as_shown or prices is not None) and candidates is None:
@@ -137,6 +141,14 @@ def _known(catalogue: Catalogue, names: Sequence[str], where: str) -> IntArray:
     if (positions < 0).any():
         raise UnknownIdError(f"{where}: {catalogue.ids.unknown(names[int(np.nonzero(positions < 0)[0][0])])}")
     return positions
+
+
+def _moment(value: Any) -> float:
+    """Seconds of a time as numbers or ISO 8601 tell it, NaN for None."""
+    try:
+        return _number(moment(value), "context: when")
+    except ValueError as error:
+        raise UsageError(f"context: when: {value!r} is {error}") from None
 
 
 def _number(value: Any, what: str) -> float:

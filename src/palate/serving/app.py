@@ -91,6 +91,7 @@ def create_app(
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # a path that is not there is said to be so, not sent on to another
     )
     problems.install(app)
 

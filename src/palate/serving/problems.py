@@ -125,6 +125,8 @@ def _sentence(error: Mapping[str, Any]) -> str:
     message = complaint(error)
     if error["type"] == "json_invalid":
         return f"this is not JSON: {error.get('ctx', {}).get('error', message)}"
+    if error["type"] == "extra_forbidden":
+        return "there is no such field here; /openapi.json names those there are"
     return message
 
 

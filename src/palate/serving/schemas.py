@@ -3,32 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StringConstraints,
+    Tag,
+    WithJsonSchema,
+    model_validator,
+)
 
 from palate.behaviour.edits import LONGEST_TOPIC, MOST_TOPICS
 from palate.data.schema import ITEM_COLUMNS
+from palate.data.times import YEAR_2100, moment
 
 MAX_ROWS = 1_000
-_YEAR_2100 = 4_102_444_800.0
 _SAFE_INTEGER = 2**53
-
-
-def moment(value: object) -> object:
-    """Seconds since 1970 UTC from a number of seconds or an ISO 8601 text with its zone."""
-    if isinstance(value, str):
-        try:
-            when = datetime.fromisoformat(value)
-        except ValueError:
-            raise ValueError("neither seconds since 1970 nor an ISO 8601 time") from None
-        if when.tzinfo is None:
-            raise ValueError("a time without a zone; end it with Z or an offset such as +08:00")
-        value = (when - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds()
-    if isinstance(value, int | float) and not isinstance(value, bool) and value > _YEAR_2100:
-        raise ValueError("beyond the year 2100; are these milliseconds? Send seconds")
-    return value
 
 
 Moment = Annotated[
@@ -38,7 +32,7 @@ Moment = Annotated[
     WithJsonSchema(
         {
             "anyOf": [
-                {"type": "number", "minimum": 0, "maximum": _YEAR_2100},
+                {"type": "number", "minimum": 0, "maximum": YEAR_2100},
                 {"type": "string", "format": "date-time"},
             ],
             "description": "Seconds since 1970 UTC, or ISO 8601 with a zone.",
@@ -53,6 +47,8 @@ Latitude = Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False)]
 Longitude = Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False)]
 Whole = Annotated[int, Field(ge=-_SAFE_INTEGER, le=_SAFE_INTEGER)]
 Scalar = Words | bool | Whole | Number
+Values = Annotated[list[Scalar], Field(min_length=1, max_length=100)]
+Price = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
 Language = Literal["en", "zh"]
 Likeness = Literal["any", "complement", "substitute"]
 
@@ -91,7 +87,7 @@ class Comparison(Request):
     lte: Number | None = None
     gt: Number | None = None
     gte: Number | None = None
-    not_: Scalar | Annotated[list[Scalar], Field(min_length=1, max_length=100)] | None = Field(None, alias="not")
+    not_: Scalar | Values | None = Field(None, alias="not")
     contains: Words | None = None
     prefix: Words | None = None
 
@@ -102,7 +98,26 @@ class Comparison(Request):
         return self
 
 
-Wanted = Scalar | Annotated[list[Scalar], Field(min_length=1, max_length=100)] | Comparison
+def _wanted_as(value: object) -> str | None:
+    """Which of its forms a condition takes, so that a mistake is told of that form alone."""
+    match value:
+        case Mapping() | Comparison():
+            return "operators"
+        case list():
+            return "values"
+        case str() | bool() | int() | float():
+            return "value"
+    return None
+
+
+Wanted = Annotated[
+    Annotated[Scalar, Tag("value")] | Annotated[Values, Tag("values")] | Annotated[Comparison, Tag("operators")],
+    Discriminator(
+        _wanted_as,
+        custom_error_type="wanted",
+        custom_error_message='neither a value, nor a list of values, nor operators such as {"lte": 5}',
+    ),
+]
 
 
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
@@ -196,7 +211,7 @@ class RecommendRequest(Request):
         description="The candidates stand in the order in which the asker sees them: rank them by how likely each is "
         "to be chosen from this list. Scores are probabilities then, where lists taught the engine.",
     )
-    prices: list[Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)] | None] | None = Field(
+    prices: list[Price | None] | None = Field(
         None, min_length=1, max_length=5_000, description="What each candidate costs the asker, in their order."
     )
     context: Context | None = None
@@ -240,7 +255,7 @@ class EventRow(Request):
     timestamp: Moment | None = Field(None, description="Now, where left out.")
     value: Number | None = Field(None, description="The rating, of a rating.")
     quantity: Number | None = None
-    price: Number | None = None
+    price: Price | None = None
     currency: Name | None = None
     dwell: Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)] | None = Field(None, description="Seconds.")
     session_id: Id | None = None
@@ -288,7 +303,7 @@ class ItemRow(Request):
     description: Annotated[str, StringConstraints(max_length=20_000)] | None = None
     brand: Id | None = None
     category: Annotated[str, StringConstraints(max_length=1_000)] | None = None
-    price: Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)] | None = None
+    price: Price | None = None
     currency: Name | None = None
     stock: Number | None = None
     lat: Latitude | None = None
