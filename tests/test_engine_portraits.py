@@ -25,6 +25,8 @@ def test_a_portrait_reads_as_a_table_a_sentence_and_interests() -> None:
     assert english.table["spend"] > 0
     assert sum(english.table["price_mix"].values()) == pytest.approx(1, abs=0.01)
     assert sum(own["share"] for own in english.interests) == pytest.approx(1, abs=0.02)
+    shares = [own["share"] for own in english.interests]
+    assert len(shares) > 1 and shares == sorted(shares, reverse=True)
     names = [own["name"] for own in english.interests]
     assert len(names) == len(set(names))
     assert "modelled from text" in english.branch

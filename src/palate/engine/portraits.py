@@ -195,7 +195,7 @@ class Portraits:
             found.sentence(0, language),
             summary(shown, now, language=language),
             found.table(0, language),
-            tuple(own.written(shelf.catalogue) for own in shown),
+            tuple(own.written(shelf.catalogue) for own in sorted(shown, key=lambda own: -own.share)),
             edits.muted,
             edits.added,
             reading.branch.reason(language),
