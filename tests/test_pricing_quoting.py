@@ -232,6 +232,48 @@ def test_gambling_moves_no_held_price_and_nobody_pays_otherwise_than_parity_allo
         assert abs(price - public) <= public * parity + 0.01, who
 
 
+_VISITS = st.lists(
+    st.tuples(st.sampled_from(["", "ann", "bob"]), st.sampled_from(["i77", "i91"]), st.floats(0.0, 1_500.0)),
+    min_size=2,
+    max_size=16,
+)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(visits=_VISITS, parity=st.floats(0.0, 0.3), cool_down=st.sampled_from([0.0, 700.0, 1_800.0]))
+def test_a_session_keeps_its_price_when_that_of_strangers_moves_on(
+    open_shop: Open,
+    vault: Vault,
+    clock: Clock,
+    *,
+    visits: list[tuple[str, str, float]],
+    parity: float,
+    cool_down: float,
+) -> None:
+    clock.now += 10 * DAY
+    guard = GuardSettings(cool_down_seconds=cool_down, session_seconds=1_800, parity=parity)
+    quoter = open_shop(Drawn(), guard=guard, remembered_quotes=0, inputs=(Input(name="loyalty"),))
+    made: dict[tuple[str, str], tuple[float, float]] = {}
+    for who, item, pause in visits:
+        clock.now += pause
+        if not who:
+            line(quoter, item)
+            continue
+        quote = quoter.quote(
+            Question((item,), vault.pseudonym(who), told={"loyalty": 0.5}, session=f"{who} {clock.now // DAY}",
+                     jurisdiction="US-NY", consent=True)
+        )  # fmt: skip
+        price = quote.lines[0].price
+        decision = quoter.log.find(quote.decision_id)
+        assert price is not None and decision is not None and quoter.repeated(decision)[1].same
+        public = float(decision.outcome.public[0])
+        assert abs(price - public) <= public * parity + 0.01
+        before, since = made.get((who, item), (price, clock.now))
+        if clock.now - since < 1_800 and since // DAY == clock.now // DAY:
+            assert price == before
+        made[who, item] = (price, since if price == before else clock.now)
+
+
 def test_a_clock_that_goes_back_moves_no_price_and_recovers(open_shop: Open, clock: Clock) -> None:
     quoter = open_shop(Drawn(), guard=GuardSettings(cool_down_seconds=100))
     first = line(quoter)

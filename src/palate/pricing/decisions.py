@@ -26,7 +26,7 @@ from palate.privacy import Vault
 __all__ = ["Decision", "DecisionLog", "Repeated", "Rules", "repeat", "replayed"]
 
 _RAILS = tuple(each.name for each in fields(Rails) if each.name not in ("usable", "same_currency", "now"))
-_SHOWN = ("shown_price", "shown_at", "hold", "parity")
+_SHOWN = ("shown_price", "shown_at", "hold", "parity", "public_price", "public_at", "public_hold")
 """What a personal decision's rails tell of the person."""
 _FLAGS = ("usable", "same_currency")
 _OUTCOME = tuple(each.name for each in fields(Outcome) if each.name != "clips")

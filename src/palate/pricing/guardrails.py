@@ -119,8 +119,9 @@ class Rails:
         The price shown last, to this person or to everybody, and when (seconds since 1970 UTC).
     hold
         Seconds for which that price is kept.
-    public_price, public_at
-        The price that everybody was shown last, and when; NaN where none was, or the asker is anybody.
+    public_price, public_at, public_hold
+        The price of strangers, since when, and for how many seconds it is kept: while a price shown is held the
+        one that it was measured by, else the one everybody was shown last. NaN where none was, or the asker is anybody.
     usable
         bool (n,); False: the list price whatever is proposed.
     same_currency
@@ -140,6 +141,7 @@ class Rails:
     hold: Float64Array
     public_price: Float64Array
     public_at: Float64Array
+    public_hold: Float64Array
     usable: BoolArray
     same_currency: BoolArray
     now: float
@@ -275,7 +277,7 @@ def held_publicly(rails: Rails, settings: GuardSettings, bounds: Bounds) -> Floa
     """The price that is held towards everybody now; float64 (n,), NaN where none is."""
     shown = np.rint(_minor(rails.public_price, settings.unit))
     # Where the clock went back since, no time has passed.
-    held = np.maximum(rails.now - rails.public_at, 0.0) < settings.cool_down_seconds
+    held = np.maximum(rails.now - rails.public_at, 0.0) < rails.public_hold
     held &= (bounds.low <= shown) & (shown <= bounds.high)
     return np.where(held, shown / settings.unit, np.nan)
 

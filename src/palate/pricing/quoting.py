@@ -243,7 +243,7 @@ class Quoter:
             return Quote("", *told, list_lines(question, book, items), "", True, gathered.left_out)
         self._shown.note(
             question.items, items, owners, question.session, prices=outcome.price, personal=entered,
-            public=outcome.public, now=now,
+            public=outcome.public, drawn=~np.isnan(outcome.stranger), now=now,
         )  # fmt: skip
         disclosure = " ".join(dict.fromkeys(line.disclosure for line in lines if line.disclosure))
         return Quote(case.id, *told, lines, disclosure, False, gathered.left_out)
@@ -287,9 +287,11 @@ class Quoter:
             owners = [owner if own else "" for own in body["uses"]]
             now = float(body["now"])
             public = np.array(body["outcome"].get("public", [None] * len(items)), dtype=np.float64)
+            drawn = ~np.isnan(np.array(body["outcome"]["stranger"], dtype=np.float64))
             self._shown.note(
-                items, ids.positions(items), owners, "", prices=prices, personal=personal, public=public, now=now
-            )
+                items, ids.positions(items), owners, "", prices=prices, personal=personal, public=public, drawn=drawn,
+                now=now,
+            )  # fmt: skip
 
     def _fresh(self, letter: str) -> str:
         """An id nobody has used: a letter and 128 random bits."""

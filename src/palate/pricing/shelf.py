@@ -66,5 +66,5 @@ def rails_of(
     return Rails(
         book.at(book.list_price, items), book.at(book.cost, items), book.at(book.floor, items),
         book.at(book.ceiling, items), highest, parity, before.price, before.at, before.hold,
-        before.public_price, before.public_at, known, same, now,
+        before.public_price, before.public_at, before.public_hold, known, same, now,
     )  # fmt: skip

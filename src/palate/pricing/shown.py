@@ -17,11 +17,15 @@ DAY = 86_400.0
 
 
 class Last(NamedTuple):
-    """A price shown: how much, when (seconds since 1970 UTC), and whether personal inputs had entered it."""
+    """A price shown: how much, when (seconds since 1970 UTC), and whether personal inputs had entered it.
+
+    ``public`` is what strangers paid when it was made; NaN where nobody asked.
+    """
 
     price: float
     at: float
     personal: bool
+    public: float = math.nan
 
 
 class LastShown:
@@ -106,8 +110,9 @@ class Before:
         For how many seconds that is kept.
     personal
         bool (n,): personal inputs had entered it.
-    public_price, public_at
-        The same of what everybody was shown, where the owner is somebody.
+    public_price, public_at, public_hold
+        The same of strangers, where the owner is somebody: while the price is held what it was measured by, so that it
+        does not move when theirs does; else what everybody was shown last.
     """
 
     price: Float64Array
@@ -116,6 +121,7 @@ class Before:
     personal: BoolArray
     public_price: Float64Array
     public_at: Float64Array
+    public_hold: Float64Array
 
 
 class Shown:
@@ -151,20 +157,37 @@ class Shown:
         allowed
             Of each item, whether a price may be kept that personal inputs had entered.
         """
-        rows: list[tuple[float, float, float, bool, float, float]] = []
+        rows: list[tuple[float, float, float, bool, float, float, float]] = []
         for item, owner, may in zip(items, owners, allowed, strict=True):
             hold = settings.session_seconds
             last = self._last.get(f"session {session}", item) if session else None
             if last is None or now - last.at >= hold or (last.personal and not may):
                 hold, last = settings.cool_down_seconds, self._last.get(owner, item)
-            public = self._last.get("", item) if owner else None
-            everybody = (np.nan, np.nan) if public is None else public[:2]
-            if last is None or (last.personal and not may):
-                rows.append((np.nan, np.nan, hold, False, *everybody))
-            else:
-                rows.append((last.price, last.at, hold, last.personal, *everybody))
-        price, at, held, personal, public_price, public_at = np.array(rows, dtype=np.float64).T.copy()
-        return Before(price, at, held, personal != 0, public_price, public_at)
+            if last is not None and last.personal and not may:
+                last = None
+            rows.append(
+                (
+                    *((np.nan, np.nan, hold, False) if last is None else (last.price, last.at, hold, last.personal)),
+                    *self._strangers(item, owner, last, hold=hold, settings=settings, now=now),
+                )
+            )
+        price, at, held, personal, *public = np.array(rows, dtype=np.float64).T.copy()
+        return Before(price, at, held, personal != 0, *public)
+
+    def _strangers(
+        self, item: str, owner: str, last: Last | None, *, hold: float, settings: GuardSettings, now: float
+    ) -> tuple[float, float, float]:
+        """What strangers pay for an item that somebody was shown at the last price; how much, since when, how long."""
+        if not owner:
+            return math.nan, math.nan, math.nan
+        if last is not None and max(now - last.at, 0.0) < hold:
+            measured = last.public if last.personal else last.price
+            if not math.isnan(measured):
+                return measured, last.at, hold
+        public = self._last.get("", item)
+        if public is None:
+            return math.nan, math.nan, math.nan
+        return public.price, public.at, settings.cool_down_seconds
 
     def forget(self, person: str) -> None:
         """Hold no price towards a person any more; the lowest prices of past days were everybody's."""
@@ -180,6 +203,7 @@ class Shown:
         prices: Float64Array,
         personal: BoolArray,
         public: Float64Array,
+        drawn: BoolArray,
         now: float,
     ) -> None:
         """Keep what is shown now; an unchanged price keeps its time, unless the clock went back.
@@ -187,21 +211,27 @@ class Shown:
         Parameters
         ----------
         public
-            What everybody pays meanwhile, where a price was a person's; NaN elsewhere. It is held towards everybody.
+            What everybody pays meanwhile, where a price was a person's; NaN elsewhere.
+        drawn
+            bool (n,), whether that was asked of the policy just now: then it is held towards everybody from now on.
         """
         everybody = np.isfinite(prices) & ~personal & (positions >= 0)
         if everybody.any():
             self.lows.note(positions[everybody], prices[everybody], now)
-        rows = zip(items, owners, prices.tolist(), personal.tolist(), public.tolist(), strict=True)
-        for item, owner, price, own, everybody in rows:
+        columns = (each.tolist() for each in (prices, personal, public, drawn))
+        for item, owner, price, own, strangers, new in zip(items, owners, *columns, strict=True):
             if math.isnan(price):
                 continue
-            if owner and not math.isnan(everybody):
-                self._put("", item, everybody, False, now)
+            if owner and new and not math.isnan(strangers):
+                self._put("", item, Last(strangers, now, False))
             for whose in (owner, f"session {session}") if session else (owner,):
-                self._put(whose, item, price, own, now)
+                self._put(whose, item, Last(price, now, own, strangers))
 
-    def _put(self, owner: str, item: str, price: float, personal: bool, now: float) -> None:
+    def _put(self, owner: str, item: str, latest: Last) -> None:
+        price, now, personal, public = latest
         before = self._last.get(owner, item)
-        same = before is not None and before.price == price and before.at <= now
-        self._last.put(owner, item, Last(price, before.at if same and before is not None else now, personal))
+        if before is None or before.price != price or before.at > now:
+            self._last.put(owner, item, latest)
+        else:
+            measured = before.public if math.isnan(public) else public
+            self._last.put(owner, item, Last(price, before.at, personal, measured))
