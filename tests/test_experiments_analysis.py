@@ -10,7 +10,8 @@ import polars as pl
 import pytest
 
 from palate.core import UsageError
-from palate.experiments.analysis import analyse, analyse_over_time
+from palate.experiments.analysis import analyse
+from palate.experiments.findings import Report
 from palate.experiments.metrics import DAY, Metric, conversion, revenue
 from palate.experiments.plan import Design, Look, Plan
 from tests.analysis_world import START, look, plan, units
@@ -132,7 +133,10 @@ def test_looks_over_time_know_those_before_them() -> None:
     )
     own = plan(conversion(), planned_units=2_000, design="group-sequential")
     times = [START + day * DAY for day in range(1, 11)]
-    reports = analyse_over_time(own, table, events, times)
+    reports: list[Report] = []
+    for time in times:
+        looks = [report.look for report in reports]
+        reports.append(analyse(own, table.filter(pl.col("time") <= time), events, now=time, earlier=looks))
     assert [report.look.units for report in reports] == [200 * day + 1 for day in range(1, 10)] + [2_000]
     widths = [own.high - own.low for own in (report.of("conversion", "B").difference for report in reports)]
     assert widths[-1] < widths[0]

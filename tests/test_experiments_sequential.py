@@ -21,7 +21,7 @@ from palate.experiments.group_sequential import (
     spent,
 )
 from palate.experiments.mismatch import any_time_p, mismatch
-from palate.experiments.sequential import always_valid_p, half_width, one_sided_p, one_sided_width, scale
+from palate.experiments.sequential import always_valid_p, half_width, one_sided_p, scale
 
 SPENDINGS: tuple[Spending, ...] = ("obrien-fleming", "pocock")
 looks = st.lists(st.floats(0.02, 1.0), min_size=1, max_size=6).map(
@@ -147,7 +147,6 @@ def test_the_always_valid_p_and_the_sequence_are_two_faces_of_one_thing(at: floa
     assert always_valid_p(half_width(at, alpha), at, alpha) == pytest.approx(alpha)
     if abs(z - half_width(at, alpha)) > 1e-9:
         assert bool(always_valid_p(z, at, alpha) <= alpha) == bool(z > half_width(at, alpha))
-    assert one_sided_p(one_sided_width(at, alpha), at, alpha) == pytest.approx(alpha)
 
 
 @pytest.mark.parametrize("alpha", [0.0, 1.0, -0.1])

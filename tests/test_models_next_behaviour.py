@@ -286,19 +286,3 @@ def test_a_report_has_every_measure_with_an_interval() -> None:
     assert worse.high < 0
     with pytest.raises(ValueError, match="at least one positive"):
         prediction_report(np.ones(5), np.full(5, 0.5), users[:5])
-
-
-def test_what_came_since_is_counted_without_learning_again() -> None:
-    dataset, _ = shop()
-    model = taught("linear")
-    grown = NextBehaviour(model.settings, FakeEncoder()).restore(model.arrays()).recount(dataset)
-    queries, items = dataset.queries(np.array([0], np.int32)), np.arange(dataset.n_items, dtype=np.int32)[None]
-    before, after = (own.probability(queries, items, "purchase").probability for own in (model, grown))
-    assert not np.array_equal(before, after)
-    assert np.abs(before - after).max() < 0.3
-    found = occasions(dataset, "purchase", SMALL, rng())
-    found = found.take(found.times > later())
-    # A dataset that knows all has items stand as they stood, whoever counted them before.
-    assert np.array_equal(
-        model.occasion_odds(dataset, found, "purchase"), grown.occasion_odds(dataset, found, "purchase")
-    )

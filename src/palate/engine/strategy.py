@@ -24,6 +24,7 @@ from palate.engine.answering import Telling
 from palate.engine.answers import Answer, Pursued, Reason, Recommendation
 from palate.engine.mixing import Mixing
 from palate.engine.questions import check_language, question
+from palate.engine.remarks import Remark
 from palate.engine.shelf import Shelf
 from palate.language.generation import TextGenerator, or_template
 from palate.language.grounding import unsupported
@@ -155,7 +156,7 @@ class Chain:
         """See the function ``pursue``; the asker is a question of one row."""
         history = asker.history
         language = telling.language or "en"
-        notes: list[str] = []
+        notes: list[Remark] = []
         interest, wishes = self.wishes(history, strategy, language, notes)
         with self.lock:
             found, by_wish = self.found(history, strategy, wishes.phrases, notes)
@@ -168,7 +169,7 @@ class Chain:
             ]
         degraded, source = rankings[-1]
         if not len(kept):
-            notes.append("nothing that was wished for is left; the engine's own list stands in")
+            notes.append(Remark("nothing_left"))
         chances = {} if chance is None else dict(zip(found.tolist(), chance.tolist(), strict=True))
         items = [item for part in ranked for item in part]
         left = {item: by_wish[item] for item in kept.tolist()}
@@ -185,7 +186,7 @@ class Chain:
             kept=len(kept),
             threshold=None if chance is None else threshold,
             objectives=strategy.objectives.described(),
-            notes=tuple(notes),
+            notes=tuple(remark.words(language) for remark in notes),
             prompt_tokens=sum(own.prompt_tokens for own in spent),
             completion_tokens=sum(own.completion_tokens for own in spent),
             seconds=round(sum(own.seconds for own in spent), 4),
@@ -195,24 +196,24 @@ class Chain:
         return Answer(told, degraded, source, telling.version, took, strategy=pursued)
 
     def wishes(
-        self, history: Histories, strategy: Strategy, language: str, notes: list[str]
+        self, history: Histories, strategy: Strategy, language: str, notes: list[Remark]
     ) -> tuple[Mapping[str, float], Wishes]:
         """What somebody is interested in, as words, and the wishes written from it."""
         if strategy.via == "codes":
             if CODES in self.shelf.pipeline.sources:
                 return {}, Wishes((), "codes")
-            notes.append(f"no source writes codes (add {CODES} to the engine's sources); words are written instead")
+            notes.append(Remark("no_codes", CODES))
         names = self.shelf.namings(language)
         texts = [names[item] for item in history.items.tolist()]
         weights = recency_weights(history).tolist()
         interest = interest_words(texts, weights, self.shelf.vocabulary(language))
         wishes = wish(self.writer, [interest], strategy.wishes, language)[0]
         if wishes.why:
-            notes.append(f"wishes are a template's: {wishes.why}")
+            notes.append(Remark("template", wishes.why))
         return interest, wishes
 
     def found(
-        self, history: Histories, strategy: Strategy, phrases: Sequence[str], notes: list[str]
+        self, history: Histories, strategy: Strategy, phrases: Sequence[str], notes: list[Remark]
     ) -> tuple[IntArray, dict[int, str]]:
         """Items that exist and answer the wishes, and which phrase found each first; int32 (c,)."""
         catalogue, pipeline = self.shelf.catalogue, self.shelf.pipeline
@@ -236,18 +237,18 @@ class Chain:
                 if item >= 0 and score > 0:
                     by_wish.setdefault(item, phrase)
         if not by_wish:
-            notes.append("no item answers the wishes")
+            notes.append(Remark("no_answer"))
         return np.array(sorted(by_wish), dtype=np.int32), by_wish
 
     def attraction(
-        self, asker: Queries, found: IntArray, strategy: Strategy, notes: list[str]
+        self, asker: Queries, found: IntArray, strategy: Strategy, notes: list[Remark]
     ) -> tuple[FloatArray | None, float]:
         """How likely the asker is to like each, float32 (c,), and from where on it attracts; None: nobody judges."""
         if not strategy.filter:
             return None, 0.0
         judge = self.shelf.judge
         if judge is None:
-            notes.append("nothing is filtered: the data has too few reactions to judge attractiveness by")
+            notes.append(Remark("no_judge"))
             return None, 0.0
         threshold = judge.threshold if strategy.least is None else strategy.least
         if not len(found):

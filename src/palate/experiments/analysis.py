@@ -110,38 +110,6 @@ def gate(
     return units, sizes, _closed(plan, units, sizes, mismatched), mismatched
 
 
-def analyse_over_time(
-    plan: Plan,
-    exposures: pl.DataFrame,
-    events: pl.DataFrame,
-    times: Sequence[float],
-    *,
-    final: bool = False,
-    unit: str = "user_id",
-) -> tuple[Report, ...]:
-    """The reports that looks at these times (rising) gave or would have given, each knowing those before it.
-
-    Parameters
-    ----------
-    final
-        The last of these looks ends the experiment.
-    """
-    reports: list[Report] = []
-    for time in times:
-        reports.append(
-            analyse(
-                plan,
-                exposures.filter(pl.col("time") <= time),
-                events,
-                now=time,
-                earlier=[report.look for report in reports],
-                final=final and time == times[-1],
-                unit=unit,
-            )
-        )
-    return tuple(reports)
-
-
 def _closed(plan: Plan, units: Units, sizes: Mismatch, mismatched: bool) -> tuple[Reason, ...]:
     """Why nothing may be shown."""
     counts, reasons = sizes.counts, []

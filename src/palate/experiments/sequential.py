@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import optimize, special
+from scipy import special
 
 from palate.core import Float64Array, UsageError
 
@@ -78,13 +78,6 @@ def one_sided_p(z: ArrayLike, fraction: ArrayLike, alpha: float = 0.05) -> Float
     """
     x = _concentrated(fraction, 2.0 * alpha if alpha < 0.5 else alpha)
     return np.asarray(np.exp(-np.maximum(_one_sided_evidence(np.asarray(z, dtype=np.float64), x), 0.0)))
-
-
-def one_sided_width(fraction: float, alpha: float = 0.05) -> float:
-    """How many standard errors above zero the estimate must lie for ``one_sided_p`` to reach ``alpha``."""
-    x = _concentrated(fraction, 2.0 * alpha if alpha < 0.5 else alpha)
-    far = float(np.sqrt((1.0 + 1.0 / x) * (np.log1p(x) - 2.0 * np.log(alpha)))) + 1.0
-    return float(optimize.brentq(lambda z: float(_one_sided_evidence(np.float64(z), x)) + np.log(alpha), -far, far))
 
 
 def _concentrated(fraction: ArrayLike, alpha: float) -> Float64Array:

@@ -24,7 +24,7 @@ from palate.models.foreseeing.certainty import Certainty
 from palate.models.foreseeing.learning import Learnt, learn, restored, written
 from palate.models.foreseeing.occasions import Occasions, occasions, settled
 from palate.models.foreseeing.settings import NextBehaviourSettings
-from palate.models.foreseeing.standing import Known, Standing
+from palate.models.foreseeing.standing import Known
 from palate.models.foreseeing.table import NUMBERS, Asked, Inputs, Windows, table
 from palate.models.linear import recommend_in_batches
 
@@ -213,17 +213,6 @@ class NextBehaviour:
         histories, row = found.known(dataset, own.window)
         inputs = self._gathered(Queries(histories), Asked(row, found.items, found.times, found.prices), kind, known)
         return state.bodies[state.body[kind]].odds(kind, inputs, state.bank)
-
-    def recount(self, dataset: Dataset) -> Self:
-        """Count how items stand by a dataset that went on, over the same items; nothing is learnt again."""
-        state, own = need(self._state, self.name), self.settings
-        standing = dict(state.standing)
-        for kind, before in state.standing.items():
-            found = occasions(dataset, kind, own, np.random.default_rng(own.seed))
-            counted = Standing.of(dataset, found, own.strength)
-            standing[kind] = replace(counted, share=before.share, usual=before.usual)
-        self._state = replace(state, standing=standing)
-        return self
 
     def certainty(self, kind: str) -> Certainty:
         """The calibration of a kind, and how sure it is."""

@@ -93,7 +93,7 @@ class Disclosure(Settings):
 
 
 class Pack(Settings):
-    """What one place asks.
+    """What one place asks. Explanations, refusals and the page of rules are offered everywhere, asked for or not.
 
     Parameters
     ----------
@@ -116,8 +116,6 @@ class Pack(Settings):
         A price below the list price is shown beside the lowest one of so many days before; 0: not due.
     keep_days
         How long decisions are kept at least.
-    rules_page, explanation, opt_out
-        What must be offered; palate offers all three everywhere.
     """
 
     id: str
@@ -131,9 +129,6 @@ class Pack(Settings):
     banned: tuple[str, ...] = ()
     lowest_days: int = Field(default=0, ge=0, le=365)
     keep_days: int = Field(default=365, ge=30)
-    rules_page: bool = True
-    explanation: bool = True
-    opt_out: bool = True
     disclosure: Disclosure
 
     def bans(self, categories: str) -> bool:
