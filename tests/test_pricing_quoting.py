@@ -294,6 +294,16 @@ def test_withdrawn_consent_ends_a_personal_price_at_once(open_shop: Open, ann: s
     assert not after.personal and after.disclosure == "" and after.price != own.price
 
 
+def test_a_price_that_a_session_holds_is_nobody_elses(open_shop: Open, vault: Vault, ann: str) -> None:
+    quoter = open_shop(guard=GuardSettings(parity=1.0, cool_down_seconds=0), remembered_quotes=0)
+    here = {"consent": True, "jurisdiction": "US-NY"}
+    own = personal(quoter, ann, session="s")
+    again = line(quoter, person=ann, session="s", **here)
+    assert (again.price, again.personal) == (own.price, True), "held, though nothing was told this time"
+    other = line(quoter, person=vault.pseudonym("bob"), **here)
+    assert not other.personal and other.price == line(quoter).price != own.price
+
+
 def test_strangers_bound_what_a_person_pays(open_shop: Open, ann: str) -> None:
     narrow = FREE.model_copy(update={"parity": 0.02, "segments": {"members": 0.06}})
     quoter = open_shop(Nearest(share=0.95, pull=-0.4), guard=narrow, inputs=(Input(name="loyalty"),))

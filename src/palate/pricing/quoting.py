@@ -241,6 +241,8 @@ class Quoter:
         )  # fmt: skip
         if not self._recorded(decision, (in_force, *ways)):
             return Quote("", *told, list_lines(question, book, items), "", True, gathered.left_out)
+        # A personal price that its session holds is nobody else's, though nothing personal was told this time.
+        owners = [question.person if own else "" for own in (uses | entered).tolist()]
         self._shown.note(
             question.items, items, owners, question.session, prices=outcome.price, personal=entered,
             public=outcome.public, drawn=~np.isnan(outcome.stranger), now=now,
@@ -284,7 +286,7 @@ class Quoter:
             owner = row.subject if body["owned"] else ""
             prices = np.array(body["outcome"]["price"], dtype=np.float64)
             personal = np.array(body["personal"], dtype=np.bool_)
-            owners = [owner if own else "" for own in body["uses"]]
+            owners = [owner if own else "" for own in np.logical_or(body["uses"], body["personal"]).tolist()]
             now = float(body["now"])
             public = np.array(body["outcome"].get("public", [None] * len(items)), dtype=np.float64)
             drawn = ~np.isnan(np.array(body["outcome"]["stranger"], dtype=np.float64))

@@ -60,7 +60,8 @@ def rails_of(
     """Between what these prices lie; ``uses`` bool (n,), whether personal inputs enter."""
     known = items >= 0
     # Personal inputs never raise a price above the list price, wherever that may be done.
-    highest = np.where(uses, 1.0, np.nan if pack.above_list == "public" else 1.0)
+    # That goes for a price which is held since they entered, too.
+    highest = np.where(uses | before.personal, 1.0, np.nan if pack.above_list == "public" else 1.0)
     parity = np.where(uses, guard.segments.get(question.segment, guard.parity), guard.parity)
     same = np.where(known, book.same_currency[items], True) if len(book.list_price) else ~known
     return Rails(
