@@ -296,7 +296,7 @@ def test_withdrawn_consent_ends_a_personal_price_at_once(open_shop: Open, ann: s
 
 def test_a_price_that_a_session_holds_is_nobody_elses(open_shop: Open, vault: Vault, ann: str) -> None:
     quoter = open_shop(guard=GuardSettings(parity=1.0, cool_down_seconds=0), remembered_quotes=0)
-    here = {"consent": True, "jurisdiction": "US-NY"}
+    here: dict[str, Any] = {"consent": True, "jurisdiction": "US-NY"}
     own = personal(quoter, ann, session="s")
     again = line(quoter, person=ann, session="s", **here)
     assert (again.price, again.personal) == (own.price, True), "held, though nothing was told this time"
